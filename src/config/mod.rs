@@ -1,0 +1,2 @@
+//! Configuration: text to meaning.
+pub mod checked;

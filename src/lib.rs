@@ -1,0 +1,4 @@
+//! pgtend tends one PostgreSQL database. The code map is in ARCHITECTURE.md.
+pub mod config;
+pub mod pg;
+pub mod time;

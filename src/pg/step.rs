@@ -1,0 +1,113 @@
+//! Steps: what the one door for writes runs. Plain data, so that what is shown is what is run.
+
+use std::time::Duration;
+
+/// One SQL statement with what it must do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Statement {
+    /// The text, as `plan` shows it and the server's log records it.
+    pub sql: String,
+    /// Values of `$1`, `$2`, …, all sent as text; the SQL casts them (`$1::timestamptz`).
+    pub binds: Vec<Option<String>>,
+    /// What must be true of its result; otherwise the whole step is rolled back.
+    pub expect: Expect,
+}
+
+/// What must be true of a statement's result.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Expect {
+    /// Anything but an error.
+    Any,
+    /// It touches as many rows as the statement at this index of the same step; otherwise the step
+    /// is rolled back as `Changed`, with this sentence.
+    RowsOf(usize, &'static str),
+    /// It returns one row whose first column is the boolean `true`: evidence re-read under the
+    /// lock. Otherwise the step is rolled back as `Changed`, with this sentence.
+    True(&'static str),
+}
+
+impl Statement {
+    /// A statement without values.
+    #[must_use]
+    pub fn new(sql: impl Into<String>) -> Self {
+        Self { sql: sql.into(), binds: Vec::new(), expect: Expect::Any }
+    }
+
+    /// The same with values.
+    #[must_use]
+    pub fn bind(mut self, binds: Vec<Option<String>>) -> Self {
+        self.binds = binds;
+        self
+    }
+
+    /// The same with an expectation.
+    #[must_use]
+    pub fn expect(mut self, expect: Expect) -> Self {
+        self.expect = expect;
+        self
+    }
+}
+
+/// How the statements of a step are enclosed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// One READ COMMITTED transaction, under the fence.
+    Transaction,
+    /// One REPEATABLE READ transaction, under the fence: an edit meanwhile is an error, not a loss.
+    RepeatableRead,
+    /// Each statement by itself, outside any transaction, after a look at the claim: ANALYZE,
+    /// VACUUM, CONCURRENTLY. Must be idempotent.
+    Alone,
+}
+
+/// How long a step waits for locks, and how often it tries.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LockWait {
+    /// `lock_timeout` of each try; its length is the number of tries.
+    pub tries: Vec<Duration>,
+    /// The pause between tries, before ±20 % jitter.
+    pub pause: Duration,
+}
+
+impl LockWait {
+    /// For locks that nobody queues behind (SHARE UPDATE EXCLUSIVE without foreign keys): three
+    /// tries of the configured time.
+    #[must_use]
+    pub fn patient(lock_timeout: Duration) -> Self {
+        Self { tries: vec![lock_timeout; 3], pause: Duration::from_millis(500) }
+    }
+
+    /// For locks the application queues behind: short tries, rising to `cap`, then giving up until
+    /// the next run. A wait of 20 ms with a pause of 200 ms stalls a tenth of what one long wait
+    /// does.
+    #[must_use]
+    pub fn brief(cap: Duration) -> Self {
+        let rungs = [20, 20, 50, 50, 100, 100, 100, 100].map(Duration::from_millis);
+        Self {
+            tries: rungs.iter().map(|&rung| rung.min(cap)).collect(),
+            pause: Duration::from_millis(250),
+        }
+    }
+}
+
+/// What one transaction (or one lone statement) does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Step {
+    /// For messages: `attach partition`.
+    pub doing: &'static str,
+    /// The object, as SQL names it.
+    pub object: String,
+    /// How the statements are enclosed.
+    pub mode: Mode,
+    /// The lock ladder.
+    pub lock: LockWait,
+    /// In this order.
+    pub statements: Vec<Statement>,
+}
+
+impl Step {
+    /// The SQL, for a plan.
+    pub fn sql(&self) -> impl Iterator<Item = String> + '_ {
+        self.statements.iter().map(|statement| statement.sql.clone())
+    }
+}

@@ -1,0 +1,69 @@
+//! The server's version, and what follows from it.
+
+use std::fmt;
+
+/// The oldest major version pgtend works on.
+pub const MAJOR_MIN: u32 = 13;
+/// The newest major version pgtend is tested on.
+pub const MAJOR_MAX: u32 = 18;
+
+/// `server_version_num`, for example 180004 for 18.4.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Version(pub u32);
+
+impl Version {
+    /// The major version, 13 to 18 on a supported server.
+    #[must_use]
+    pub fn major(self) -> u32 {
+        self.0 / 10_000
+    }
+
+    /// Whether pgtend may work here: older ones lack what the recipes stand on, newer ones are
+    /// untested.
+    #[must_use]
+    pub fn is_supported(self) -> bool {
+        (MAJOR_MIN..=MAJOR_MAX).contains(&self.major())
+    }
+
+    /// `ANALYZE ONLY parent` gathers a partitioned parent's statistics without its partitions.
+    #[must_use]
+    pub fn has_analyze_only(self) -> bool {
+        self.major() >= 18
+    }
+
+    /// `transaction_timeout` exists, and so does the MAINTAIN privilege.
+    #[must_use]
+    pub fn has_transaction_timeout(self) -> bool {
+        self.major() >= 17
+    }
+
+    /// `client_connection_check_interval` exists: the server notices a client that is gone.
+    #[must_use]
+    pub fn has_connection_check(self) -> bool {
+        self.major() >= 14
+    }
+
+    /// `pg_inherits.inhdetachpending` exists, as does `DETACH … CONCURRENTLY`.
+    #[must_use]
+    pub fn has_detach_concurrently(self) -> bool {
+        self.major() >= 14
+    }
+
+    /// Column compression can be set, and copied by `LIKE … INCLUDING COMPRESSION`.
+    #[must_use]
+    pub fn has_column_compression(self) -> bool {
+        self.major() >= 14
+    }
+
+    /// A ctid range condition is a TID range scan, not a sequential scan.
+    #[must_use]
+    pub fn has_tid_range_scan(self) -> bool {
+        self.major() >= 14
+    }
+}
+
+impl fmt::Display for Version {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.major(), self.0 % 10_000)
+    }
+}

@@ -1,0 +1,3 @@
+//! Time as a parameter: periods, cron lines, and the one clock.
+pub mod cron;
+pub mod period;
