@@ -1,4 +1,6 @@
 //! pgtend tends one PostgreSQL database. The code map is in ARCHITECTURE.md.
+
 pub mod config;
+pub mod job;
 pub mod pg;
 pub mod time;

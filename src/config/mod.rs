@@ -1,2 +1,3 @@
 //! Configuration: text to meaning.
 pub mod checked;
+pub mod secret;

@@ -1,5 +1,10 @@
-//! PostgreSQL: names, versions, faults, and the one door for writes.
+//! PostgreSQL: names, versions, faults, reads in `catalog`, and the one door for writes.
+
+pub mod blockers;
+pub mod connect;
 pub mod fault;
 pub mod ident;
+pub mod schema;
+pub mod session;
 pub mod step;
 pub mod version;

@@ -1,0 +1,153 @@
+//! Plans: what a run intends, what it leaves alone and why.
+
+use std::fmt;
+
+use serde::Serialize;
+
+use super::JobName;
+use crate::pg::fault::Fault;
+
+/// One thing that may be done.
+pub trait Action: Send + Sync {
+    /// The kind, a stable word with underscores: `create_partition`.
+    fn kind(&self) -> &'static str;
+    /// The object, as SQL names it.
+    fn object(&self) -> String;
+    /// Why it is to be done, readable alone.
+    fn reason(&self) -> String;
+    /// The very SQL that will be run, in order; `$1` stands for a value carried forward.
+    fn sql(&self) -> Vec<String>;
+}
+
+/// Something looked at and left alone.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Spared {
+    /// The object, as SQL names it.
+    pub object: String,
+    /// Why.
+    pub reason: String,
+}
+
+/// A table the policy cannot serve as it is; a person must change something. It makes the run
+/// `partial`, and never stops the other tables.
+#[derive(Debug, Clone)]
+pub struct Refused {
+    /// The table, as SQL names it.
+    pub object: String,
+    /// Why, and the cure.
+    pub fault: Fault,
+}
+
+/// What a run intends.
+#[derive(Debug, Clone)]
+pub struct Plan<A> {
+    /// To be done, in this order.
+    pub actions: Vec<A>,
+    /// Left alone.
+    pub spared: Vec<Spared>,
+    /// Cannot be served.
+    pub refused: Vec<Refused>,
+    /// Sentences for the operator.
+    pub warnings: Vec<String>,
+}
+
+impl<A> Default for Plan<A> {
+    fn default() -> Self {
+        Self { actions: Vec::new(), spared: Vec::new(), refused: Vec::new(), warnings: Vec::new() }
+    }
+}
+
+impl<A> Plan<A> {
+    /// Leaves an object alone.
+    pub fn spare(&mut self, object: impl fmt::Display, reason: impl Into<String>) {
+        self.spared.push(Spared { object: object.to_string(), reason: reason.into() });
+    }
+
+    /// Refuses a table.
+    pub fn refuse(&mut self, object: impl fmt::Display, fault: Fault) {
+        self.refused.push(Refused { object: object.to_string(), fault });
+    }
+}
+
+/// A plan as shown: `plan --format json`, and the text below.
+#[derive(Debug, Clone, Serialize)]
+pub struct PlanView {
+    /// The job.
+    pub job: JobName,
+    /// To be done.
+    pub actions: Vec<ActionView>,
+    /// Left alone.
+    pub spared: Vec<Spared>,
+    /// Sentences for the operator; refused tables among them.
+    pub warnings: Vec<String>,
+    /// How many of the warnings are tables that cannot be served.
+    #[serde(skip)]
+    pub refused: usize,
+}
+
+/// An action as shown.
+#[derive(Debug, Clone, Serialize)]
+pub struct ActionView {
+    /// Its kind.
+    pub kind: &'static str,
+    /// Its object.
+    pub object: String,
+    /// Why.
+    pub reason: String,
+    /// The very SQL.
+    pub sql: Vec<String>,
+}
+
+impl<A: Action> Plan<A> {
+    /// The plan as shown.
+    #[must_use]
+    pub fn view(&self, job: JobName) -> PlanView {
+        let actions = self
+            .actions
+            .iter()
+            .map(|action| ActionView {
+                kind: action.kind(),
+                object: action.object(),
+                reason: action.reason(),
+                sql: action.sql(),
+            })
+            .collect();
+        let refused = self.refused.iter().map(|refused| format!("refused: {}", refused.fault));
+        PlanView {
+            job,
+            actions,
+            spared: self.spared.clone(),
+            warnings: refused.chain(self.warnings.iter().cloned()).collect(),
+            refused: self.refused.len(),
+        }
+    }
+}
+
+impl fmt::Display for PlanView {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { job, actions, spared, .. } = self;
+        writeln!(f, "{job}: {} to do, {} left alone", actions.len(), spared.len())?;
+        for warning in &self.warnings {
+            writeln!(f, "  ! {warning}")?;
+        }
+        for ActionView { kind, object, reason, sql } in actions {
+            writeln!(f, "  + {kind} {object}: {reason}")?;
+            for line in sql.iter().flat_map(|statement| indented(statement)) {
+                writeln!(f, "      {line}")?;
+            }
+        }
+        for Spared { object, reason } in spared {
+            writeln!(f, "  · {object}: {reason}")?;
+        }
+        Ok(())
+    }
+}
+
+/// A statement's lines, ended by a semicolon, so that they can be pasted into psql.
+fn indented(statement: &str) -> impl Iterator<Item = String> + '_ {
+    let last = statement.lines().count().saturating_sub(1);
+    statement
+        .lines()
+        .enumerate()
+        .map(move |(index, line)| if index == last { format!("{line};") } else { line.to_owned() })
+}

@@ -1,0 +1,111 @@
+//! The one function that runs any job, and the one that plans it.
+
+use chrono::{DateTime, Utc};
+use tokio_util::sync::CancellationToken;
+
+use super::outcome::{ActionOutcome, Outcome, Verdict};
+use super::plan::{Action, Plan, PlanView, Refused};
+use super::{Context, Job};
+use crate::pg::fault::{Fault, Kind};
+use crate::pg::session::{Reader, Session};
+use crate::time::clock;
+
+/// What `once` would do, and why. Reads only.
+///
+/// # Errors
+/// What `observe` reports of the whole job.
+pub async fn plan<J: Job>(
+    job: &J,
+    reader: &mut Reader<'_>,
+    now: DateTime<Utc>,
+) -> Result<PlanView, Fault> {
+    let seen = job.observe(reader).await?;
+    Ok(job.plan(&seen, now).view(job.name()))
+}
+
+/// Observes, plans and applies. One action that fails never stops the others, unless its fault
+/// concerns the whole run. A stop is honoured between actions, and by the action itself between
+/// batches.
+pub async fn run<J: Job>(
+    job: &J,
+    session: &mut Session,
+    now: DateTime<Utc>,
+    stop: &CancellationToken,
+) -> Outcome {
+    let started = clock::monotonic();
+    let mut outcome = Outcome::nothing(job.name(), Verdict::Succeeded, None);
+    match job.observe(&mut session.reader()).await {
+        Ok(seen) => {
+            let plan = job.plan(&seen, now);
+            let mut cx = Context { session, now, stop };
+            apply_all(job, &mut cx, plan, &mut outcome).await;
+        }
+        Err(fault) => outcome.error = Some(fault),
+    }
+    outcome.verdict = verdict(&outcome, stop.is_cancelled());
+    outcome.duration_ms = millis_since(started);
+    outcome
+}
+
+async fn apply_all<J: Job>(
+    job: &J,
+    cx: &mut Context<'_>,
+    plan: Plan<J::Action>,
+    outcome: &mut Outcome,
+) {
+    outcome.spared = plan.spared;
+    outcome.warnings = plan.warnings;
+    outcome.actions = plan.refused.into_iter().map(refused).collect();
+    for action in &plan.actions {
+        if cx.stop.is_cancelled() {
+            outcome.error = Some(stopped(job));
+            return;
+        }
+        let started = clock::monotonic();
+        let result = job.apply(cx, action).await;
+        let ends_run = result.as_ref().err().filter(|fault| fault.kind.ends_run()).cloned();
+        outcome.actions.push(ActionOutcome {
+            kind: action.kind(),
+            object: action.object(),
+            result,
+            duration_ms: millis_since(started),
+        });
+        if ends_run.is_some() {
+            outcome.error = ends_run;
+            return;
+        }
+    }
+}
+
+/// A refused table counts as a check that failed, so that the exit code and the log say so.
+fn refused(refused: Refused) -> ActionOutcome {
+    ActionOutcome {
+        kind: "check",
+        object: refused.object,
+        result: Err(refused.fault),
+        duration_ms: 0,
+    }
+}
+
+fn stopped<J: Job>(job: &J) -> Fault {
+    Fault::new(Kind::Cancelled, "run", "stopped on request; the next run carries on").on(job.name())
+}
+
+fn verdict(outcome: &Outcome, stopped: bool) -> Verdict {
+    let failed = outcome.failed();
+    match &outcome.error {
+        Some(fault) if fault.kind == Kind::LeaseLost => Verdict::Abandoned,
+        Some(fault) if fault.kind == Kind::TimedOut => Verdict::TimedOut,
+        Some(fault) if fault.kind == Kind::Cancelled && stopped => Verdict::Cancelled,
+        Some(_) if outcome.done() > 0 => Verdict::Partial,
+        Some(_) => Verdict::Failed,
+        None if stopped => Verdict::Cancelled,
+        None if failed == 0 => Verdict::Succeeded,
+        None if outcome.done() > 0 || !outcome.spared.is_empty() => Verdict::Partial,
+        None => Verdict::Failed,
+    }
+}
+
+fn millis_since(started: std::time::Instant) -> u64 {
+    u64::try_from(clock::monotonic().duration_since(started).as_millis()).unwrap_or(u64::MAX)
+}

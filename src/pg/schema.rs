@@ -1,0 +1,137 @@
+//! pgtend's own schema: created and upgraded by embedded migrations.
+
+use sqlx::migrate::Migrator;
+use sqlx::{AssertSqlSafe, PgConnection, Row};
+
+use super::connect::Server;
+use super::fault::{Fault, Kind};
+use super::ident::Ident;
+
+static MIGRATIONS: Migrator = sqlx::migrate!();
+
+/// What stands of pgtend's own schema.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SchemaState {
+    /// The version this binary was built for.
+    Current,
+    /// Missing, or older by this many migrations.
+    Behind(usize),
+    /// Made by a newer pgtend: this version of it.
+    Newer(i64),
+}
+
+/// Looks, and changes nothing.
+///
+/// # Errors
+/// Where the server does not answer or the role may not read the schema.
+pub async fn state(server: &Server) -> Result<SchemaState, Fault> {
+    let mut conn = control(server).await?;
+    look(&mut conn).await
+}
+
+/// Brings the schema to this binary's version. Returns how many migrations ran.
+///
+/// # Errors
+/// `Configuration` where the schema was made by a newer pgtend; `Permission`, with the GRANT, where
+/// the role may not create it.
+pub async fn ensure(server: &Server) -> Result<usize, Fault> {
+    let mut conn = control(server).await?;
+    let behind = match look(&mut conn).await? {
+        SchemaState::Current => return Ok(0),
+        SchemaState::Behind(count) => count,
+        SchemaState::Newer(version) => return Err(newer(&server.facts.schema, version)),
+    };
+    let grant = format!(
+        "as a superuser or the database's owner: GRANT CREATE ON DATABASE {} TO {}; then pgtend migrate",
+        quoted(&server.facts.database),
+        quoted(&server.facts.user),
+    );
+    let denied = |fault: Fault| match fault.kind {
+        Kind::Permission => fault.on(&server.facts.schema).with_hint(grant.clone()),
+        _ => fault.on(&server.facts.schema),
+    };
+    create(&mut conn, &server.facts.schema).await.map_err(denied)?;
+    MIGRATIONS.run(&mut *conn).await.map_err(from_migrate).map_err(denied)?;
+    Ok(behind)
+}
+
+async fn control(server: &Server) -> Result<sqlx::pool::PoolConnection<sqlx::Postgres>, Fault> {
+    server
+        .control
+        .acquire()
+        .await
+        .map_err(|error| Fault::from_sqlx("look at pgtend's own schema", &error))
+}
+
+async fn look(conn: &mut PgConnection) -> Result<SchemaState, Fault> {
+    let failed = |error: sqlx::Error| Fault::from_sqlx("look at pgtend's own schema", &error);
+    let there: bool = sqlx::query_scalar("SELECT to_regclass('_sqlx_migrations') IS NOT NULL")
+        .fetch_one(&mut *conn)
+        .await
+        .map_err(failed)?;
+    let applied: Vec<i64> = if there {
+        sqlx::query("SELECT version FROM _sqlx_migrations WHERE success ORDER BY version")
+            .fetch_all(&mut *conn)
+            .await
+            .and_then(|rows| rows.iter().map(|row| row.try_get(0)).collect())
+            .map_err(failed)?
+    } else {
+        Vec::new()
+    };
+    Ok(judge(&applied))
+}
+
+fn judge(applied: &[i64]) -> SchemaState {
+    let newest = MIGRATIONS.iter().map(|migration| migration.version).max().unwrap_or(0);
+    match applied.iter().max() {
+        Some(&version) if version > newest => SchemaState::Newer(version),
+        _ => match MIGRATIONS.iter().filter(|m| !applied.contains(&m.version)).count() {
+            0 => SchemaState::Current,
+            missing => SchemaState::Behind(missing),
+        },
+    }
+}
+
+/// Two processes may start at once: `IF NOT EXISTS` still races on the catalog's unique index, so
+/// that error is success too.
+async fn create(conn: &mut PgConnection, schema: &Ident) -> Result<(), Fault> {
+    let exists: bool = sqlx::query_scalar("SELECT to_regnamespace(quote_ident($1)) IS NOT NULL")
+        .bind(schema.as_str())
+        .fetch_one(&mut *conn)
+        .await
+        .map_err(|error| Fault::from_sqlx("look for schema", &error))?;
+    if exists {
+        return Ok(());
+    }
+    let sql = format!("CREATE SCHEMA IF NOT EXISTS {schema}");
+    match sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut *conn).await {
+        Err(error) if Fault::from_sqlx("", &error).sqlstate.as_deref() != Some("23505") => {
+            Err(Fault::from_sqlx("create schema", &error))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn from_migrate(error: sqlx::migrate::MigrateError) -> Fault {
+    use sqlx::migrate::MigrateError;
+    match error {
+        MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => {
+            Fault::from_sqlx("migrate schema", &error)
+        }
+        other => Fault::new(Kind::Configuration, "migrate schema", other.to_string()),
+    }
+}
+
+fn newer(schema: &Ident, version: i64) -> Fault {
+    Fault::new(
+        Kind::Configuration,
+        "use schema",
+        format!("it was made by a newer pgtend (migration {version})"),
+    )
+    .on(schema)
+    .with_hint("install that version of pgtend, or name another database.schema")
+}
+
+fn quoted(name: &str) -> String {
+    Ident::new(name).map_or_else(|_| name.to_owned(), |ident| ident.to_string())
+}

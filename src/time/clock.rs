@@ -1,0 +1,17 @@
+//! The only place that may read a clock.
+
+use std::time::Instant;
+
+use chrono::{DateTime, Utc};
+
+/// For durations and deadlines; never goes back.
+#[must_use]
+pub fn monotonic() -> Instant {
+    Instant::now()
+}
+
+/// The host's wall clock: for log lines only. What is decided is decided by the server's clock.
+#[must_use]
+pub fn wall() -> DateTime<Utc> {
+    Utc::now()
+}
