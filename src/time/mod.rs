@@ -1,4 +1,6 @@
-//! Time as a parameter: periods, cron lines, and the one clock.
+//! Time as a parameter: periods, their grids, cron lines, and the one clock.
 pub mod clock;
 pub mod cron;
+pub mod grid;
 pub mod period;
+pub mod zone;
