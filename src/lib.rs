@@ -3,4 +3,5 @@
 pub mod config;
 pub mod job;
 pub mod pg;
+pub mod throwaway;
 pub mod time;

@@ -1,0 +1,24 @@
+//! What the tests stand on: a database each, on every major version under test, and the program.
+//!
+//! ```ignore
+//! #[test]
+//! fn finished_rows_move() {
+//!     on_every_major(|db| async move {
+//!         db.execute("CREATE TABLE t (id int); INSERT INTO t VALUES (1)").await;
+//!         let ran = pgtend(&db, "[archive]\n…").run(&["once", "archive"]).await;
+//!         assert_eq!(ran.code, 0, "{ran}");
+//!         assert_eq!(db.rows("SELECT id FROM t").await, NO_ROWS);
+//!     });
+//! }
+//! ```
+// A helper may wait for the test that uses it first.
+#![allow(dead_code, unused_imports)]
+mod db;
+mod program;
+mod servers;
+mod wait;
+
+pub use db::{Db, LogMark, NO_ROWS, Rows, rows, run};
+pub use program::{Daemon, Program, Ran, pgtend};
+pub use servers::{OwnServer, majors, on_every_major, on_own_server};
+pub use wait::wait_until;

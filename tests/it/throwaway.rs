@@ -1,0 +1,161 @@
+//! The throwaway servers themselves: whatever happens to their owner, none is left behind.
+
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+use pgtend::throwaway::{Binaries, Server};
+use sqlx::{Connection, PgConnection};
+
+use crate::support::{majors, on_every_major, on_own_server, wait_until};
+
+#[test]
+fn every_major_under_test_is_itself() {
+    on_every_major(|db| async move {
+        let version: u32 = db.value("SHOW server_version_num").await.parse().unwrap();
+        assert_eq!(version / 10_000, db.major());
+        db.execute("CREATE EXTENSION pg_stat_statements").await;
+        assert_eq!(db.column("SELECT 'ä' UNION ALL SELECT NULL").await, ["ä", "NULL"]);
+    });
+}
+
+#[test]
+fn the_log_is_read_by_database() {
+    on_every_major(|db| async move {
+        let mut conn = db.connect().await;
+        let mark = db.log_mark();
+        crate::support::run(&mut conn, "SET log_statement = 'all'").await;
+        crate::support::run(&mut conn, "SELECT 'first',\n'second'").await;
+        wait_until("the statement is in the log", || async {
+            db.server_log_since(mark).contains("SELECT 'first',\n\t'second'\n")
+        })
+        .await;
+    });
+}
+
+#[test]
+fn data_survives_a_restart_and_a_crash() {
+    on_own_server(&[("log_checkpoints", "on")], |db, server| async move {
+        assert_eq!(db.value("SHOW log_checkpoints").await, "on");
+        db.execute("CREATE TABLE t AS SELECT 1 AS id").await;
+        server.get().restart().unwrap();
+        db.execute("INSERT INTO t VALUES (2)").await;
+        server.get().kill_now().unwrap();
+        assert!(PgConnection::connect(db.url()).await.is_err());
+        server.get().restart().unwrap();
+        assert_eq!(db.column("SELECT id FROM t ORDER BY id").await, ["1", "2"]);
+    });
+}
+
+#[test]
+fn a_wrong_setting_is_reported_with_the_servers_words() {
+    let binaries = Binaries::discover(majors().pop()).unwrap();
+    let fault = Server::start(&binaries, &[("shared_buffers", "lots")]).map(|_| ()).unwrap_err();
+    assert!(
+        fault.to_string().contains(r#"invalid value for parameter "shared_buffers": "lots""#),
+        "{fault}"
+    );
+}
+
+#[tokio::test]
+async fn a_server_ends_with_a_killed_owner() {
+    for signal in ["KILL", "INT", "TERM"] {
+        let mut owner = Owner::spawn("hold");
+        send(signal, owner.process.id());
+        owner.process.wait().unwrap();
+        owner.assert_gone().await;
+    }
+}
+
+#[tokio::test]
+async fn a_server_ends_with_its_guard() {
+    let mut owner = Owner::spawn("hold");
+    let guard = parent(owner.postmaster);
+    send("TERM", guard);
+    owner.assert_gone().await;
+    owner.process.kill().unwrap();
+    owner.process.wait().unwrap();
+}
+
+#[tokio::test]
+async fn a_server_left_alone_lives_until_it_is_told_to_end() {
+    let mut owner = Owner::spawn("leave");
+    owner.process.wait().unwrap();
+    let mut conn = PgConnection::connect(&owner.url).await.unwrap();
+    sqlx::query("SELECT 1").execute(&mut conn).await.unwrap();
+    assert!(Command::new("sh").args(["-c", &owner.end]).status().unwrap().success());
+    owner.assert_gone().await;
+}
+
+/// This test program again, as a process that owns a server and can be killed.
+struct Owner {
+    process: Child,
+    url: String,
+    directory: String,
+    postmaster: u32,
+    end: String,
+}
+
+impl Owner {
+    fn spawn(then: &str) -> Self {
+        let mut process = Command::new(std::env::current_exe().unwrap())
+            .args(["throwaway::an_owner", "--exact", "--ignored", "--nocapture"])
+            .env("PGTEND_TEST_OWNER", then)
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let lines = BufReader::new(process.stdout.take().unwrap()).lines().map(Result::unwrap);
+        let mut lines = lines.skip_while(|line| !line.starts_with("postgres://"));
+        let mut next = || lines.next().expect("four lines from an_owner");
+        let (url, directory, postmaster, end) = (next(), next(), next(), next());
+        Self { process, url, directory, postmaster: postmaster.parse().unwrap(), end }
+    }
+
+    async fn assert_gone(&self) {
+        wait_until("the postmaster is gone", || async { !is_alive(self.postmaster) }).await;
+        wait_until("its directory is gone", || async { !Path::new(&self.directory).exists() })
+            .await;
+    }
+}
+
+#[test]
+#[ignore = "not a test: what the tests above start as another process"]
+fn an_owner() {
+    let binaries = Binaries::discover(majors().pop()).unwrap();
+    let server = Server::start(&binaries, &[]).unwrap();
+    println!(
+        "\n{}\n{}\n{}",
+        server.url("postgres"),
+        server.directory().display(),
+        server.pid().unwrap()
+    );
+    if std::env::var("PGTEND_TEST_OWNER").unwrap() == "leave" {
+        println!("{}", server.leave().unwrap());
+        return;
+    }
+    println!("held");
+    loop {
+        std::thread::park();
+    }
+}
+
+fn send(signal: &str, pid: u32) {
+    assert!(
+        Command::new("kill").args(["-s", signal, &pid.to_string()]).status().unwrap().success()
+    );
+}
+
+fn ps(pid: u32, column: &str) -> String {
+    let output = Command::new("ps").args(["-o", column, "-p", &pid.to_string()]).output().unwrap();
+    String::from_utf8(output.stdout).unwrap().trim().to_owned()
+}
+
+/// A zombie whose parent has not asked for it yet is gone too.
+fn is_alive(pid: u32) -> bool {
+    let state = ps(pid, "stat=");
+    !state.is_empty() && !state.starts_with('Z')
+}
+
+fn parent(pid: u32) -> u32 {
+    ps(pid, "ppid=").parse().unwrap()
+}
