@@ -3,5 +3,6 @@
 pub mod config;
 pub mod job;
 pub mod pg;
+pub mod telemetry;
 pub mod throwaway;
 pub mod time;

@@ -4,6 +4,7 @@ pub mod blockers;
 pub mod connect;
 pub mod fault;
 pub mod ident;
+pub mod notices;
 pub mod schema;
 pub mod session;
 pub mod step;
