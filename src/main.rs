@@ -1,1 +1,3 @@
+//! The `pgtend` program.
+
 fn main() {}

@@ -296,7 +296,7 @@ async fn execute(conn: &mut PgConnection, statement: &Statement) -> Result<Done,
         conn.fetch_many(sqlx::raw_sql(sql))
     } else {
         let query = sqlx::query::<Postgres>(sql).persistent(false);
-        let bound = statement.binds.iter().fold(query, |query, value| query.bind(value));
+        let bound = statement.binds.iter().fold(query, sqlx::query::Query::bind);
         conn.fetch_many(bound)
     };
     while let Some(result) = results.try_next().await? {

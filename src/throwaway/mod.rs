@@ -14,12 +14,13 @@ use std::net::TcpListener;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use std::{fs, io, thread};
 
 use tempfile::TempDir;
 
 use crate::pg::fault::{Fault, Kind};
+use crate::time::clock;
 use account::Account;
 pub use binaries::Binaries;
 
@@ -30,7 +31,7 @@ const PORTS: std::ops::Range<u16> = 20_000..32_000;
 /// A port is free when tried and may be gone a moment later; five times in a row it is not chance.
 const PORT_ATTEMPTS: u32 = 5;
 /// Starting takes 0.1 s; crash recovery on a busy machine has taken 10.
-const START_DEADLINE: Duration = Duration::from_secs(60);
+const START_DEADLINE: Duration = Duration::from_mins(1);
 const START_POLL: Duration = Duration::from_millis(10);
 
 /// What every throwaway server is told; the caller's settings come after and win.
@@ -242,9 +243,13 @@ impl Server {
         ready
     }
 
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a throwaway server is started outside any runtime"
+    )]
     fn wait_until_ready(&self, log_before: u64) -> Result<(), Fault> {
         let doing = format!("start PostgreSQL {} in", self.major());
-        let deadline = Instant::now() + START_DEADLINE;
+        let deadline = clock::monotonic() + START_DEADLINE;
         loop {
             // Before the log: the postmaster writes its last words, then removes this file.
             let has_pid_file = self.data().join("postmaster.pid").exists();
@@ -253,7 +258,7 @@ impl Server {
                 return Ok(());
             }
             let failed = log.contains("FATAL:") && !has_pid_file;
-            if failed || Instant::now() > deadline {
+            if failed || clock::monotonic() > deadline {
                 let why = if failed {
                     last_lines(&log)
                 } else {

@@ -6,12 +6,14 @@ use chrono::{DateTime, Utc};
 
 /// For durations and deadlines; never goes back.
 #[must_use]
+#[expect(clippy::disallowed_methods, reason = "this is the one place")]
 pub fn monotonic() -> Instant {
     Instant::now()
 }
 
 /// The host's wall clock: for log lines only. What is decided is decided by the server's clock.
 #[must_use]
+#[expect(clippy::disallowed_methods, reason = "this is the one place")]
 pub fn wall() -> DateTime<Utc> {
     Utc::now()
 }

@@ -1,3 +1,10 @@
 //! One test binary: everything that needs a PostgreSQL server or the compiled program.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr,
+    reason = "a test that cannot go on panics, and what it skips it prints"
+)]
 mod support;
 mod throwaway;

@@ -11,8 +11,7 @@
 //!     });
 //! }
 //! ```
-// A helper may wait for the test that uses it first.
-#![allow(dead_code, unused_imports)]
+#![allow(dead_code, unused_imports, reason = "a helper may wait for the test that uses it first")]
 mod db;
 mod program;
 mod servers;

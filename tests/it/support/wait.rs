@@ -1,7 +1,9 @@
 //! Waiting for something to become true. Tests never just sleep.
 
 use std::future::Future;
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use pgtend::time::clock;
 
 /// Far more than anything here takes: a machine under load makes a test slow, never red.
 pub const PATIENCE: Duration = Duration::from_secs(30);
@@ -19,10 +21,10 @@ where
     Fut: Future<Output = bool>,
 {
     let caller = std::panic::Location::caller();
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = clock::monotonic() + PATIENCE;
     async move {
         while !is_true().await {
-            assert!(Instant::now() < deadline, "waited {PATIENCE:?} until {what}, at {caller}");
+            assert!(clock::monotonic() < deadline, "waited {PATIENCE:?} until {what}, at {caller}");
             tokio::time::sleep(POLL).await;
         }
     }
