@@ -39,6 +39,7 @@ pub async fn collect<F: Future>(future: F) -> (F::Output, Vec<String>) {
 }
 
 /// The layer [`collect`] listens through.
+#[must_use]
 pub fn layer<S>() -> impl Layer<S>
 where
     S: Subscriber + for<'a> LookupSpan<'a>,

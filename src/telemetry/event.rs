@@ -18,7 +18,7 @@ use crate::pg::fault::{Blocker, Fault};
 /// are named as SQL names them, a [`Fault`] becomes the fields `error.*`.
 #[derive(Debug, Clone, Serialize)]
 #[serde(tag = "event")]
-#[expect(clippy::large_enum_variant, reason = "made, written and dropped in one breath")]
+#[expect(missing_docs, reason = "fields are named as the log line has them, with their units")]
 pub enum Event {
     /// The daemon has read its configuration and begins.
     #[serde(rename = "daemon.started")]

@@ -53,6 +53,7 @@ pub(super) fn error_fields<S: Serializer>(fault: &Fault, serializer: S) -> Resul
 }
 
 /// For `#[serde(flatten, serialize_with = …)]` on an optional [`Fault`].
+#[expect(clippy::ref_option, reason = "the shape serde wants")]
 pub(super) fn optional_error_fields<S: Serializer>(
     fault: &Option<Fault>,
     serializer: S,
@@ -72,6 +73,7 @@ pub(super) fn decimals<S: Serializer>(value: &f64, serializer: S) -> Result<S::O
 }
 
 /// [`decimals`] for a value that may be absent.
+#[expect(clippy::ref_option, reason = "the shape serde wants")]
 pub(super) fn optional_decimals<S: Serializer>(
     value: &Option<f64>,
     serializer: S,

@@ -49,9 +49,7 @@ impl Event {
             | Self::JobResumed { .. }
             | Self::JobTriggered { .. } => Level::INFO,
             // A run that finds nothing to do should leave no trace at `info`, so its start cannot.
-            Self::RunStarted { .. } | Self::RunSkipped { reason: Verdict::SkippedPaused, .. } => {
-                Level::DEBUG
-            }
+            Self::RunStarted { .. } => Level::DEBUG,
             Self::LibraryMessage { level, .. } => *level,
         }
     }

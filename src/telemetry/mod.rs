@@ -41,6 +41,7 @@ pub fn instance() -> &'static str {
 ///
 /// Blocks until the line is written, so nothing is lost however the process ends. Without
 /// [`init`] it does nothing.
+#[expect(clippy::needless_pass_by_value, reason = "an event that was told is used up")]
 pub fn emit(event: Event) {
     // The level of a tracing event is part of its call site, hence five of them.
     match event.level() {

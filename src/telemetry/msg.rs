@@ -12,6 +12,7 @@ use crate::job::Verdict;
 impl Event {
     /// The sentence. One line, no secrets, no row contents.
     #[must_use]
+    #[expect(clippy::too_many_lines, reason = "a table: one sentence per event")]
     pub fn msg(&self) -> String {
         match self {
             Self::DaemonStarted { jobs, .. } => {
@@ -135,9 +136,9 @@ impl Event {
                 }
                 msg + &next(*next_run_at)
             }
-            Self::JobPaused { job, by } => format!("{job} paused{}", by_whom(by)),
-            Self::JobResumed { job, by } => format!("{job} resumed{}", by_whom(by)),
-            Self::JobTriggered { job, by } => format!("{job} triggered{}", by_whom(by)),
+            Self::JobPaused { job, by } => format!("{job} paused{}", by_whom(by.as_deref())),
+            Self::JobResumed { job, by } => format!("{job} resumed{}", by_whom(by.as_deref())),
+            Self::JobTriggered { job, by } => format!("{job} triggered{}", by_whom(by.as_deref())),
             Self::LogWriteFailed { fault, .. } => {
                 format!("{fault}; lines go to standard error only, each one tries the file again")
             }
@@ -205,8 +206,8 @@ fn list(words: &[&str]) -> String {
     if words.is_empty() { "none".to_owned() } else { words.join(", ") }
 }
 
-fn by_whom(by: &Option<String>) -> String {
-    by.as_ref().map(|by| format!(" by {by}")).unwrap_or_default()
+fn by_whom(by: Option<&str>) -> String {
+    by.map(|by| format!(" by {by}")).unwrap_or_default()
 }
 
 fn why_skipped(reason: Verdict) -> &'static str {

@@ -25,9 +25,8 @@ const SHOWN: [&str; 12] = [
 /// newline. The time is left out where `timed` says that someone else writes it.
 pub(super) fn line(line: &Map<String, Value>, level: Level, colored: bool, timed: bool) -> String {
     let text = |key| line.get(key).and_then(Value::as_str).unwrap_or_default();
-    let paint = |color: &str, text: &str| match colored {
-        true => format!("\x1b[{color}m{text}\x1b[0m"),
-        false => text.to_owned(),
+    let paint = |color: &str, text: &str| {
+        if colored { format!("\x1b[{color}m{text}\x1b[0m") } else { text.to_owned() }
     };
     let mut out = String::new();
     if timed {
