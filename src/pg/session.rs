@@ -39,6 +39,22 @@ pub struct Fence {
     pub attempt: i32,
 }
 
+impl Fence {
+    /// One row while the claim is held, none afterwards.
+    fn look(self) -> String {
+        format!(
+            "SELECT true FROM job_run WHERE run_id = {} AND attempt = {} AND status = 'running' \
+             AND lease_until > clock_timestamp()",
+            self.run_id, self.attempt
+        )
+    }
+
+    /// The same, holding the row until the commit: the lease can be renewed, but not taken over.
+    fn hold(self) -> String {
+        self.look() + " FOR KEY SHARE"
+    }
+}
+
 /// The backend that works for a run, so that the supervisor can cancel it from another connection.
 #[derive(Debug, Clone, Default)]
 pub struct Backend(Arc<Mutex<Option<i32>>>);
@@ -85,13 +101,6 @@ pub struct Session {
     /// A statement is under way: dropping now must close the connection.
     busy: bool,
 }
-
-/// `SELECT … FOR KEY SHARE`: lets the lease be renewed, but not be taken over, until the commit.
-const FENCE: &str = "SELECT true FROM job_run WHERE run_id = $1::bigint AND attempt = $2::int \
-                     AND status = 'running' AND lease_until > clock_timestamp() FOR KEY SHARE";
-/// The same look without a lock, for what cannot run in a transaction.
-const CLAIM_HOLDS: &str = "SELECT true FROM job_run WHERE run_id = $1::bigint AND attempt = $2::int \
-                           AND status = 'running' AND lease_until > clock_timestamp()";
 
 impl Session {
     /// Takes a work connection and sets it up.
@@ -189,43 +198,38 @@ impl Session {
             Mode::RepeatableRead => "REPEATABLE READ",
             Mode::Transaction | Mode::Alone => "READ COMMITTED",
         };
-        self.plain(&format!(
-            "BEGIN ISOLATION LEVEL {isolation} READ WRITE; SET LOCAL lock_timeout = {}",
-            lock.as_millis()
-        ))
-        .await?;
-        self.hold_claim(FENCE).await?;
+        let fence = self.fence()?;
+        let held = self
+            .plain(&format!(
+                "BEGIN ISOLATION LEVEL {isolation} READ WRITE; SET LOCAL lock_timeout = {}; {}",
+                lock.as_millis(),
+                fence.hold()
+            ))
+            .await?;
+        still_ours(fence, &held)?;
         let done = self.statements(step, lock).await?;
         self.plain("COMMIT").await?;
         Ok(done)
     }
 
     async fn alone(&mut self, step: &Step, lock: Duration) -> Result<Vec<Done>, Fault> {
-        self.plain(&format!(
-            "SET lock_timeout = {}; SET default_transaction_read_only = off",
-            lock.as_millis()
-        ))
-        .await?;
-        self.hold_claim(CLAIM_HOLDS).await?;
+        let fence = self.fence()?;
+        let held = self
+            .plain(&format!(
+                "SET lock_timeout = {}; SET default_transaction_read_only = off; {}",
+                lock.as_millis(),
+                fence.look()
+            ))
+            .await?;
+        still_ours(fence, &held)?;
         self.statements(step, lock).await
     }
 
-    /// Checks that this run still holds its claim; a session without one may not write at all.
-    async fn hold_claim(&mut self, sql: &'static str) -> Result<(), Fault> {
-        let Some(Fence { run_id, attempt }) = self.spec.fence else {
-            return Err(Fault::new(Kind::Bug, "write", "this session holds no claim"));
-        };
-        let values = vec![Some(run_id.to_string()), Some(attempt.to_string())];
-        let fence = Statement::new(sql).bind(values);
-        match execute(&mut self.conn, &fence).await {
-            Ok(Done { first: Some(_), .. }) => Ok(()),
-            Ok(Done { first: None, .. }) => Err(Fault::new(
-                Kind::LeaseLost,
-                "write",
-                format!("run {run_id} no longer holds its claim; another process may have it"),
-            )),
-            Err(error) => Err(Fault::from_sqlx("check the claim", &error)),
-        }
+    /// A session without a claim may not write at all.
+    fn fence(&self) -> Result<Fence, Fault> {
+        self.spec
+            .fence
+            .ok_or_else(|| Fault::new(Kind::Bug, "write", "this session holds no claim"))
     }
 
     async fn statements(&mut self, step: &Step, lock: Duration) -> Result<Vec<Done>, Fault> {
@@ -308,6 +312,17 @@ async fn execute(conn: &mut PgConnection, statement: &Statement) -> Result<Done,
         }
     }
     Ok(done)
+}
+
+fn still_ours(fence: Fence, held: &Done) -> Result<(), Fault> {
+    if held.first.is_some() {
+        return Ok(());
+    }
+    Err(Fault::new(
+        Kind::LeaseLost,
+        "write",
+        format!("run {} no longer holds its claim; another process may have it", fence.run_id),
+    ))
 }
 
 fn check(step: &Step, expect: &Expect, done: &Done, before: &[Done]) -> Result<(), Fault> {

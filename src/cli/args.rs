@@ -1,0 +1,195 @@
+//! The command line: names are a contract, help teaches.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Tends one PostgreSQL database: partitions, archiving, statistics, slow queries.
+///
+/// Results go to standard output, logs to standard error.
+#[derive(Debug, Parser)]
+#[command(name = "pgtend", version, after_help = AFTER_HELP, max_term_width = 100)]
+pub struct Cli {
+    /// The configuration file. Without it: $PGTEND_CONFIG, else /etc/pgtend/pgtend.toml, else
+    /// config/pgtend.toml.
+    #[arg(long, short, global = true, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+const AFTER_HELP: &str = "\
+Begin with:
+  pgtend demo                 see every job at work on a throwaway server
+  pgtend check                is everything in place? each problem with its cure
+  pgtend plan                 what would be done, and the very SQL; changes nothing
+  pgtend once                 do it now, once
+  pgtend run                  the daemon
+
+Exit codes:
+  0 done    1 a job failed or was partial    3 nothing to do, or something (plan --check)
+  64 usage    69 server unreachable    70 a bug    74 log or file I/O    75 temporary, try again
+  77 permission refused    78 configuration";
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// The daemon: schedule every configured job until told to stop
+    ///
+    /// SIGTERM or SIGINT finishes the batch in hand and exits 0; a second one cancels on the
+    /// server. SIGHUP reloads a valid configuration. SIGUSR1 writes the status to the log.
+    Run,
+    /// Run jobs now, once, through the same claim as the daemon
+    ///
+    /// Exit 0: done. 1: failed or partial. 3: nothing was run, because the job is running already,
+    /// is paused, or has done the slot.
+    Once(OnceArgs),
+    /// What `once` would do and why, with the very SQL; changes nothing
+    Plan(PlanArgs),
+    /// Is everything in place? Each problem with its cure
+    ///
+    /// Looks at configuration, connection, version, pooler, privileges, extension and clock.
+    Check(FormatArgs),
+    /// Per job: last run, outcome, next run
+    Status(FormatArgs),
+    /// Create or upgrade pgtend's own schema
+    Migrate,
+    /// Show the effective configuration, or its JSON Schema
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// The runs of the past, newest first
+    History(HistoryArgs),
+    /// Keep a job from starting, here and in every daemon on this database
+    Pause(PauseArgs),
+    /// Let a paused job start again
+    Resume {
+        /// The job
+        #[arg(value_name = "JOB")]
+        job: String,
+    },
+    /// Ask the running daemon to start a job within 15 seconds
+    Trigger {
+        /// The job
+        #[arg(value_name = "JOB")]
+        job: String,
+    },
+    /// A throwaway PostgreSQL with sample data, every job run on it, a report of what changed
+    Demo(DemoArgs),
+    /// Print completions for a shell
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page, in roff
+    Man,
+}
+
+/// `once`
+#[derive(Debug, Args)]
+pub struct OnceArgs {
+    /// The jobs; default: all configured
+    #[arg(value_name = "JOB")]
+    pub jobs: Vec<String>,
+    /// How the outcome is printed
+    #[arg(long, value_enum, default_value_t)]
+    pub format: Format,
+    /// Which slot is claimed: `now`, or `scheduled` for the newest one of the job's cron line, so
+    /// that a CronJob never doubles what a daemon has done
+    #[arg(long, value_enum, default_value_t)]
+    pub slot: Slot,
+}
+
+/// `plan`
+#[derive(Debug, Args)]
+pub struct PlanArgs {
+    /// The jobs; default: all configured
+    #[arg(value_name = "JOB")]
+    pub jobs: Vec<String>,
+    /// How the plan is printed
+    #[arg(long, value_enum, default_value_t)]
+    pub format: Format,
+    /// Plan as of this time instead of the server's now, RFC 3339: 2026-01-31T12:00:00Z
+    #[arg(long, value_name = "TIME")]
+    pub now: Option<chrono::DateTime<chrono::Utc>>,
+    /// Exit 3 if there is anything to do, 1 if a table is refused
+    #[arg(long)]
+    pub check: bool,
+}
+
+/// `check`, `status`
+#[derive(Debug, Args)]
+pub struct FormatArgs {
+    /// How the result is printed
+    #[arg(long, value_enum, default_value_t)]
+    pub format: Format,
+}
+
+/// `history`
+#[derive(Debug, Args)]
+pub struct HistoryArgs {
+    /// Only this job
+    #[arg(value_name = "JOB")]
+    pub job: Option<String>,
+    /// How many runs at most
+    #[arg(long, short, default_value_t = 20, value_name = "N")]
+    pub limit: u32,
+    /// How the runs are printed
+    #[arg(long, value_enum, default_value_t)]
+    pub format: Format,
+}
+
+/// `pause`
+#[derive(Debug, Args)]
+pub struct PauseArgs {
+    /// The job
+    #[arg(value_name = "JOB")]
+    pub job: String,
+    /// Why; shown to everyone who meets the pause
+    #[arg(long)]
+    pub reason: Option<String>,
+    /// The pause ends by itself after this: 30m, 2h, 3days
+    #[arg(long = "for", value_name = "DURATION")]
+    pub duration: Option<String>,
+}
+
+/// `demo`
+#[derive(Debug, Args)]
+pub struct DemoArgs {
+    /// Leave the server up and print its URL and a configuration for it
+    #[arg(long)]
+    pub keep: bool,
+    /// The PostgreSQL major version
+    #[arg(long, default_value_t = 18, value_name = "MAJOR")]
+    pub postgres: u32,
+}
+
+/// `config …`
+#[derive(Debug, Subcommand)]
+pub enum ConfigCommand {
+    /// The effective configuration, with the origin of each value, secrets masked
+    Show,
+    /// Its JSON Schema
+    Schema,
+}
+
+/// How results are printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum Format {
+    /// For people
+    #[default]
+    Text,
+    /// For programs
+    Json,
+}
+
+/// Which slot `once` claims.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum Slot {
+    /// This moment: always a run of its own
+    #[default]
+    Now,
+    /// The newest slot of the schedule
+    Scheduled,
+}

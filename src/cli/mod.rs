@@ -1,0 +1,63 @@
+//! The command line: arguments in, exit code out. The only place that builds things.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use args::{Cli, Command, ConfigCommand};
+pub use exit::Failure;
+
+pub mod args;
+mod config;
+mod exit;
+mod history;
+mod once;
+mod operate;
+mod output;
+mod plan;
+mod run;
+mod setup;
+mod signals;
+mod status;
+
+/// Runs pgtend.
+#[must_use]
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return exit::usage(&error),
+    };
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build();
+    match runtime {
+        Ok(runtime) => {
+            let code = exit::code(runtime.block_on(dispatch(cli)));
+            // A blocking file write that hangs must not keep a stopped daemon alive.
+            runtime.shutdown_timeout(std::time::Duration::from_secs(1));
+            code
+        }
+        Err(error) => exit::code(Err(Failure::io("start the runtime", &error))),
+    }
+}
+
+async fn dispatch(cli: Cli) -> Result<u8, Failure> {
+    let file = cli.config.as_deref();
+    match cli.command {
+        Command::Run => run::run(file).await,
+        Command::Once(args) => once::once(file, &args).await,
+        Command::Plan(args) => plan::plan(file, &args).await,
+        Command::Status(args) => status::status(file, args.format).await,
+        Command::Migrate => operate::migrate(file).await,
+        Command::Config(ConfigCommand::Show) => config::show(file),
+        Command::Config(ConfigCommand::Schema) => config::schema(),
+        Command::History(args) => history::history(file, &args).await,
+        Command::Pause(args) => operate::pause(file, &args).await,
+        Command::Resume { job } => operate::resume(file, &job).await,
+        Command::Trigger { job } => operate::trigger(file, &job).await,
+        Command::Completions { shell } => output::completions(shell),
+        Command::Man => output::man(),
+        Command::Check(_) | Command::Demo(_) => Ok(70),
+    }
+}

@@ -1,0 +1,91 @@
+//! `plan`: what `once` would do and why; changes nothing.
+
+use std::fmt::Write;
+use std::path::Path;
+
+use chrono::{DateTime, Utc};
+use serde_json::json;
+
+use super::args::{Format, PlanArgs};
+use super::{Failure, output, setup};
+use crate::job::plan::PlanView;
+use crate::jobs::AnyJob;
+use crate::pg::connect::Server;
+use crate::pg::fault::Fault;
+use crate::pg::session::{Backend, Session, SessionSpec};
+use crate::shutdown::Stop;
+
+/// `plan --check`: there is something to do.
+const SOMETHING_TO_DO: u8 = 3;
+
+pub async fn plan(file: Option<&Path>, args: &PlanArgs) -> Result<u8, Failure> {
+    let setup = setup::configure(file)?;
+    let jobs = setup.jobs(&args.jobs)?;
+    let engine = setup.connect(Stop::default()).await?;
+    let server = &engine.server;
+    let now = match args.now {
+        Some(now) => now,
+        None => server.now().await?,
+    };
+    let mut plans = Vec::new();
+    for job in &jobs {
+        plans.push(plan_one(server, job, now).await?);
+    }
+    server.close().await;
+    match args.format {
+        Format::Json => output::json(&as_json(server, &plans))?,
+        Format::Text => output::print(&as_text(server, now, &plans))?,
+    }
+    Ok(if args.check { verdict(&plans) } else { 0 })
+}
+
+/// A session without a claim: the door refuses it every write.
+async fn plan_one(server: &Server, job: &AnyJob, now: DateTime<Utc>) -> Result<PlanView, Fault> {
+    let spec = SessionSpec {
+        name: job.name().as_str(),
+        fence: None,
+        backend: Backend::default(),
+        stop: Stop::default().soft,
+    };
+    let mut session = Session::open(server, spec).await?;
+    job.plan(&mut session.reader(), now).await
+}
+
+fn verdict(plans: &[PlanView]) -> u8 {
+    if plans.iter().any(|plan| plan.refused > 0) {
+        1
+    } else if plans.iter().any(|plan| !plan.actions.is_empty()) {
+        SOMETHING_TO_DO
+    } else {
+        0
+    }
+}
+
+fn as_json(server: &Server, plans: &[PlanView]) -> serde_json::Value {
+    json!({
+        "pgtend": env!("CARGO_PKG_VERSION"),
+        "server": {
+            "version": server.facts.version.to_string(),
+            "database": server.facts.database,
+            "address": server.facts.address,
+        },
+        "jobs": plans,
+    })
+}
+
+fn as_text(server: &Server, now: DateTime<Utc>, plans: &[PlanView]) -> String {
+    let facts = &server.facts;
+    let mut text = format!(
+        "pgtend {} on PostgreSQL {}, database {} at {}, as of {}\nNothing is changed by this command.\n",
+        env!("CARGO_PKG_VERSION"),
+        facts.version,
+        facts.database,
+        facts.address,
+        now.format("%Y-%m-%d %H:%M:%SZ"),
+    );
+    for plan in plans {
+        // Writing to a string cannot fail.
+        let _ = write!(text, "\n{plan}");
+    }
+    text
+}

@@ -1,0 +1,192 @@
+//! One claimed run from its start to its row of history.
+
+use std::time::{Duration, Instant};
+
+use chrono::{DateTime, Utc};
+use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
+
+use super::claim::{self, Claim};
+use super::history;
+use super::supervise::Watch;
+use crate::job::{Outcome, Verdict};
+use crate::jobs::AnyJob;
+use crate::pg::connect::Server;
+use crate::pg::fault::{Class, Fault};
+use crate::pg::session::{Backend, Session, SessionSpec};
+use crate::shutdown::Stop;
+use crate::telemetry::{self, Event, RunFields};
+use crate::time::clock;
+use crate::time::period::Period;
+
+/// The first pause between attempts of a slot; it doubles.
+const RETRY_FIRST: Duration = Duration::from_secs(1);
+/// The longest pause between attempts.
+const RETRY_MAX: Duration = Duration::from_secs(60);
+/// Writing history is tried this often: an outcome that cannot be written is `abandoned` later.
+const RECORD_TRIES: u32 = 3;
+
+/// What a run needs of its process.
+#[derive(Debug, Clone)]
+pub struct Engine {
+    /// The server.
+    pub server: Server,
+    /// Random per process.
+    pub holder: String,
+    /// How long history is kept.
+    pub history_retention: Period,
+    /// Soft and hard stop.
+    pub stop: Stop,
+}
+
+impl Engine {
+    /// Runs a claimed slot to its end and writes its history: exactly one `run.started` and one
+    /// `run.finished`.
+    pub async fn execute(
+        &self,
+        job: &AnyJob,
+        claim: &Claim,
+        next_run_at: Option<DateTime<Utc>>,
+    ) -> Outcome {
+        let span = telemetry::run_span(&RunFields {
+            job: claim.job.as_str(),
+            run_id: claim.fence.run_id,
+            slot: claim.slot,
+            trigger: claim.trigger.as_str(),
+            attempt: claim.fence.attempt.unsigned_abs(),
+            database: self.server.facts.database.clone(),
+            address: self.server.facts.address.clone(),
+        });
+        self.start_to_finish(job, claim, next_run_at).instrument(span).await
+    }
+
+    async fn start_to_finish(
+        &self,
+        job: &AnyJob,
+        claim: &Claim,
+        next_run_at: Option<DateTime<Utc>>,
+    ) -> Outcome {
+        let started = clock::monotonic();
+        let lag = claim.claimed_at - claim.slot;
+        let lag_ms = u64::try_from(lag.num_milliseconds()).unwrap_or(0);
+        telemetry::emit(Event::RunStarted { job: claim.job.as_str(), lag_ms });
+        let backend = Backend::default();
+        let stop = Stop { soft: self.stop.soft.child_token(), hard: self.stop.hard.clone() };
+        let deadline = started + job.schedule().timeout;
+        let watch = Watch { server: &self.server, claim, deadline, stop: &stop, backend: &backend };
+        let mut outcome = watch.over(self.attempts(job, claim, &stop.soft, &backend)).await;
+        outcome.duration_ms = millis_since(started);
+        self.record(claim, &outcome).await;
+        telemetry::emit(Event::RunFinished {
+            job: claim.job.as_str(),
+            outcome: outcome.verdict,
+            duration_ms: outcome.duration_ms,
+            actions_done: outcome.done() as u64,
+            actions_failed: outcome.failed() as u64,
+            spared: outcome.spared.len() as u64,
+            rows: outcome.rows(),
+            batches: outcome.batches(),
+            next_run_at,
+            fault: outcome.error.clone(),
+        });
+        outcome
+    }
+
+    /// Tries the slot again while the fault is temporary and tries are left. What earlier attempts
+    /// did stays in the outcome.
+    async fn attempts(
+        &self,
+        job: &AnyJob,
+        claim: &Claim,
+        stop: &CancellationToken,
+        backend: &Backend,
+    ) -> Outcome {
+        let max_attempts = job.schedule().max_attempts;
+        let mut pause = RETRY_FIRST;
+        let mut done = Vec::new();
+        let mut attempt = 1;
+        loop {
+            let mut outcome = self.attempt(job, claim, stop, backend).await;
+            let fault = worth_another_try(&outcome).filter(|_| attempt < max_attempts).cloned();
+            let Some(fault) = fault.filter(|_| !stop.is_cancelled()) else {
+                done.append(&mut outcome.actions);
+                return Outcome { actions: done, ..outcome };
+            };
+            let jittered = pause.mul_f64(0.8 + 0.4 * fastrand::f64());
+            telemetry::emit(Event::RunRetried {
+                job: claim.job.as_str(),
+                next_attempt: attempt + 1,
+                max_attempts,
+                next_attempt_in_ms: u64::try_from(jittered.as_millis()).unwrap_or(u64::MAX),
+                fault,
+            });
+            done.extend(outcome.actions.into_iter().filter(|action| action.result.is_ok()));
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = tokio::time::sleep(jittered) => {}
+            }
+            pause = (pause * 2).min(RETRY_MAX);
+            attempt += 1;
+        }
+    }
+
+    async fn attempt(
+        &self,
+        job: &AnyJob,
+        claim: &Claim,
+        stop: &CancellationToken,
+        backend: &Backend,
+    ) -> Outcome {
+        let spec = SessionSpec {
+            name: claim.job.as_str(),
+            fence: Some(claim.fence),
+            backend: backend.clone(),
+            stop: stop.clone(),
+        };
+        let opened = async {
+            let now = self.server.now().await?;
+            Ok::<_, Fault>((Session::open(&self.server, spec).await?, now))
+        };
+        match opened.await {
+            Ok((mut session, now)) => job.run(&mut session, now, stop).await,
+            Err(fault) => Outcome::nothing(claim.job, Verdict::Failed, Some(fault)),
+        }
+    }
+
+    /// Writes history, and shortens it. A fault here is logged and not more: the lease ends by
+    /// itself, and the run is then `abandoned` for others.
+    async fn record(&self, claim: &Claim, outcome: &Outcome) {
+        let mut pause = RETRY_FIRST;
+        for _ in 1..RECORD_TRIES {
+            match claim::finish(&self.server.control, claim.fence, outcome).await {
+                Ok(()) => break,
+                Err(fault) => tracing::warn!(%fault, "history is not written; trying again"),
+            }
+            tokio::time::sleep(pause).await;
+            pause *= 2;
+        }
+        let before = self.history_retention.before(claim.claimed_at, chrono_tz::UTC);
+        if let Err(fault) = history::purge(&self.server.control, claim.job, before).await {
+            tracing::debug!(%fault, "history is not shortened; the next run tries again");
+        }
+    }
+}
+
+/// The temporary fault that ended the attempt before it did anything, or that its only failed
+/// actions have in common.
+fn worth_another_try(outcome: &Outcome) -> Option<&Fault> {
+    if !matches!(outcome.verdict, Verdict::Failed | Verdict::Partial) {
+        return None;
+    }
+    let mut faults = outcome
+        .error
+        .iter()
+        .chain(outcome.actions.iter().filter_map(|action| action.result.as_ref().err()))
+        .peekable();
+    let first = faults.peek().copied();
+    faults.any(|fault| fault.class() == Class::Retry).then_some(first).flatten()
+}
+
+fn millis_since(started: Instant) -> u64 {
+    u64::try_from(clock::monotonic().duration_since(started).as_millis()).unwrap_or(u64::MAX)
+}
