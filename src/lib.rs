@@ -2,7 +2,10 @@
 
 pub mod config;
 pub mod job;
+pub mod jobs;
 pub mod pg;
+pub mod scheduler;
+pub mod shutdown;
 pub mod telemetry;
 pub mod throwaway;
 pub mod time;

@@ -85,13 +85,13 @@ pub fn engine(server: Server, config: &config::checked::Config, stop: Stop) -> E
 /// # Errors
 /// As [`schema::ensure`].
 pub async fn ensure_schema(server: &Server) -> Result<(), Fault> {
-    let done = schema::ensure(server).await?;
-    if let Some(migrated) = done {
+    if let Some(migrated) = schema::ensure(server).await? {
         telemetry::emit(Event::SchemaMigrated {
             schema: server.facts.schema.to_string(),
             from_version: migrated.from,
             to_version: migrated.to,
-            migrations: migrated.count,
+            migrations: migrated.count as u64,
+            duration_ms: migrated.duration_ms,
         });
     }
     Ok(())
@@ -104,7 +104,7 @@ pub async fn ensure_schema(server: &Server) -> Result<(), Fault> {
 pub async fn need_schema(server: &Server) -> Result<(), Fault> {
     let (what, hint) = match schema::state(server).await? {
         SchemaState::Current => return Ok(()),
-        SchemaState::Behind(_) => ("missing or older than this pgtend", "run: pgtend migrate"),
+        SchemaState::Behind(..) => ("missing or older than this pgtend", "run: pgtend migrate"),
         SchemaState::Newer(_) => ("made by a newer pgtend", "install that version"),
     };
     Err(Fault::new(Kind::Configuration, "use schema", what)

@@ -8,6 +8,7 @@ use super::plan::{Action, Plan, PlanView, Refused};
 use super::{Context, Job};
 use crate::pg::fault::{Fault, Kind};
 use crate::pg::session::{Reader, Session};
+use crate::telemetry::{self, Event};
 use crate::time::clock;
 
 /// What `once` would do, and why. Reads only.
@@ -43,7 +44,7 @@ pub async fn run<J: Job>(
         Err(fault) => outcome.error = Some(fault),
     }
     outcome.verdict = verdict(&outcome, stop.is_cancelled());
-    outcome.duration_ms = millis_since(started);
+    outcome.duration_ms = clock::millis_since(started);
     outcome
 }
 
@@ -55,6 +56,10 @@ async fn apply_all<J: Job>(
 ) {
     outcome.spared = plan.spared;
     outcome.warnings = plan.warnings;
+    for warning in &outcome.warnings {
+        let (job, warning) = (job.name().as_str(), warning.clone());
+        telemetry::emit(Event::RunWarned { job, warning });
+    }
     outcome.actions = plan.refused.into_iter().map(refused).collect();
     for action in &plan.actions {
         if cx.stop.is_cancelled() {
@@ -64,12 +69,14 @@ async fn apply_all<J: Job>(
         let started = clock::monotonic();
         let result = job.apply(cx, action).await;
         let ends_run = result.as_ref().err().filter(|fault| fault.kind.ends_run()).cloned();
-        outcome.actions.push(ActionOutcome {
+        let done = ActionOutcome {
             kind: action.kind(),
             object: action.object(),
             result,
-            duration_ms: millis_since(started),
-        });
+            duration_ms: clock::millis_since(started),
+        };
+        telemetry::emit(event(&done));
+        outcome.actions.push(done);
         if ends_run.is_some() {
             outcome.error = ends_run;
             return;
@@ -79,11 +86,28 @@ async fn apply_all<J: Job>(
 
 /// A refused table counts as a check that failed, so that the exit code and the log say so.
 fn refused(refused: Refused) -> ActionOutcome {
+    let Refused { object, fault } = &refused;
+    telemetry::emit(Event::TableRefused { object: object.clone(), fault: fault.clone() });
     ActionOutcome {
         kind: "check",
         object: refused.object,
         result: Err(refused.fault),
         duration_ms: 0,
+    }
+}
+
+fn event(done: &ActionOutcome) -> Event {
+    let (kind, object, duration_ms) = (done.kind, done.object.clone(), done.duration_ms);
+    match &done.result {
+        Ok(applied) => Event::ActionDone {
+            kind,
+            object,
+            rows: applied.rows,
+            batches: applied.batches,
+            duration_ms,
+            note: applied.note.clone(),
+        },
+        Err(fault) => Event::ActionFailed { kind, object, duration_ms, fault: fault.clone() },
     }
 }
 
@@ -104,8 +128,4 @@ fn verdict(outcome: &Outcome, stopped: bool) -> Verdict {
         None if outcome.done() > 0 || !outcome.spared.is_empty() => Verdict::Partial,
         None => Verdict::Failed,
     }
-}
-
-fn millis_since(started: std::time::Instant) -> u64 {
-    u64::try_from(clock::monotonic().duration_since(started).as_millis()).unwrap_or(u64::MAX)
 }

@@ -6,6 +6,7 @@ use sqlx::{AssertSqlSafe, PgConnection, Row};
 use super::connect::Server;
 use super::fault::{Fault, Kind};
 use super::ident::Ident;
+use crate::time::clock;
 
 static MIGRATIONS: Migrator = sqlx::migrate!();
 
@@ -14,8 +15,8 @@ static MIGRATIONS: Migrator = sqlx::migrate!();
 pub enum SchemaState {
     /// The version this binary was built for.
     Current,
-    /// Missing, or older by this many migrations.
-    Behind(usize),
+    /// Missing, or older: by this many migrations, the newest being this.
+    Behind(usize, Option<i64>),
     /// Made by a newer pgtend: this version of it.
     Newer(i64),
 }
@@ -29,16 +30,30 @@ pub async fn state(server: &Server) -> Result<SchemaState, Fault> {
     look(&mut conn).await
 }
 
-/// Brings the schema to this binary's version. Returns how many migrations ran.
+/// What an upgrade did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Migrated {
+    /// The newest migration before; none where the schema was missing.
+    pub from: Option<i64>,
+    /// The newest migration now.
+    pub to: i64,
+    /// How many ran.
+    pub count: usize,
+    /// How long it took.
+    pub duration_ms: u64,
+}
+
+/// Brings the schema to this binary's version. Returns what was done, if anything was.
 ///
 /// # Errors
 /// `Configuration` where the schema was made by a newer pgtend; `Permission`, with the GRANT, where
 /// the role may not create it.
-pub async fn ensure(server: &Server) -> Result<usize, Fault> {
+pub async fn ensure(server: &Server) -> Result<Option<Migrated>, Fault> {
     let mut conn = control(server).await?;
-    let behind = match look(&mut conn).await? {
-        SchemaState::Current => return Ok(0),
-        SchemaState::Behind(count) => count,
+    let started = clock::monotonic();
+    let (count, from) = match look(&mut conn).await? {
+        SchemaState::Current => return Ok(None),
+        SchemaState::Behind(count, from) => (count, from),
         SchemaState::Newer(version) => return Err(newer(&server.facts.schema, version)),
     };
     let grant = format!(
@@ -52,7 +67,7 @@ pub async fn ensure(server: &Server) -> Result<usize, Fault> {
     };
     create(&mut conn, &server.facts.schema).await.map_err(denied)?;
     MIGRATIONS.run(&mut *conn).await.map_err(from_migrate).map_err(denied)?;
-    Ok(behind)
+    Ok(Some(Migrated { from, to: newest(), count, duration_ms: clock::millis_since(started) }))
 }
 
 async fn control(server: &Server) -> Result<sqlx::pool::PoolConnection<sqlx::Postgres>, Fault> {
@@ -81,13 +96,17 @@ async fn look(conn: &mut PgConnection) -> Result<SchemaState, Fault> {
     Ok(judge(&applied))
 }
 
+fn newest() -> i64 {
+    MIGRATIONS.iter().map(|migration| migration.version).max().unwrap_or(0)
+}
+
 fn judge(applied: &[i64]) -> SchemaState {
-    let newest = MIGRATIONS.iter().map(|migration| migration.version).max().unwrap_or(0);
-    match applied.iter().max() {
-        Some(&version) if version > newest => SchemaState::Newer(version),
+    let reached = applied.iter().max().copied();
+    match reached {
+        Some(version) if version > newest() => SchemaState::Newer(version),
         _ => match MIGRATIONS.iter().filter(|m| !applied.contains(&m.version)).count() {
             0 => SchemaState::Current,
-            missing => SchemaState::Behind(missing),
+            missing => SchemaState::Behind(missing, reached),
         },
     }
 }

@@ -20,6 +20,8 @@ use super::blockers::blockers_of;
 use super::connect::{Server, ServerFacts};
 use super::fault::{Class, Fault, Kind};
 use super::step::{Expect, LockWait, Mode, Statement, Step};
+use crate::telemetry::{self, Event};
+use crate::time::clock;
 
 /// What one statement did.
 #[derive(Debug)]
@@ -149,15 +151,20 @@ impl Session {
     /// The last fault, with the blockers where a lock was not had. `LeaseLost` where the claim is
     /// gone, `Changed` where an expectation did not hold; then nothing was changed.
     pub async fn run(&mut self, step: &Step) -> Result<Vec<Done>, Fault> {
-        let mut last = None;
+        let mut last: Option<Fault> = None;
+        let started = clock::monotonic();
         for (index, &lock_timeout) in step.lock.tries.iter().enumerate() {
             if index > 0 && !self.pause(&step.lock).await {
                 break;
             }
             match self.attempt(step, lock_timeout).await {
-                Ok(done) => return Ok(done),
+                Ok(done) => {
+                    if let Some(fault) = last {
+                        waited(step, index, clock::millis_since(started), fault);
+                    }
+                    return Ok(done);
+                }
                 Err(fault) if fault.class() == Class::Retry && !fault.kind.ends_run() => {
-                    tracing::debug!(try_number = index + 1, %fault, "step is tried again");
                     last = Some(fault);
                 }
                 Err(fault) => return Err(fault),
@@ -227,9 +234,7 @@ impl Session {
 
     /// A session without a claim may not write at all.
     fn fence(&self) -> Result<Fence, Fault> {
-        self.spec
-            .fence
-            .ok_or_else(|| Fault::new(Kind::Bug, "write", "this session holds no claim"))
+        self.spec.fence.ok_or_else(|| Fault::new(Kind::Bug, "write", "this session holds no claim"))
     }
 
     async fn statements(&mut self, step: &Step, lock: Duration) -> Result<Vec<Done>, Fault> {
@@ -289,6 +294,17 @@ impl Drop for Session {
             self.conn.close_on_drop();
         }
     }
+}
+
+/// Coped: the step was done, but not at the first try.
+fn waited(step: &Step, tries: usize, lock_wait_ms: u64, fault: Fault) {
+    telemetry::emit(Event::LockWaited {
+        doing: step.doing.to_owned(),
+        object: step.object.clone(),
+        tries: u32::try_from(tries).unwrap_or(u32::MAX),
+        lock_wait_ms,
+        blockers: fault.blockers,
+    });
 }
 
 /// One statement; by the simple protocol where it has no values, so that the server's log shows

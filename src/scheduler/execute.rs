@@ -1,6 +1,6 @@
 //! One claimed run from its start to its row of history.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use tokio_util::sync::CancellationToken;
@@ -15,7 +15,7 @@ use crate::pg::connect::Server;
 use crate::pg::fault::{Class, Fault};
 use crate::pg::session::{Backend, Session, SessionSpec};
 use crate::shutdown::Stop;
-use crate::telemetry::{self, Event, RunFields};
+use crate::telemetry::{self, Event, RunFields, RunFinished};
 use crate::time::clock;
 use crate::time::period::Period;
 
@@ -75,9 +75,9 @@ impl Engine {
         let deadline = started + job.schedule().timeout;
         let watch = Watch { server: &self.server, claim, deadline, stop: &stop, backend: &backend };
         let mut outcome = watch.over(self.attempts(job, claim, &stop.soft, &backend)).await;
-        outcome.duration_ms = millis_since(started);
+        outcome.duration_ms = clock::millis_since(started);
         self.record(claim, &outcome).await;
-        telemetry::emit(Event::RunFinished {
+        telemetry::emit(Event::RunFinished(RunFinished {
             job: claim.job.as_str(),
             outcome: outcome.verdict,
             duration_ms: outcome.duration_ms,
@@ -86,9 +86,10 @@ impl Engine {
             spared: outcome.spared.len() as u64,
             rows: outcome.rows(),
             batches: outcome.batches(),
+            wal_bytes: None,
             next_run_at,
-            fault: outcome.error.clone(),
-        });
+            fault: outcome.first_fault().cloned(),
+        }));
         outcome
     }
 
@@ -157,10 +158,12 @@ impl Engine {
     /// itself, and the run is then `abandoned` for others.
     async fn record(&self, claim: &Claim, outcome: &Outcome) {
         let mut pause = RETRY_FIRST;
-        for _ in 1..RECORD_TRIES {
+        for _ in 0..RECORD_TRIES {
             match claim::finish(&self.server.control, claim.fence, outcome).await {
                 Ok(()) => break,
-                Err(fault) => tracing::warn!(%fault, "history is not written; trying again"),
+                Err(fault) => {
+                    telemetry::emit(Event::HistoryWriteFailed { job: claim.job.as_str(), fault });
+                }
             }
             tokio::time::sleep(pause).await;
             pause *= 2;
@@ -185,8 +188,4 @@ fn worth_another_try(outcome: &Outcome) -> Option<&Fault> {
         .peekable();
     let first = faults.peek().copied();
     faults.any(|fault| fault.class() == Class::Retry).then_some(first).flatten()
-}
-
-fn millis_since(started: Instant) -> u64 {
-    u64::try_from(clock::monotonic().duration_since(started).as_millis()).unwrap_or(u64::MAX)
 }

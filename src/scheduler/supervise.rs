@@ -11,10 +11,14 @@ use crate::pg::connect::Server;
 use crate::pg::fault::{Fault, Kind};
 use crate::pg::session::Backend;
 use crate::shutdown::Stop;
+use crate::telemetry::{self, Event};
 use crate::time::clock;
 
 /// Between the rungs of the kill ladder: cancel, terminate, close.
 const KILL_STEP: Duration = Duration::from_secs(5);
+
+/// After a renewal that failed.
+const RENEW_AGAIN: Duration = Duration::from_secs(1);
 
 /// Why an attempt is cut off from outside.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,8 +59,8 @@ impl Watch<'_> {
         };
         self.stop.soft.cancel();
         let ended = self.kill(attempt).await;
-        let mut outcome = ended
-            .unwrap_or_else(|| Outcome::nothing(self.claim.job, Verdict::Abandoned, None));
+        let mut outcome =
+            ended.unwrap_or_else(|| Outcome::nothing(self.claim.job, Verdict::Abandoned, None));
         // What had succeeded before the cut stays succeeded; the run itself did not.
         let (verdict, fault) = verdict(cut, self.claim.job);
         outcome.verdict = verdict;
@@ -90,22 +94,34 @@ impl Watch<'_> {
     /// Returns only when the claim is lost or can no longer be trusted.
     async fn keep_lease(&self) {
         let mut trust_until = self.claim.trust_until;
-        let mut next = clock::monotonic() + LEASE_RENEW;
+        let mut renewed = clock::monotonic();
+        let mut next = renewed + LEASE_RENEW;
+        let mut last_fault = None;
         loop {
             tokio::time::sleep_until(next.min(trust_until).into()).await;
             if clock::monotonic() >= trust_until {
-                return;
+                break;
             }
-            match renew(&self.server.control, self.claim.fence).await {
-                Ok(Some(until)) => {
+            let renewal = renew(&self.server.control, self.claim.fence);
+            match tokio::time::timeout_at(trust_until.into(), renewal).await {
+                Ok(Ok(Some(until))) => {
                     trust_until = until;
-                    next = clock::monotonic() + LEASE_RENEW;
+                    renewed = clock::monotonic();
+                    next = renewed + LEASE_RENEW;
                 }
-                Ok(None) => return,
+                Ok(Ok(None)) | Err(_) => break,
                 // The server may be back before the trust ends.
-                Err(_) => next = clock::monotonic() + Duration::from_secs(1),
+                Ok(Err(fault)) => {
+                    last_fault = Some(fault);
+                    next = clock::monotonic() + RENEW_AGAIN;
+                }
             }
         }
+        telemetry::emit(Event::LeaseLost {
+            job: self.claim.job.as_str(),
+            since_renewal_ms: clock::millis_since(renewed),
+            fault: last_fault,
+        });
     }
 }
 

@@ -17,3 +17,9 @@ pub fn monotonic() -> Instant {
 pub fn wall() -> DateTime<Utc> {
     Utc::now()
 }
+
+/// Whole milliseconds since a moment.
+#[must_use]
+pub fn millis_since(moment: Instant) -> u64 {
+    u64::try_from(monotonic().saturating_duration_since(moment).as_millis()).unwrap_or(u64::MAX)
+}

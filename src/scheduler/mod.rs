@@ -1,0 +1,7 @@
+//! When jobs run, and that each slot runs once.
+
+pub mod claim;
+pub mod control;
+pub mod execute;
+pub mod history;
+pub mod supervise;
