@@ -20,6 +20,7 @@ pub async fn plan<J: Job>(
     reader: &mut Reader<'_>,
     now: DateTime<Utc>,
 ) -> Result<PlanView, Fault> {
+    reader.now = now;
     let seen = job.observe(reader).await?;
     Ok(job.plan(&seen, now).view(job.name()))
 }
@@ -35,7 +36,9 @@ pub async fn run<J: Job>(
 ) -> Outcome {
     let started = clock::monotonic();
     let mut outcome = Outcome::nothing(job.name(), Verdict::Succeeded, None);
-    match job.observe(&mut session.reader()).await {
+    let mut reader = session.reader();
+    reader.now = now;
+    match job.observe(&mut reader).await {
         Ok(seen) => {
             let plan = job.plan(&seen, now);
             let mut cx = Context { session, now, stop };

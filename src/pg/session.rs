@@ -10,6 +10,7 @@ use std::sync::Mutex;
 use std::sync::PoisonError;
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use futures_util::TryStreamExt;
 use sqlx::pool::PoolConnection;
 use sqlx::postgres::PgRow;
@@ -79,6 +80,8 @@ pub struct Reader<'a> {
     pub conn: &'a mut PgConnection,
     /// Version, database, own schema.
     pub server: &'a ServerFacts,
+    /// The run's `now`, or what `plan --now` says: what is counted is counted as of then.
+    pub now: DateTime<Utc>,
 }
 
 /// What a session is opened with.
@@ -100,6 +103,8 @@ pub struct Session {
     control: PgPool,
     facts: Arc<ServerFacts>,
     spec: SessionSpec,
+    /// The server's clock when the session was opened.
+    opened_at: DateTime<Utc>,
     /// A statement is under way: dropping now must close the connection.
     busy: bool,
 }
@@ -120,19 +125,23 @@ impl Session {
             control: server.control.clone(),
             facts: Arc::clone(&server.facts),
             spec,
+            opened_at: DateTime::UNIX_EPOCH,
             busy: true,
         };
         let settings = server.session_settings(session.spec.name);
         session.plain(&settings).await?;
-        let row = session.plain("SELECT pg_backend_pid()").await?.first;
-        session.spec.backend.set(row.and_then(|row| row.try_get(0).ok()));
+        if let Some(row) = session.plain("SELECT pg_backend_pid(), clock_timestamp()").await?.first
+        {
+            session.spec.backend.set(row.try_get(0).ok());
+            session.opened_at = row.try_get(1).unwrap_or(DateTime::UNIX_EPOCH);
+        }
         session.busy = false;
         Ok(session)
     }
 
     /// The connection for reading, with what is known of the server.
     pub fn reader(&mut self) -> Reader<'_> {
-        Reader { conn: &mut self.conn, server: &self.facts }
+        Reader { conn: &mut self.conn, server: &self.facts, now: self.opened_at }
     }
 
     /// What is known of the server.
