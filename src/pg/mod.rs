@@ -1,6 +1,7 @@
 //! PostgreSQL: names, versions, faults, reads in `catalog`, and the one door for writes.
 
 pub mod blockers;
+pub mod catalog;
 pub mod connect;
 pub mod fault;
 pub mod ident;

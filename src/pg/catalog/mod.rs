@@ -1,0 +1,33 @@
+//! What stands in the server's catalog. Reads only, and no policy.
+//!
+//! Every function takes a connection and names what it looks for; what does not exist is `None` or
+//! an empty list, never an error.
+pub mod columns;
+pub mod foreign_keys;
+pub mod indexes;
+pub mod privileges;
+pub mod publications;
+pub mod relation;
+pub mod shape;
+pub mod triggers;
+
+use sqlx::Row;
+use sqlx::postgres::PgRow;
+
+use super::fault::{Fault, Kind};
+use super::ident::{Ident, TableName};
+
+fn failed(error: sqlx::Error) -> Fault {
+    Fault::from_sqlx("read the catalog", &error)
+}
+
+/// A column that holds a name of the catalog, cast to text.
+fn ident(row: &PgRow, index: usize) -> Result<Ident, Fault> {
+    let name: String = row.try_get(index).map_err(failed)?;
+    Ident::new(name).map_err(|error| Fault::new(Kind::Bug, "read the catalog", error.to_string()))
+}
+
+/// Two columns: schema and table.
+fn table_name(row: &PgRow, index: usize) -> Result<TableName, Fault> {
+    Ok(TableName { schema: ident(row, index)?, table: ident(row, index + 1)? })
+}

@@ -1,0 +1,105 @@
+//! Tables and what is like them.
+
+use sqlx::postgres::types::Oid;
+use sqlx::{PgConnection, Row};
+
+use super::{failed, ident};
+use crate::pg::fault::Fault;
+use crate::pg::ident::{Ident, TableName};
+
+/// What a name stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// A plain table; it may be a partition.
+    Table,
+    /// A partitioned table.
+    Partitioned,
+    /// A foreign table.
+    Foreign,
+    /// A view or materialized view.
+    View,
+    /// A sequence, an index, a composite type.
+    Other,
+}
+
+/// How long its rows last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Persistence {
+    /// Until deleted.
+    Permanent,
+    /// Until the server crashes.
+    Unlogged,
+    /// Until the session ends.
+    Temporary,
+}
+
+/// A row of `pg_class`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Relation {
+    /// Its identity, which a rename does not change.
+    pub oid: Oid,
+    /// What it is.
+    pub kind: Kind,
+    /// How long its rows last.
+    pub persistence: Persistence,
+    /// Row level security is switched on.
+    pub row_security: bool,
+    /// A plain table whose queries also reach tables that inherit from it.
+    pub has_heirs: bool,
+    /// A partitioned table, some of whose partitions are foreign tables.
+    pub has_foreign_parts: bool,
+    /// Its owner.
+    pub owner: Ident,
+    /// Itself and its partitions, at any depth.
+    pub tree: Vec<Oid>,
+    /// The partitioned tables above it.
+    pub ancestors: Vec<Oid>,
+}
+
+const RELATION: &str = "\
+SELECT c.oid, c.relkind::text, c.relpersistence::text, c.relrowsecurity, \
+       c.relkind = 'r' AND EXISTS (SELECT FROM pg_inherits WHERE inhparent = c.oid), \
+       EXISTS (SELECT FROM pg_partition_tree(c.oid) AS p JOIN pg_class AS f ON f.oid = p.relid \
+               WHERE f.relkind = 'f'), \
+       pg_get_userbyid(c.relowner)::text, \
+       ARRAY(SELECT c.oid UNION SELECT relid::oid FROM pg_partition_tree(c.oid)), \
+       ARRAY(SELECT relid::oid FROM pg_partition_ancestors(c.oid) WHERE relid <> c.oid) \
+FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace \
+WHERE n.nspname = $1 AND c.relname = $2";
+
+/// The relation of that name.
+///
+/// # Errors
+/// Where the server does not answer.
+pub async fn find(conn: &mut PgConnection, name: &TableName) -> Result<Option<Relation>, Fault> {
+    let row = sqlx::query(RELATION)
+        .bind(name.schema.as_str())
+        .bind(name.table.as_str())
+        .fetch_optional(conn)
+        .await
+        .map_err(failed)?;
+    let Some(row) = row else { return Ok(None) };
+    let kind: String = row.try_get(1).map_err(failed)?;
+    let persistence: String = row.try_get(2).map_err(failed)?;
+    Ok(Some(Relation {
+        oid: row.try_get(0).map_err(failed)?,
+        kind: match kind.as_str() {
+            "r" => Kind::Table,
+            "p" => Kind::Partitioned,
+            "f" => Kind::Foreign,
+            "v" | "m" => Kind::View,
+            _ => Kind::Other,
+        },
+        persistence: match persistence.as_str() {
+            "t" => Persistence::Temporary,
+            "u" => Persistence::Unlogged,
+            _ => Persistence::Permanent,
+        },
+        row_security: row.try_get(3).map_err(failed)?,
+        has_heirs: row.try_get(4).map_err(failed)?,
+        has_foreign_parts: row.try_get(5).map_err(failed)?,
+        owner: ident(&row, 6)?,
+        tree: row.try_get(7).map_err(failed)?,
+        ancestors: row.try_get(8).map_err(failed)?,
+    }))
+}
