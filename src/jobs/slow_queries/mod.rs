@@ -1,4 +1,11 @@
 //! Placeholder until the job lands.
+pub mod delta;
+pub mod lexer;
+pub mod pack;
+pub mod redact;
+#[cfg(test)]
+mod tests;
+
 use chrono::{DateTime, Utc};
 
 use crate::config::checked;

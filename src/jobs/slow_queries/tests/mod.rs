@@ -1,0 +1,4 @@
+mod delta;
+mod pack;
+mod redact;
+mod world;
