@@ -44,12 +44,16 @@ pub fn pack(stored: Option<&Unpacked>, now: &BTreeMap<Key, Entry>) -> Packed {
         keys.extend(&stored.changed);
         if keys.len() * FOLD_SHARE <= now.len() {
             let mut bytes = Vec::with_capacity(keys.len() * 64);
-            keys.iter().for_each(|key| put(&mut bytes, key, now.get(key)));
+            for key in &keys {
+                put(&mut bytes, key, now.get(key));
+            }
             return Packed::Changed(bytes);
         }
     }
     let mut bytes = Vec::with_capacity(now.len() * 64);
-    now.iter().for_each(|(key, entry)| put(&mut bytes, key, Some(entry)));
+    for (key, entry) in now {
+        put(&mut bytes, key, Some(entry));
+    }
     Packed::Full(bytes)
 }
 
@@ -86,7 +90,9 @@ fn put(bytes: &mut Vec<u8>, key: &Key, entry: Option<&Entry>) {
     put_number(bytes, u64::from(key.user));
     bytes.extend(key.queryid.to_le_bytes());
     let Some(entry) = entry else { return };
-    entry.sums.0.iter().for_each(|&sum| put_number(bytes, sum));
+    for sum in entry.sums.0 {
+        put_number(bytes, sum);
+    }
     put_number(bytes, entry.min_us);
     put_number(bytes, entry.max_us);
     if let Some(since) = entry.since {
@@ -99,11 +105,14 @@ fn put(bytes: &mut Vec<u8>, key: &Key, entry: Option<&Entry>) {
 
 /// Seven bits a byte, the lowest first; the eighth says that more follow.
 fn put_number(bytes: &mut Vec<u8>, mut number: u64) {
-    while number >= 0x80 {
-        bytes.push((number & 0x7f) as u8 | 0x80);
+    loop {
+        let low = number.to_le_bytes()[0] & 0x7f;
         number >>= 7;
+        bytes.push(if number == 0 { low } else { low | 0x80 });
+        if number == 0 {
+            return;
+        }
     }
-    bytes.push(number as u8);
 }
 
 /// What is left to read.

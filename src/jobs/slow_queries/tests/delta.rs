@@ -7,7 +7,7 @@ use crate::jobs::slow_queries::delta::{
     Anew, Comparison, Counter, Delta, Interval, Snapshot, compare,
 };
 
-const HOUR: Duration = Duration::from_secs(3600);
+const HOUR: Duration = Duration::from_hours(1);
 
 fn since(before: &Snapshot, world: &World) -> Interval {
     match compare(Some(before), &world.look(), HOUR) {
@@ -251,7 +251,7 @@ fn without_a_usable_baseline_there_is_no_interval() {
 fn entries_that_left_are_counted() {
     let mut world = World::new(Extension::Counts);
     world.entries_max = 30;
-    (1..=30).for_each(|id| world.run(id, id as u64, 1));
+    (1..=30).for_each(|id| world.run(id, id.unsigned_abs(), 1));
     let base = world.poll();
     world.pass(60);
     world.run(99, 1, 1);

@@ -69,7 +69,7 @@ impl World {
     /// Calls of one statement, each of the same duration.
     pub fn run(&mut self, queryid: i64, calls: u64, each_ms: u64) {
         self.now += TimeDelta::microseconds(1);
-        let each_us = each_ms * 1000;
+        let micros_each = each_ms * 1000;
         if !self.entries.contains_key(&queryid) && self.entries.len() >= self.entries_max {
             self.evict();
         }
@@ -81,13 +81,13 @@ impl World {
             ..Entry::default()
         });
         entry.sums[Counter::Calls] += calls;
-        entry.sums[Counter::Time] += calls * each_us;
+        entry.sums[Counter::Time] += calls * micros_each;
         entry.sums[Counter::Rows] += calls;
-        entry.min_us = entry.min_us.min(each_us);
-        entry.max_us = entry.max_us.max(each_us);
+        entry.min_us = entry.min_us.min(micros_each);
+        entry.max_us = entry.max_us.max(micros_each);
         let (true_calls, true_us) = self.truth.entry(queryid).or_default();
         *true_calls += calls;
-        *true_us += calls * each_us;
+        *true_us += calls * micros_each;
     }
 
     /// As the server does it: the least used 5 %, at least 10.
@@ -111,7 +111,9 @@ impl World {
     pub fn reset(&mut self) {
         self.now += TimeDelta::microseconds(1);
         let all: Vec<i64> = self.entries.keys().copied().collect();
-        all.into_iter().for_each(|id| self.forget(id));
+        for id in all {
+            self.forget(id);
+        }
         self.reset_at = self.now;
         self.evictions = 0;
     }
