@@ -1,10 +1,35 @@
-postgres: ## Fetch PostgreSQL 13 and 18 for the tests and the demo (target/postgres)
+# Everything there is to do here, by name. `make` alone lists it.
+# Needed: git, a C compiler, make and Rust. PostgreSQL is fetched; nothing outside target/ is touched,
+# but for packages that root's apt-get installs, and then it says so.
+
+help: ## List what can be made
+	@awk -F ':.*## ' '/^[a-z%-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+build: ## Build the release binary, target/release/pgtend
+	cargo build --release --locked
+
+demo: ## Show every job at work on a PostgreSQL of its own (DEMO="--keep" leaves it up)
+	@scripts/postgres 18
+	cargo build --locked
+	@target/debug/pgtend demo $(DEMO)
+
+test: ## Test on the lowest and the highest PostgreSQL supported, 13 and 18
+	@scripts/test 13 18
+
+test-all: ## Test on all six
+	@scripts/test 13 14 15 16 17 18
+
+lint: ## Formatting, clippy, documentation links, dependencies, units, scripts
+	@scripts/lint
+
+bench: ## Run the benchmarks
+	cargo bench --locked
+
+postgres: ## Fetch PostgreSQL 13 and 18 into target/postgres, for tests by hand
 	@scripts/postgres 13 18
 
-postgres-all: ## Fetch all six major versions
-	@scripts/postgres 13 14 15 16 17 18
-
-postgres-%: ## Fetch one major version: postgres-15
+postgres-%: ## Fetch one major version: make postgres-15
 	@scripts/postgres $*
 
-.PHONY: postgres postgres-all
+.PHONY: help build demo test test-all lint bench postgres
+.DEFAULT_GOAL := help
