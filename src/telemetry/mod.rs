@@ -40,7 +40,7 @@ pub fn instance() -> &'static str {
 /// Writes one line. Cheap when the level is off: the fields are not even put together.
 ///
 /// Blocks until the line is written, so nothing is lost however the process ends. Without
-/// [`init`] it does nothing.
+/// [`init()`] it does nothing.
 #[expect(clippy::needless_pass_by_value, reason = "an event that was told is used up")]
 pub fn emit(event: Event) {
     // The level of a tracing event is part of its call site, hence five of them.

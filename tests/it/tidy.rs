@@ -164,7 +164,7 @@ fn read(path: &str) -> String {
 
 fn sources(below: &str) -> Vec<Source> {
     let mut files = text_files(Path::new(below));
-    files.retain(|file| file.path.ends_with(".rs"));
+    files.retain(|file| Path::new(&file.path).extension().is_some_and(|ending| ending == "rs"));
     assert!(!files.is_empty(), "no sources below {below}");
     files
 }
