@@ -1,6 +1,7 @@
 //! Time as a parameter: periods, their grids, cron lines, and the one clock.
 pub mod clock;
 pub mod cron;
+pub mod duration;
 pub mod grid;
 pub mod period;
 pub mod zone;

@@ -1,0 +1,212 @@
+//! The forms a value may have: how each is checked, and the words that tell what to write.
+
+use std::time::Duration;
+
+use chrono_tz::Tz;
+
+use super::super::near::one_of;
+use super::super::value::{Read, ValueKind, Word, Wrong, kind, shown, words};
+use super::super::{sql_text, url};
+use super::later;
+use crate::pg::ident::{Ident, TableName};
+use crate::time::cron::Cron;
+use crate::time::duration;
+use crate::time::period::Period;
+
+/// The form of a key's value.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::config) enum Form {
+    /// `true` or `false`.
+    Bool,
+    /// A whole number in a range.
+    Count {
+        /// The least.
+        min: u64,
+        /// The most.
+        max: u64,
+    },
+    /// A share: above 0, up to 1.
+    Fraction,
+    /// An exact length of time in a range.
+    Duration {
+        /// The shortest.
+        min: Duration,
+        /// The longest.
+        max: Duration,
+    },
+    /// A calendar period, longer than nothing.
+    Period,
+    /// The grid of partition bounds: days or months, and nothing smaller.
+    Interval,
+    /// Five cron fields.
+    Cron,
+    /// An IANA time zone.
+    Zone,
+    /// One SQL name.
+    Ident,
+    /// A table's SQL name.
+    Table,
+    /// One of a few words.
+    Words(Choice),
+    /// A path of the file system.
+    Path,
+    /// The database's URL; secret.
+    Url,
+    /// An SQL condition over a table's columns.
+    Condition,
+    /// The template of partition names.
+    Template,
+    /// A list of SQL names.
+    Idents,
+    /// A list of tables' SQL names.
+    Tables,
+}
+
+/// A closed set of words, its type forgotten.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::config) struct Choice {
+    /// The words.
+    pub(in crate::config) words: fn() -> Vec<&'static str>,
+    read: fn(&ValueKind) -> Result<(), Wrong>,
+}
+
+/// The choice between the words of `T`.
+pub(in crate::config) const fn choice<T: Word>() -> Form {
+    Form::Words(Choice { words: words::<T>, read: |value| T::read(value).map(drop) })
+}
+
+impl Form {
+    /// Whether values of this form are never shown.
+    pub(in crate::config) fn is_secret(self) -> bool {
+        matches!(self, Self::Url)
+    }
+
+    /// Takes an environment variable's text for a value of this form. What cannot be one stays a
+    /// text, for [`Form::check`] to refuse.
+    pub(in crate::config) fn of_text(self, text: &str) -> ValueKind {
+        let typed = match self {
+            Self::Bool => text.parse().ok().map(ValueKind::Boolean),
+            Self::Count { .. } if text.bytes().all(|b| b.is_ascii_digit()) => {
+                text.parse().ok().map(ValueKind::I64)
+            }
+            Self::Fraction => text.parse().ok().map(ValueKind::Float),
+            Self::Idents | Self::Tables => Some(ValueKind::Array(
+                text.split(',').map(|item| item.trim().to_owned().into()).collect(),
+            )),
+            _ => None,
+        };
+        typed.unwrap_or_else(|| ValueKind::String(text.to_owned()))
+    }
+
+    /// Checks a value; the error tells what is wrong and what to write.
+    pub(in crate::config) fn check(self, value: &ValueKind) -> Result<(), String> {
+        let checked = match self {
+            Self::Bool => bool::read(value).map(drop),
+            Self::Count { min, max } => {
+                u64::read(value).and_then(|n| within((min..=max).contains(&n)))
+            }
+            Self::Fraction => f64::read(value).and_then(|x| within(x > 0.0 && x <= 1.0)),
+            Self::Duration { min, max } => {
+                Duration::read(value).and_then(|d| within((min..=max).contains(&d)))
+            }
+            Self::Period => Period::read(value).map(drop),
+            Self::Interval => later::interval(value).map(drop),
+            Self::Cron => Cron::read(value).map(drop),
+            Self::Zone => Tz::read(value).map(drop),
+            Self::Ident => Ident::read(value).map(drop),
+            Self::Table => TableName::read(value).map(drop),
+            Self::Words(choice) => (choice.read)(value),
+            Self::Path => String::read(value).map(drop),
+            Self::Url => {
+                String::read(value).and_then(|text| url::check(&text).map_err(Wrong::Sentence))
+            }
+            Self::Condition => String::read(value)
+                .and_then(|text| sql_text::condition(&text).map_err(Wrong::Because)),
+            Self::Template => String::read(value)
+                .and_then(|text| sql_text::template(&text).map_err(Wrong::Because)),
+            Self::Idents => Vec::<Ident>::read(value).map(drop),
+            Self::Tables => Vec::<TableName>::read(value).map(drop),
+        };
+        checked.map_err(|wrong| self.sentence(value, wrong))
+    }
+
+    fn sentence(self, value: &ValueKind, wrong: Wrong) -> String {
+        let shown = if self.is_secret() { "the value".to_owned() } else { shown(value) };
+        let (noun, accepted) = (self.noun(), self.accepted());
+        match wrong {
+            Wrong::Kind => format!("{shown} is {}, not {noun}; write {accepted}", kind(value)),
+            Wrong::Because(why) => format!("{shown} is not {noun} ({why}); write {accepted}"),
+            Wrong::Range => format!("{shown} is out of range; write {accepted}"),
+            Wrong::Sentence(sentence) => sentence,
+        }
+    }
+
+    /// What such a value is called, with its article.
+    pub(in crate::config) fn noun(self) -> &'static str {
+        match self {
+            Self::Bool => "a boolean",
+            Self::Count { .. } => "a whole number",
+            Self::Fraction => "a share",
+            Self::Duration { .. } => "a duration",
+            Self::Period => "a calendar period",
+            Self::Interval => "an interval of partitions",
+            Self::Cron => "a cron line",
+            Self::Zone => "a time zone",
+            Self::Ident => "an SQL name",
+            Self::Table => "a table's name",
+            Self::Words(_) => "one of the choices",
+            Self::Path => "a path",
+            Self::Url => "a URL",
+            Self::Condition => "an SQL condition",
+            Self::Template => "a template of names",
+            Self::Idents => "a list of SQL names",
+            Self::Tables => "a list of tables",
+        }
+    }
+
+    /// What may be written.
+    pub(in crate::config) fn accepted(self) -> String {
+        match self {
+            Self::Bool => "true or false".to_owned(),
+            Self::Count { min, max } => format!("a whole number from {min} to {max}"),
+            Self::Fraction => "a number above 0 and up to 1, such as 0.05".to_owned(),
+            Self::Duration { min, max } => format!(
+                "a text such as \"30s\", \"1h 30m\" or \"100ms\", from {} to {}",
+                duration::format(min),
+                duration::format(max)
+            ),
+            Self::Period => "a text such as \"1 month\", \"90 days\" or \"2 weeks\"".to_owned(),
+            Self::Interval => {
+                "days, weeks, months, quarters or years, such as \"1 month\"".to_owned()
+            }
+            Self::Cron => {
+                "five fields, minute hour day month weekday, such as \"30 2 * * *\"".to_owned()
+            }
+            Self::Zone => "a name such as \"UTC\" or \"Europe/Berlin\"".to_owned(),
+            Self::Ident => {
+                "a name as SQL writes it, such as \"created_at\" or '\"Created At\"'".to_owned()
+            }
+            Self::Table => {
+                "schema.table as SQL writes it, such as \"public.jobs\" or 'app.\"Order\"'"
+                    .to_owned()
+            }
+            Self::Words(choice) => one_of(
+                &(choice.words)().iter().map(|word| format!("\"{word}\"")).collect::<Vec<_>>(),
+            ),
+            Self::Path => "a path such as \"/var/log/pgtend\"".to_owned(),
+            Self::Url => url::ACCEPTED.to_owned(),
+            Self::Condition => {
+                "what may follow WHERE, such as \"status IN ('done', 'failed')\"".to_owned()
+            }
+            Self::Template => {
+                format!("text with {}", one_of(&sql_text::placeholders_shown()))
+            }
+            Self::Idents => "a list such as [\"public\", \"app\"]".to_owned(),
+            Self::Tables => "a list such as [\"public.jobs\", \"app.events\"]".to_owned(),
+        }
+    }
+}
+
+fn within(inside: bool) -> Result<(), Wrong> {
+    if inside { Ok(()) } else { Err(Wrong::Range) }
+}

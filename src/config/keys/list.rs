@@ -1,0 +1,224 @@
+//! Every section and every key, in the order in which they are shown.
+//!
+//! One key is one entry of two lines; the formatter would make six of it.
+
+use std::sync::LazyLock;
+use std::time::Duration;
+
+use super::Otherwise::{Absent, Default, Derived, Required};
+use super::words::OnExpiry;
+use super::{Form, Key, Section, choice};
+use crate::config::checked::{Catchup, Level, LogFormat, Pooler, Rotation};
+use crate::config::path::KeyPath;
+use crate::config::value::ValueKind;
+use crate::time::duration;
+
+/// Every section, outer ones first.
+pub(in crate::config) const SECTIONS: &[Section] = &[
+    section("database", "The connection, and pgtend's own schema."),
+    section("daemon", "What holds for all jobs."),
+    section("log", "Log lines on standard error."),
+    optional("log.file", "Log lines to a file as well; JSON, one object per line."),
+    optional("partitions", "There is always a partition for tomorrow."),
+    optional("partitions.tables.*", "One partitioned table."),
+    optional("archive", "Old finished rows leave the hot table."),
+    optional("archive.tables.*", "One hot table."),
+    optional("analyze", "Planner statistics where autovacuum leaves them stale."),
+    optional("slow_queries", "Which statements became slow, by pg_stat_statements."),
+];
+
+/// The keys that every job has.
+#[rustfmt::skip]
+macro_rules! schedule {
+    ($job:literal, $cron:literal) => {
+        [
+            key(concat!($job, ".schedule"), Form::Cron, Required(concat!("\"", $cron, "\"")),
+                "When: five cron fields, minute hour day month weekday."),
+            key(concat!($job, ".timezone"), Form::Zone,
+                Derived("daemon.timezone", |settings, _| settings.text("daemon.timezone")),
+                "The zone the cron line is read in."),
+            key(concat!($job, ".jitter"), DURATION_OR_NONE, Default(r#""0s""#),
+                "Each run starts up to this much later, to spread many instances."),
+            key(concat!($job, ".timeout"), DURATION, Default(r#""1h""#),
+                "A run is cancelled after this."),
+            key(concat!($job, ".max_attempts"), Form::Count { min: 1, max: 100 }, Default("3"),
+                "How often one slot is tried; only temporary faults are tried again."),
+            key(concat!($job, ".catchup"), choice::<Catchup>(), Default(r#""latest""#),
+                "Which slots that were missed while nobody ran are run later."),
+            key(concat!($job, ".start_deadline"), DURATION, Absent(r#""10m""#, "none is too late"),
+                "A slot that could not start within this is skipped."),
+        ]
+    };
+}
+
+/// Every key. The documentation of the sample and of the JSON Schema is written here.
+pub(in crate::config) static KEYS: LazyLock<Vec<Key>> = LazyLock::new(|| {
+    [
+        DATABASE,
+        DAEMON,
+        LOG,
+        &schedule!("partitions", "17 * * * *"),
+        PARTITION_TABLES,
+        &schedule!("archive", "30 2 * * *"),
+        ARCHIVE_TABLES,
+        &schedule!("analyze", "*/15 * * * *"),
+        ANALYZE,
+        &schedule!("slow_queries", "* * * * *"),
+        SLOW_QUERIES,
+    ]
+    .concat()
+});
+
+#[rustfmt::skip]
+const DATABASE: &[Key] = &[
+    key("database.url", Form::Url, Absent(r#""postgres://pgtend@localhost/app""#, "see url_file"),
+        "Where the database is. Absent, with url_file: the systemd credential database_url, then DATABASE_URL, then libpq's PG* variables."),
+    key("database.url_file", Form::Path, Absent(r#""/run/secrets/database_url""#, "see url"),
+        "A file that holds the URL and is not readable by everyone. It is read again at each connect."),
+    key("database.schema", Form::Ident, Default(r#""pgtend""#),
+        "pgtend's own schema: history, claims, baselines."),
+    key("database.max_connections", Form::Count { min: 1, max: 65 },
+        Derived("max_concurrent_jobs + 1", |settings, _| {
+            let jobs: u64 = settings.get(&KeyPath::of("daemon.max_concurrent_jobs"))?;
+            Some(ValueKind::I64(i64::try_from(jobs).ok()? + 1))
+        }),
+        "Connections for jobs at most; two more serve claims and cancels."),
+    key("database.acquire_timeout", DURATION, Default(r#""30s""#),
+        "How long a run waits for a free connection."),
+    key("database.idle_timeout", DURATION, Default(r#""1m""#),
+        "An idle connection is closed after this."),
+    key("database.max_lifetime", DURATION, Default(r#""30m""#),
+        "A connection is replaced after this."),
+    key("database.connect_timeout", DURATION, Default(r#""10s""#),
+        "One attempt to connect takes this long at most."),
+    key("database.statement_timeout", SERVER_TIMEOUT, Default(r#""15m""#),
+        "The server ends any one statement after this."),
+    key("database.lock_timeout", SERVER_TIMEOUT, Default(r#""2s""#),
+        "No statement waits longer for a lock; others queue behind a waiting one."),
+    key("database.pooler", choice::<Pooler>(), Default(r#""none""#),
+        "What stands before the server: nothing, or a pooler in session mode."),
+];
+
+#[rustfmt::skip]
+const DAEMON: &[Key] = &[
+    key("daemon.timezone", Form::Zone, Default(r#""UTC""#),
+        "The zone of cron lines and of partition bounds, unless a job says otherwise."),
+    key("daemon.max_concurrent_jobs", Form::Count { min: 1, max: 64 }, Default("4"),
+        "Jobs that run at once."),
+    key("daemon.drain_timeout", DURATION, Default(r#""1m""#),
+        "From SIGTERM to exit at most; what still runs then is cancelled on the server."),
+    key("daemon.history_retention", Form::Period, Default(r#""90 days""#),
+        "How long the history of runs is kept; at least a day."),
+];
+
+#[rustfmt::skip]
+const LOG: &[Key] = &[
+    key("log.level", choice::<Level>(), Default(r#""info""#), "The least severe lines written."),
+    key("log.format", choice::<LogFormat>(), Default(r#""auto""#),
+        "auto: pretty on a terminal, JSON otherwise."),
+    key("log.file.directory", Form::Path, Required(r#""/var/log/pgtend""#),
+        "A directory of pgtend's own; old files in it are removed."),
+    key("log.file.rotation", choice::<Rotation>(), Default(r#""daily""#),
+        "When a new file begins, in UTC."),
+    key("log.file.keep", Form::Count { min: 1, max: 10_000 }, Default("14"),
+        "Files kept, the current one included."),
+];
+
+#[rustfmt::skip]
+const PARTITION_TABLES: &[Key] = &[
+    key("partitions.tables.*.interval", Form::Interval, Required(r#""1 month""#),
+        "How much one partition holds: days, weeks, months, quarters or years."),
+    key("partitions.tables.*.premake", Form::Period, Default(r#""3 months""#),
+        "How far ahead there must be partitions."),
+    key("partitions.tables.*.timezone", Form::Zone,
+        Derived("partitions.timezone", |settings, _| settings.text("partitions.timezone")),
+        "The zone in which bounds are midnight."),
+    key("partitions.tables.*.name", Form::Template,
+        Absent(r#""{table}_p{year}_{month}""#, "chosen from the interval"),
+        "Names of new partitions."),
+    key("partitions.tables.*.retention", Form::Period, Absent(r#""12 months""#, "kept for ever"),
+        "The age at which a partition expires. This version reports it and removes nothing."),
+    key("partitions.tables.*.on_expiry", choice::<OnExpiry>(), Absent(r#""detach""#, "detach"),
+        "What becomes of an expired partition. This version does neither."),
+    key("partitions.tables.*.quarantine", Form::Period, Absent(r#""7 days""#, "none"),
+        "How long a detached partition waits before it is dropped. Not used by this version."),
+];
+
+#[rustfmt::skip]
+const ARCHIVE_TABLES: &[Key] = &[
+    key("archive.tables.*.into", Form::Table, Required(r#""public.ml_jobs_archive""#),
+        "The table that archived rows move to."),
+    key("archive.tables.*.age_column", Form::Ident, Required(r#""created_at""#),
+        "The column that tells a row's age: a date or a timestamp."),
+    key("archive.tables.*.older_than", Form::Period, Required(r#""30 days""#),
+        "Rows older than this are moved."),
+    key("archive.tables.*.where", Form::Condition,
+        Absent(r#""status IN ('completed', 'failed')""#, "all rows of that age"),
+        "Which rows of that age: an SQL condition over the table's columns."),
+    key("archive.tables.*.create_target", Form::Bool, Default("false"),
+        "Create the archive table like the source if it is missing."),
+    key("archive.tables.*.batch_rows", Form::Count { min: 1, max: 100_000 }, Default("10000"),
+        "Rows moved in one transaction at most."),
+    key("archive.tables.*.max_rows", Form::Count { min: 1, max: i64::MAX as u64 },
+        Absent("1000000", "no limit but the timeout"),
+        "Rows moved by one run at most."),
+];
+
+#[rustfmt::skip]
+const ANALYZE: &[Key] = &[
+    key("analyze.stale_fraction", Form::Fraction, Default("0.05"),
+        "A table is stale when this share of its rows changed since its last ANALYZE."),
+    key("analyze.stale_rows", Form::Count { min: 1, max: i64::MAX as u64 }, Default("1000"),
+        "With fewer changed rows no table is stale, whatever the share."),
+    key("analyze.max_tables", Form::Count { min: 1, max: 100_000 }, Default("100"),
+        "Tables analyzed by one run at most."),
+    key("analyze.schemas", Form::Idents,
+        Absent(r#"["public"]"#, "all but the system's and pgtend's own"),
+        "Only tables of these schemas."),
+    key("analyze.exclude", Form::Tables, Absent(r#"["public.scratch"]"#, "none"),
+        "Never these tables."),
+];
+
+#[rustfmt::skip]
+const SLOW_QUERIES: &[Key] = &[
+    key("slow_queries.slow_mean", DURATION, Default(r#""500ms""#),
+        "A statement whose mean since the last poll is at or above this is slow."),
+    key("slow_queries.slow_max", DURATION,
+        Derived("10 × slow_mean", |settings, section| {
+            let mean: Duration = settings.get(&section.join("slow_mean"))?;
+            Some(duration::format(mean.checked_mul(10)?).into())
+        }),
+        "A statement with a new maximum at or above this is slow."),
+    key("slow_queries.min_calls", Form::Count { min: 1, max: i64::MAX as u64 }, Default("1"),
+        "With fewer calls since the last poll a mean says nothing."),
+    key("slow_queries.max_lines", Form::Count { min: 1, max: 1_000 }, Default("20"),
+        "Lines per poll at most; one more line counts the rest."),
+    key("slow_queries.remind_after", DURATION, Default(r#""1h""#),
+        "A statement that stays slow is mentioned again after this."),
+];
+
+/// A week is the longest wait that makes sense; longer is a slip of the pen.
+const DURATION: Form =
+    Form::Duration { min: Duration::from_millis(1), max: Duration::from_secs(7 * 86_400) };
+const DURATION_OR_NONE: Form =
+    Form::Duration { min: Duration::ZERO, max: Duration::from_secs(86_400) };
+/// The server counts milliseconds in 31 bits, a little over 24 days; 0 would mean no limit there.
+const SERVER_TIMEOUT: Form =
+    Form::Duration { min: Duration::from_millis(1), max: Duration::from_secs(24 * 86_400) };
+
+const fn key(
+    path: &'static str,
+    form: Form,
+    otherwise: super::Otherwise,
+    doc: &'static str,
+) -> Key {
+    Key { path, form, otherwise, doc }
+}
+
+const fn section(path: &'static str, doc: &'static str) -> Section {
+    Section { path, optional: false, doc }
+}
+
+const fn optional(path: &'static str, doc: &'static str) -> Section {
+    Section { path, optional: true, doc }
+}

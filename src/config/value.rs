@@ -1,0 +1,225 @@
+//! One value of a setting: what kind it is, how it is read, how a message shows it.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+pub(super) use ::config::ValueKind;
+use chrono_tz::{TZ_VARIANTS, Tz};
+
+use super::keys::later::not_yet;
+use super::near::{nearest, one_of};
+use super::url;
+use crate::pg::ident::{Ident, TableName};
+use crate::time::cron::Cron;
+use crate::time::duration;
+use crate::time::period::Period;
+
+/// Why a value cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Wrong {
+    /// A number where a text is wanted, and the like.
+    Kind,
+    /// The right kind, but it does not mean anything; why not.
+    Because(String),
+    /// It means something that is too much or too little.
+    Range,
+    /// A whole sentence that needs no more words.
+    Sentence(String),
+}
+
+/// Types a setting is read into. The registry's check and the final reading use the same code.
+pub(super) trait Read: Sized {
+    /// Reads it.
+    fn read(value: &ValueKind) -> Result<Self, Wrong>;
+}
+
+/// A closed set of words, each with its meaning.
+pub(super) trait Word: Copy + 'static {
+    /// All of them, in the order a message lists them.
+    const ALL: &'static [(&'static str, Self)];
+    /// Words that a later version will know, each with what is missing for it.
+    const LATER: &'static [(&'static str, &'static str)] = &[];
+}
+
+/// The words of a set.
+pub(super) fn words<T: Word>() -> Vec<&'static str> {
+    T::ALL.iter().map(|(word, _)| *word).collect()
+}
+
+fn text(value: &ValueKind) -> Result<&str, Wrong> {
+    match value {
+        ValueKind::String(text) => Ok(text),
+        _ => Err(Wrong::Kind),
+    }
+}
+
+fn because(error: impl ToString) -> Wrong {
+    Wrong::Because(error.to_string())
+}
+
+/// For errors that tell themselves what to write.
+fn sentence(error: impl ToString) -> Wrong {
+    Wrong::Sentence(error.to_string())
+}
+
+impl<T: Word> Read for T {
+    fn read(value: &ValueKind) -> Result<Self, Wrong> {
+        let text = text(value)?;
+        if let Some((_, meaning)) = T::ALL.iter().find(|(word, _)| *word == text) {
+            return Ok(*meaning);
+        }
+        if let Some((_, what)) = T::LATER.iter().find(|(word, _)| *word == text) {
+            let choices = one_of(&words::<T>().iter().map(|w| shown_text(w)).collect::<Vec<_>>());
+            return Err(Wrong::Sentence(format!("{}; write {choices}", not_yet(what))));
+        }
+        Err(Wrong::Because(did_you_mean(nearest(text, words::<T>()))))
+    }
+}
+
+fn did_you_mean(word: Option<&str>) -> String {
+    word.map_or_else(|| "there is no such".to_owned(), |word| format!("did you mean \"{word}\"?"))
+}
+
+impl Read for bool {
+    fn read(value: &ValueKind) -> Result<Self, Wrong> {
+        if let ValueKind::Boolean(flag) = value { Ok(*flag) } else { Err(Wrong::Kind) }
+    }
+}
+
+impl Read for u64 {
+    fn read(value: &ValueKind) -> Result<Self, Wrong> {
+        match value {
+            ValueKind::I64(number) => {
+                Self::try_from(*number).map_err(|_| because("it is negative"))
+            }
+            _ => Err(Wrong::Kind),
+        }
+    }
+}
+
+impl Read for u32 {
+    fn read(value: &ValueKind) -> Result<Self, Wrong> {
+        Self::try_from(u64::read(value)?).map_err(|_| because("it is too large"))
+    }
+}
+
+impl Read for f64 {
+    fn read(value: &ValueKind) -> Result<Self, Wrong> {
+        match value {
+            ValueKind::Float(number) => Ok(*number),
+            // Written without a point; the counts people write are far below 2^53.
+            ValueKind::I64(number) => i32::try_from(*number).map(Self::from).map_err(because),
+            _ => Err(Wrong::Kind),
+        }
+    }
+}
+
+impl Read for Duration {
+    fn read(value: &ValueKind) -> Result<Self, Wrong> {
+        duration::parse(text(value)?).map_err(because)
+    }
+}
+
+impl Read for Period {
+    fn read(value: &ValueKind) -> Result<Self, Wrong> {
+        text(value)?.parse().map_err(sentence)
+    }
+}
+
+impl Read for Cron {
+    fn read(value: &ValueKind) -> Result<Self, Wrong> {
+        text(value)?.parse().map_err(sentence)
+    }
+}
+
+impl Read for Tz {
+    fn read(value: &ValueKind) -> Result<Self, Wrong> {
+        let text = text(value)?;
+        let zones = || TZ_VARIANTS.iter().map(|zone| zone.name());
+        text.parse().map_err(|_| Wrong::Because(did_you_mean(nearest(text, zones()))))
+    }
+}
+
+impl Read for Ident {
+    fn read(value: &ValueKind) -> Result<Self, Wrong> {
+        text(value)?.parse().map_err(because)
+    }
+}
+
+impl Read for TableName {
+    fn read(value: &ValueKind) -> Result<Self, Wrong> {
+        text(value)?.parse().map_err(because)
+    }
+}
+
+impl Read for String {
+    fn read(value: &ValueKind) -> Result<Self, Wrong> {
+        match text(value)? {
+            blank if blank.trim().is_empty() => Err(because("it is empty")),
+            text => Ok(text.to_owned()),
+        }
+    }
+}
+
+impl Read for PathBuf {
+    fn read(value: &ValueKind) -> Result<Self, Wrong> {
+        String::read(value).map(Self::from)
+    }
+}
+
+impl<T: Read> Read for Vec<T> {
+    fn read(value: &ValueKind) -> Result<Self, Wrong> {
+        let ValueKind::Array(items) = value else { return Err(Wrong::Kind) };
+        items
+            .iter()
+            .map(|item| {
+                T::read(&item.kind).map_err(|wrong| match wrong {
+                    Wrong::Kind => {
+                        Wrong::Because(format!("{} is {}", shown(&item.kind), kind(&item.kind)))
+                    }
+                    Wrong::Because(why) => Wrong::Because(format!("{}: {why}", shown(&item.kind))),
+                    Wrong::Range | Wrong::Sentence(_) => wrong,
+                })
+            })
+            .collect()
+    }
+}
+
+/// What kind of value it is, with its article.
+pub(super) fn kind(value: &ValueKind) -> &'static str {
+    match value {
+        ValueKind::Nil => "nothing",
+        ValueKind::Boolean(_) => "a boolean",
+        ValueKind::I64(_) | ValueKind::I128(_) | ValueKind::U64(_) | ValueKind::U128(_) => {
+            "an integer"
+        }
+        ValueKind::Float(_) => "a number with a point",
+        ValueKind::String(_) => "a text",
+        ValueKind::Table(_) => "a table",
+        ValueKind::Array(_) => "a list",
+    }
+}
+
+/// The longest text a message repeats, in characters; the place tells where the rest is.
+const SHOWN_CHARS_MAX: usize = 60;
+
+/// A value as a message shows it: on one line, cut, and with any password masked, as a URL may stand
+/// under the wrong key.
+pub(super) fn shown(value: &ValueKind) -> String {
+    match value {
+        ValueKind::String(text) => shown_text(text),
+        ValueKind::Array(_) => "this list".to_owned(),
+        ValueKind::Table(_) => "this table".to_owned(),
+        other => other.to_string(),
+    }
+}
+
+/// As [`shown`], for a text.
+pub(super) fn shown_text(text: &str) -> String {
+    let masked = url::masked(text);
+    let mut cut: String = masked.chars().take(SHOWN_CHARS_MAX).collect();
+    if cut.len() < masked.len() {
+        cut.push('…');
+    }
+    format!("\"{}\"", cut.escape_debug().to_string().replace("\\\"", "\"").replace("\\'", "'"))
+}
