@@ -13,6 +13,7 @@ pub struct Stop {
 
 impl Stop {
     /// Asks for a stop; asked again, for a hard one. Returns whether it is hard now.
+    #[must_use]
     pub fn escalate(&self) -> bool {
         if self.soft.is_cancelled() {
             self.hard.cancel();

@@ -19,6 +19,8 @@ pub const LEASE_TTL: Duration = Duration::from_secs(30);
 pub const LEASE_RENEW: Duration = Duration::from_secs(10);
 /// The holder stops this much before the lease ends, so that it is still when the next one begins.
 const LEASE_MARGIN: Duration = Duration::from_secs(5);
+/// How long it trusts itself, counted from before it asked.
+const LEASE_TRUST: Duration = LEASE_TTL.saturating_sub(LEASE_MARGIN);
 
 /// Why a run begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -144,7 +146,7 @@ async fn try_claim(
             slot,
             trigger,
             claimed_at: row.try_get(2)?,
-            trust_until: asked + LEASE_TTL - LEASE_MARGIN,
+            trust_until: asked + LEASE_TRUST,
         }),
         None => who(&mut tx, job, slot).await?,
     };
@@ -228,7 +230,7 @@ pub async fn take_over(
             slot: row.try_get(2)?,
             trigger: Trigger::from_word(row.try_get(3)?),
             claimed_at: row.try_get(4)?,
-            trust_until: asked + LEASE_TTL - LEASE_MARGIN,
+            trust_until: asked + LEASE_TRUST,
         })
     };
     row.and_then(|row| row.map(read).transpose())
@@ -251,7 +253,7 @@ pub async fn renew(control: &PgPool, fence: Fence) -> Result<Option<Instant>, Fa
         .bind(LEASE_TTL.as_secs_f64())
         .fetch_optional(control)
         .await
-        .map(|row| row.map(|_| asked + LEASE_TTL - LEASE_MARGIN))
+        .map(|row| row.map(|_| asked + LEASE_TRUST))
         .map_err(|error| Fault::from_sqlx("renew the lease", &error))
 }
 

@@ -22,7 +22,7 @@ use crate::time::period::Period;
 /// The first pause between attempts of a slot; it doubles.
 const RETRY_FIRST: Duration = Duration::from_secs(1);
 /// The longest pause between attempts.
-const RETRY_MAX: Duration = Duration::from_secs(60);
+const RETRY_MAX: Duration = Duration::from_mins(1);
 /// Writing history is tried this often: an outcome that cannot be written is `abandoned` later.
 const RECORD_TRIES: u32 = 3;
 

@@ -2,6 +2,7 @@
 
 pub mod claim;
 pub mod control;
+pub mod due;
 pub mod execute;
 pub mod history;
 pub mod supervise;

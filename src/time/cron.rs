@@ -31,7 +31,7 @@ use super::zone;
 /// Numbers, names (`MON`, `jan`), `*`, lists, ranges and steps; also `L`, `15W`, `MON#1`. If both
 /// the day of month and the day of week are given, either may match. The nicknames `@hourly`,
 /// `@daily`, `@weekly`, `@monthly` and `@yearly` stand for the line one expects.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Cron {
     /// As it was written, without space around it.
     text: String,
@@ -247,6 +247,13 @@ fn whole_second(instant: DateTime<Utc>) -> DateTime<Utc> {
 impl fmt::Display for Cron {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.text)
+    }
+}
+
+/// The line: the parsed form has a table of 5000 years.
+impl fmt::Debug for Cron {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Cron").field(&self.text).finish()
     }
 }
 
