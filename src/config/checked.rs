@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use chrono_tz::Tz;
 
+use crate::pg::condition::Condition;
 use crate::pg::ident::{Ident, TableName};
 use crate::time::cron::Cron;
 use crate::time::period::Period;
@@ -224,7 +225,7 @@ pub struct ArchiveTable {
     /// Rows older than now − this are due.
     pub older_than: Period,
     /// Which of them: an SQL condition over the table's columns. Absent: all.
-    pub condition: Option<String>,
+    pub condition: Option<Condition>,
     /// Create `into` like the source if it is missing.
     pub create_target: bool,
     /// Rows per batch at most.

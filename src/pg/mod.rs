@@ -2,9 +2,11 @@
 
 pub mod blockers;
 pub mod catalog;
+pub mod condition;
 pub mod connect;
 pub mod fault;
 pub mod ident;
+pub mod lexer;
 pub mod notices;
 pub mod schema;
 pub mod session;

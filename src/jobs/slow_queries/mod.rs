@@ -1,6 +1,5 @@
 //! Placeholder until the job lands.
 pub mod delta;
-pub mod lexer;
 pub mod pack;
 pub mod redact;
 #[cfg(test)]

@@ -5,7 +5,7 @@
 //! logged, always. A lexer is enough, and unlike a parser it survives truncated and invalid text.
 //! Where it is in doubt it masks too much: after a literal whose end is uncertain, all that follows.
 
-use super::lexer::{Lexer, Token};
+use crate::pg::lexer::{Lexer, Token};
 
 /// The longest redacted text, in bytes.
 pub const TEXT_MAX: usize = 2048;

@@ -1,4 +1,4 @@
-//! Just enough of SQL's lexical rules to tell literals and comments from the rest.
+//! Just enough of SQL's lexical rules to tell literals, names and comments from the rest.
 
 /// A piece of a statement. Comments come as [`Token::Space`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
