@@ -22,8 +22,8 @@ mod schema;
 pub mod secret;
 mod settings;
 mod show;
-mod sql_text;
 mod strange;
+mod template;
 mod url;
 mod value;
 

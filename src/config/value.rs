@@ -9,6 +9,7 @@ use chrono_tz::{TZ_VARIANTS, Tz};
 use super::keys::later::not_yet;
 use super::near::{nearest, one_of};
 use super::url;
+use crate::pg::condition::Condition;
 use crate::pg::ident::{Ident, TableName};
 use crate::time::cron::Cron;
 use crate::time::duration;
@@ -147,6 +148,12 @@ impl Read for Ident {
 }
 
 impl Read for TableName {
+    fn read(value: &ValueKind) -> Result<Self, Wrong> {
+        text(value)?.parse().map_err(because)
+    }
+}
+
+impl Read for Condition {
     fn read(value: &ValueKind) -> Result<Self, Wrong> {
         text(value)?.parse().map_err(because)
     }

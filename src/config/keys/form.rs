@@ -6,8 +6,9 @@ use chrono_tz::Tz;
 
 use super::super::near::one_of;
 use super::super::value::{Read, ValueKind, Word, Wrong, kind, shown, words};
-use super::super::{sql_text, url};
+use super::super::{template, url};
 use super::later;
+use crate::pg::condition::Condition;
 use crate::pg::ident::{Ident, TableName};
 use crate::time::cron::Cron;
 use crate::time::duration;
@@ -120,10 +121,10 @@ impl Form {
             Self::Url => {
                 String::read(value).and_then(|text| url::check(&text).map_err(Wrong::Sentence))
             }
-            Self::Condition => String::read(value)
-                .and_then(|text| sql_text::condition(&text).map_err(Wrong::Because)),
-            Self::Template => String::read(value)
-                .and_then(|text| sql_text::template(&text).map_err(Wrong::Because)),
+            Self::Condition => Condition::read(value).map(drop),
+            Self::Template => {
+                String::read(value).and_then(|text| template::check(&text).map_err(Wrong::Because))
+            }
             Self::Idents => Vec::<Ident>::read(value).map(drop),
             Self::Tables => Vec::<TableName>::read(value).map(drop),
         };
@@ -199,7 +200,7 @@ impl Form {
                 "what may follow WHERE, such as \"status IN ('done', 'failed')\"".to_owned()
             }
             Self::Template => {
-                format!("text with {}", one_of(&sql_text::placeholders_shown()))
+                format!("text with {}", one_of(&template::placeholders_shown()))
             }
             Self::Idents => "a list such as [\"public\", \"app\"]".to_owned(),
             Self::Tables => "a list such as [\"public.jobs\", \"app.events\"]".to_owned(),
