@@ -6,3 +6,4 @@ pub mod due;
 pub mod execute;
 pub mod history;
 pub mod supervise;
+pub mod wake;
