@@ -1,6 +1,6 @@
 //! Who a throwaway server runs as. PostgreSQL refuses to run as root.
 
-use std::os::unix::fs::{MetadataExt, chown};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -47,15 +47,17 @@ impl Account {
         ran.is_ok_and(|status| status.success())
     }
 
-    /// Hands it a file.
-    pub fn give(self, file: &Path) -> io::Result<()> {
-        self.0.map_or(Ok(()), |(uid, gid)| chown(file, Some(uid), Some(gid)))
+    /// Hands it a file or a directory.
+    pub fn give(self, path: &Path) -> io::Result<()> {
+        self.0.map_or(Ok(()), |(uid, gid)| chown(path, Some(uid), Some(gid)))
     }
 }
 
 fn new_directory(base: &Path) -> io::Result<TempDir> {
     let base = if base.as_os_str().len() > BASE_BYTES_MAX { Path::new("/tmp") } else { base };
-    tempfile::Builder::new().prefix("pgtend-").tempdir_in(base)
+    // Whoever reaches the socket in it is superuser.
+    let closed = fs::Permissions::from_mode(0o700);
+    tempfile::Builder::new().prefix("pgtend-").permissions(closed).tempdir_in(base)
 }
 
 /// The account that every Unix has for those who own nothing. `initdb` wants it to have a name.

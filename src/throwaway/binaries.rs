@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::{env, fs, io};
 
+use super::account::Account;
 use crate::pg::fault::{Fault, Kind};
 use crate::pg::version::{MAJOR_MAX, MAJOR_MIN};
 
@@ -68,11 +69,13 @@ impl Binaries {
 
     /// Copies the installation these programs belong to into `home`: `bin`, `lib` and `share` stay
     /// beside each other, because the programs look for the others from where they are.
-    pub(super) fn copy_to(&self, home: &Path) -> io::Result<Self> {
+    /// The account owns the directories, or it could not remove them.
+    pub(super) fn copy_to(&self, home: &Path, owner: Account) -> io::Result<Self> {
         let root = self.bin.parent().unwrap_or(&self.bin);
         for part in ["bin", "lib", "share"] {
-            copy_tree(&root.join(part), &home.join(part))?;
+            copy_tree(&root.join(part), &home.join(part), owner)?;
         }
+        owner.give(home)?;
         Ok(Self { bin: home.join("bin"), major: self.major })
     }
 }
@@ -98,15 +101,16 @@ fn parse_major(version: &str) -> Option<u32> {
 }
 
 /// Hard links where the file system allows it, as 60 MB a server would be felt.
-fn copy_tree(from: &Path, to: &Path) -> io::Result<()> {
+fn copy_tree(from: &Path, to: &Path, owner: Account) -> io::Result<()> {
     fs::create_dir_all(to)?;
+    owner.give(to)?;
     for entry in fs::read_dir(from)? {
         let (source, target) = {
             let entry = entry?;
             (entry.path(), to.join(entry.file_name()))
         };
         if source.is_dir() {
-            copy_tree(&source, &target)?;
+            copy_tree(&source, &target, owner)?;
         } else {
             let real = fs::canonicalize(&source)?;
             fs::hard_link(&real, &target).or_else(|_| fs::copy(&real, &target).map(|_| ()))?;

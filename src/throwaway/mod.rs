@@ -73,7 +73,7 @@ impl Server {
         let binaries = if account.can_run(&binaries.bin.join("initdb"), dir.path()) {
             binaries.clone()
         } else {
-            binaries.copy_to(&dir.path().join("postgres")).map_err(|error| {
+            binaries.copy_to(&dir.path().join("postgres"), account).map_err(|error| {
                 io_fault("copy PostgreSQL's programs", &error).on(binaries.bin.display())
             })?
         };

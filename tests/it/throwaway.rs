@@ -1,8 +1,10 @@
 //! The throwaway servers themselves: whatever happens to their owner, none is left behind.
 
-use std::io::{BufRead, BufReader};
+use std::fs;
+use std::io::{BufRead, BufReader, Lines};
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 
 use pgtend::throwaway::{Binaries, Server};
 use sqlx::{Connection, PgConnection};
@@ -57,24 +59,34 @@ fn a_wrong_setting_is_reported_with_the_servers_words() {
     );
 }
 
+/// A repository below root's home: the unprivileged account cannot reach what is fetched there.
+#[tokio::test]
+async fn programs_in_a_closed_directory_are_copied_and_removed_again() {
+    let only_ours = fs::Permissions::from_mode(0o700);
+    let closed = tempfile::Builder::new().permissions(only_ours).tempdir().unwrap();
+    let home = Binaries::discover(majors().pop()).unwrap().bin.parent().unwrap().to_owned();
+    let copied = Command::new("cp").arg("-R").arg(&home).arg(closed.path()).status();
+    assert!(copied.unwrap().success());
+    let bin = closed.path().join(home.file_name().unwrap()).join("bin");
+    Owner::spawn_with("hold", &bin).kill("KILL").assert_gone().await;
+}
+
 #[tokio::test]
 async fn a_server_ends_with_a_killed_owner() {
     for signal in ["KILL", "INT", "TERM"] {
-        let mut owner = Owner::spawn("hold");
-        send(signal, owner.process.id());
-        owner.process.wait().unwrap();
-        owner.assert_gone().await;
+        let owner = Owner::spawn("hold");
+        let mode = fs::metadata(&owner.directory).unwrap().permissions().mode();
+        assert_eq!(mode & 0o077, 0, "others reach the socket, and need no password there");
+        owner.kill(signal).assert_gone().await;
     }
 }
 
 #[tokio::test]
 async fn a_server_ends_with_its_guard() {
-    let mut owner = Owner::spawn("hold");
-    let guard = parent(owner.postmaster);
-    send("TERM", guard);
+    let owner = Owner::spawn("hold");
+    send("TERM", parent(owner.postmaster));
     owner.assert_gone().await;
-    owner.process.kill().unwrap();
-    owner.process.wait().unwrap();
+    owner.kill("KILL");
 }
 
 #[tokio::test]
@@ -90,6 +102,8 @@ async fn a_server_left_alone_lives_until_it_is_told_to_end() {
 /// This test program again, as a process that owns a server and can be killed.
 struct Owner {
     process: Child,
+    // Kept open: a test program that cannot print complains.
+    _output: Lines<BufReader<ChildStdout>>,
     url: String,
     directory: String,
     postmaster: u32,
@@ -98,17 +112,29 @@ struct Owner {
 
 impl Owner {
     fn spawn(then: &str) -> Self {
+        Self::spawn_with(then, &Binaries::discover(majors().pop()).unwrap().bin)
+    }
+
+    fn spawn_with(then: &str, bin: &Path) -> Self {
         let mut process = Command::new(std::env::current_exe().unwrap())
             .args(["throwaway::an_owner", "--exact", "--ignored", "--nocapture"])
             .env("PGTEND_TEST_OWNER", then)
+            .env("PGTEND_POSTGRES_BIN", bin)
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
-        let lines = BufReader::new(process.stdout.take().unwrap()).lines().map(Result::unwrap);
-        let mut lines = lines.skip_while(|line| !line.starts_with("postgres://"));
-        let mut next = || lines.next().expect("four lines from an_owner");
+        let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
+        let mut next = || lines.next().expect("four lines from an_owner").unwrap();
+        while next() != "here it is" {}
         let (url, directory, postmaster, end) = (next(), next(), next(), next());
-        Self { process, url, directory, postmaster: postmaster.parse().unwrap(), end }
+        let postmaster = postmaster.parse().unwrap();
+        Self { process, _output: lines, url, directory, postmaster, end }
+    }
+
+    fn kill(mut self, signal: &str) -> Self {
+        send(signal, self.process.id());
+        self.process.wait().unwrap();
+        self
     }
 
     async fn assert_gone(&self) {
@@ -121,10 +147,10 @@ impl Owner {
 #[test]
 #[ignore = "not a test: what the tests above start as another process"]
 fn an_owner() {
-    let binaries = Binaries::discover(majors().pop()).unwrap();
+    let binaries = Binaries::discover(None).unwrap();
     let server = Server::start(&binaries, &[]).unwrap();
     println!(
-        "\n{}\n{}\n{}",
+        "\nhere it is\n{}\n{}\n{}",
         server.url("postgres"),
         server.directory().display(),
         server.pid().unwrap()
