@@ -27,7 +27,7 @@ tokio::task_local! {
 }
 
 /// Runs the future and returns with its result the text of the warnings the server sent to this
-/// task meanwhile, the first 100. Notices and below are left out. Needs [`layer`] in the
+/// task meanwhile: the first 100, and then a sentence that there were more. Notices and below are left out. Needs [`layer`] in the
 /// subscriber.
 pub async fn collect<F: Future>(future: F) -> (F::Output, Vec<String>) {
     WARNINGS
@@ -54,8 +54,10 @@ impl<S: Subscriber> Layer<S> for Listener {
         // Outside of `collect` there is nobody to tell.
         let _ = WARNINGS.try_with(|warnings| {
             let mut warnings = warnings.borrow_mut();
-            if warnings.len() < KEPT_MAX {
-                event.record(&mut Message(&mut warnings));
+            match warnings.len() {
+                ..KEPT_MAX => event.record(&mut Message(&mut warnings)),
+                KEPT_MAX => warnings.push("further warnings were not kept".to_owned()),
+                _ => {}
             }
         });
     }
@@ -74,5 +76,49 @@ impl Visit for Message<'_> {
         if field.name() == "message" {
             self.0.push(format!("{value:?}"));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tracing_subscriber::layer::SubscriberExt;
+
+    use super::*;
+
+    fn listening(work: impl Future<Output = ()>) {
+        let _default =
+            tracing::subscriber::set_default(tracing_subscriber::registry().with(layer()));
+        tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(work);
+    }
+
+    #[test]
+    fn warnings_reach_the_task_that_asked() {
+        listening(async {
+            let (output, warnings) = collect(async {
+                tracing::warn!(target: TARGET, message = "skipping \"x\"");
+                tracing::info!(target: TARGET, message = "a notice");
+                tracing::warn!(target: "sqlx::query", message = "slow statement");
+                tokio::spawn(async { tracing::warn!(target: TARGET, "another task's") })
+                    .await
+                    .unwrap();
+                tokio::task::yield_now().await;
+                tracing::warn!(target: TARGET, "skipping {}", 2);
+                7
+            })
+            .await;
+            assert_eq!((output, warnings), (7, vec!["skipping \"x\"".into(), "skipping 2".into()]));
+            tracing::warn!(target: TARGET, "nobody asked");
+            assert!(collect(async {}).await.1.is_empty());
+        });
+    }
+
+    #[test]
+    fn a_flood_of_warnings_is_cut_and_says_so() {
+        listening(async {
+            let flood = async { (0..1000).for_each(|n| tracing::warn!(target: TARGET, "{n}")) };
+            let ((), warnings) = collect(flood).await;
+            assert_eq!(warnings.len(), KEPT_MAX + 1);
+            assert_eq!(warnings.last().unwrap(), "further warnings were not kept");
+        });
     }
 }

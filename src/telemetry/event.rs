@@ -272,11 +272,11 @@ pub enum Event {
     #[serde(rename = "log.write_recovered")]
     LogWriteRecovered { path: String, lines_lost: u64 },
 
-    /// Another crate had something to say. Only its sentence is kept: its fields could hold
-    /// anything.
+    /// A remark in passing: by another crate, or a detail of our own for debugging. Only the
+    /// sentence is kept, its fields could hold anything.
     #[serde(rename = "library.message")]
     LibraryMessage {
-        /// The crate's module, `sqlx_core::pool`.
+        /// The module that made it, `sqlx_core::pool`.
         target: String,
         #[serde(skip)]
         level: tracing::Level,

@@ -74,21 +74,9 @@ impl RollingFile {
     }
 
     fn try_append(&mut self, line: &str) -> io::Result<()> {
-        let torn = self.torn;
-        let appender = self.ready()?;
-        // The stump of a line gets its own newline, so that only it is unreadable.
-        let text = if torn { format!("\n{line}") } else { line.to_owned() };
-        let mut rest = text.as_bytes();
-        let result = loop {
-            match appender.write(rest) {
-                Ok(0) => break Err(io::ErrorKind::WriteZero.into()),
-                Ok(n) if n == rest.len() => break Ok(()),
-                Ok(n) => rest = &rest[n..],
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => break Err(error),
-            }
-        };
-        self.torn = result.is_err() && (torn || rest.len() < text.len());
+        let mut torn = self.torn;
+        let result = self.ready().and_then(|file| write_line(file, &mut torn, line));
+        self.torn = torn;
         result
     }
 
@@ -132,6 +120,25 @@ impl RollingFile {
              on its disk, or name another directory",
         )
     }
+}
+
+/// Writes a line. `torn` says whether the file ends within one: such a stump gets its own newline
+/// first, so that only it is unreadable.
+pub(super) fn write_line(out: &mut impl Write, torn: &mut bool, line: &str) -> io::Result<()> {
+    let text = if *torn { format!("\n{line}") } else { line.to_owned() };
+    let mut rest = text.as_bytes();
+    while !rest.is_empty() {
+        match out.write(rest) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(written) => {
+                rest = &rest[written..];
+                *torn = !rest.is_empty();
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
 }
 
 /// Removes the oldest of our dated files beyond `keep`, never the current one and nothing whose

@@ -70,7 +70,7 @@ fn shorten_longest(line: &mut Map<String, Value>) {
             let half = text.len() / 2;
             cut(text, half);
         }
-        Some(Value::Array(items)) if items.len() > 1 => items.truncate(items.len() / 2),
+        Some(Value::Array(items)) => items.truncate(items.len() / 2),
         _ => {
             line.shift_remove(&key);
         }
@@ -78,16 +78,15 @@ fn shorten_longest(line: &mut Map<String, Value>) {
 }
 
 /// Cuts every string in the value to [`STRING_BYTES_MAX`]; says whether there was one to cut.
-#[expect(clippy::unnecessary_fold, reason = "`any` would stop at the first one it cuts")]
 fn cut_strings(value: &mut Value) -> bool {
+    let mut any = false;
     match value {
-        Value::String(text) => cut(text, STRING_BYTES_MAX),
-        Value::Array(items) => items.iter_mut().fold(false, |any, item| cut_strings(item) || any),
-        Value::Object(fields) => {
-            fields.values_mut().fold(false, |any, field| cut_strings(field) || any)
-        }
-        Value::Null | Value::Bool(_) | Value::Number(_) => false,
+        Value::String(text) => any = cut(text, STRING_BYTES_MAX),
+        Value::Array(items) => items.iter_mut().for_each(|item| any |= cut_strings(item)),
+        Value::Object(fields) => fields.values_mut().for_each(|field| any |= cut_strings(field)),
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
     }
+    any
 }
 
 /// Cuts a string to `bytes_max` between two characters, and says so with an ellipsis.

@@ -71,7 +71,7 @@ where
             Event::LibraryMessage {
                 target: metadata.target().to_owned(),
                 level: *metadata.level(),
-                message: found.message,
+                message: found.sentence(metadata.target()),
             }
             .fields()
         });
@@ -125,14 +125,24 @@ fn priority(level: Level) -> u8 {
     }
 }
 
-/// The two fields of a tracing event or span we read.
+/// The fields of a tracing event or span we read.
 #[derive(Default)]
 struct Found {
     payload: Option<String>,
     message: String,
+    /// The field `error` or `fault`.
+    error: Option<String>,
 }
 
 impl Found {
+    /// The message; with the error only where our own modules put it, for theirs hold no secrets.
+    fn sentence(self, target: &str) -> String {
+        match self.error.filter(|_| target.starts_with("pgtend::")) {
+            Some(error) => format!("{}: {error}", self.message),
+            None => self.message,
+        }
+    }
+
     fn payload(&self) -> Option<Map<String, Value>> {
         serde_json::from_str(self.payload.as_deref()?).ok()
     }
@@ -148,8 +158,10 @@ impl Visit for Found {
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn std::fmt::Debug) {
-        if field.name() == "message" {
-            self.message = format!("{value:?}");
+        match field.name() {
+            "message" => self.message = format!("{value:?}"),
+            "error" | "fault" => self.error = Some(format!("{value:?}")),
+            _ => {}
         }
     }
 }

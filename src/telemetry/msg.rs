@@ -109,10 +109,11 @@ impl Event {
             }
             Self::BatchProgress { object, rows, rows_total, rows_per_s, .. } => {
                 let total = rows_total.map(|total| format!(" of about {total}"));
-                format!(
-                    "{object}: {rows}{} rows, {rows_per_s:.0} per second",
-                    total.unwrap_or_default()
-                )
+                let mut msg = format!("{object}: {rows}{} rows", total.unwrap_or_default());
+                if rows_per_s.is_finite() {
+                    let _ = write!(msg, ", {rows_per_s:.0} per second");
+                }
+                msg
             }
             Self::LeaseLost { job, since_renewal_ms, .. } => format!(
                 "{job} lost its claim, last renewed {} ago; it stops here",
@@ -173,10 +174,11 @@ fn finished(run: &RunFinished) -> String {
         let _ = write!(msg, "{separator}{count} {what}");
         separator = ", ";
     }
+    msg += &next(run.next_run_at);
     if let Some(fault) = &run.fault {
         let _ = write!(msg, "; {fault}");
     }
-    msg + &next(run.next_run_at)
+    msg
 }
 
 /// A duration a person reads: `350 ms`, `1.2 s`, `2 min 5 s`, `3 h 4 min`.
