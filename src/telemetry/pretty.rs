@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 use tracing::Level;
 
 /// Fields worth seeing beside the message, which already says the rest.
-const SHOWN: [&str; 12] = [
+const SHOWN: [&str; 11] = [
     "run_id",
     "config_file",
     "batches",
@@ -18,7 +18,6 @@ const SHOWN: [&str; 12] = [
     "plan",
     "problems",
     "target",
-    "backtrace",
 ];
 
 /// `12:03:04.123Z INFO  archive       archive succeeded after 1.2 s: …  run_id=12`, with its
@@ -47,6 +46,10 @@ pub(super) fn line(line: &Map<String, Value>, level: Level, colored: bool, timed
         let _ = write!(out, " {}", paint(DIM, &format!(" {key}={}", printable(&value))));
     }
     out.push('\n');
+    // The one field that is no line: here as its own lines, or nobody can read it.
+    for frame in text("backtrace").lines() {
+        let _ = writeln!(out, "    {}", printable(frame));
+    }
     out
 }
 

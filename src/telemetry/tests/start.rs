@@ -50,3 +50,22 @@ fn a_process_logs_to_standard_error_and_to_its_file() {
     let in_file = std::fs::read_to_string(files.next().unwrap().unwrap().path()).unwrap();
     assert_eq!(in_file, on_stderr);
 }
+
+#[test]
+fn only_the_journal_itself_gets_priorities() {
+    use std::os::unix::fs::MetadataExt;
+    let directory = tempfile::tempdir().unwrap();
+    let stderr = std::fs::File::create(directory.path().join("stderr")).unwrap();
+    let stream = stderr.metadata().unwrap();
+    let status = Command::new(std::env::current_exe().unwrap())
+        .args(["telemetry::tests::start::child", "--exact", "--nocapture"])
+        .env(DIRECTORY, directory.path().join("logs"))
+        .env("JOURNAL_STREAM", format!("{}:{}", stream.dev(), stream.ino()))
+        .stderr(stderr)
+        .status()
+        .unwrap();
+    assert!(status.success());
+    let text = std::fs::read_to_string(directory.path().join("stderr")).unwrap();
+    let begins: Vec<_> = text.lines().map(|line| &line[..4]).collect();
+    assert_eq!(begins, ["<6>{", "<3>{"]);
+}

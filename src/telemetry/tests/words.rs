@@ -53,6 +53,24 @@ fn pretty_lines_are_columns_and_the_fields_worth_seeing() {
 }
 
 #[test]
+fn a_backtrace_has_its_own_lines() {
+    let text = pretty_lines(
+        vec![Event::DaemonPanicked {
+            location: "src/x.rs:1:1".into(),
+            thread: "main".into(),
+            fault: Fault::new(Kind::Bug, "run", "no"),
+            backtrace: Some("0: first\n   at x\n1: second".into()),
+        }],
+        false,
+        false,
+    );
+    assert_eq!(
+        text,
+        "ERROR pgtend       bug in pgtend at src/x.rs:1:1: no\n    0: first\n       at x\n    1: second\n"
+    );
+}
+
+#[test]
 fn colours_only_where_asked() {
     let event = || vec![Event::RunWarned { job: "archive", warning: "look".into() }];
     let colored = "\x1b[2m02:30:00.123Z\x1b[0m \x1b[33mWARN \x1b[0m \x1b[2marchive     \x1b[0m \
