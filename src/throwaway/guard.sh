@@ -9,6 +9,6 @@ word=
 read -r word || :
 trap '' HUP INT TERM # nothing may interrupt the cleaning up
 [ "$word" = leave ] && exit
-kill -s "${word:-QUIT}" "$postmaster"
-wait "$postmaster"
+# Again and again: in its first moments the postmaster is deaf to these signals.
+while kill -s "${word:-QUIT}" "$postmaster" 2>/dev/null; do sleep 0.05; done
 [ -n "$word" ] || rm -rf "$2"
