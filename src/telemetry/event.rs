@@ -272,6 +272,13 @@ pub enum Event {
     #[serde(rename = "log.write_recovered")]
     LogWriteRecovered { path: String, lines_lost: u64 },
 
+    /// Old log files could not be removed. Said once per new file.
+    #[serde(rename = "log.prune_failed")]
+    LogPruneFailed {
+        #[serde(flatten, serialize_with = "error_fields")]
+        fault: Fault,
+    },
+
     /// A remark in passing: by another crate, or a detail of our own for debugging. Only the
     /// sentence is kept, its fields could hold anything.
     #[serde(rename = "library.message")]

@@ -366,6 +366,8 @@ fn operators() -> Vec<Event> {
         Event::LogWriteFailed { path: "/var/log/pgtend/pgtend.jsonl".into(), fault: full_fault() },
         Event::LogWriteFailed { path: "/var/log/pgtend/pgtend.jsonl".into(), fault: bare_fault() },
         Event::LogWriteRecovered { path: "/var/log/pgtend/pgtend.jsonl".into(), lines_lost: 3 },
+        Event::LogPruneFailed { fault: full_fault() },
+        Event::LogPruneFailed { fault: bare_fault() },
         Event::LibraryMessage {
             target: "sqlx_core::pool".into(),
             level: tracing::Level::WARN,

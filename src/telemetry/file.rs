@@ -28,6 +28,8 @@ pub(super) struct RollingFile {
     /// Since the file was last written.
     lines_lost: u64,
     write_errors: u64,
+    /// Old files could not be removed; said with the next line.
+    prune_error: Option<io::Error>,
 }
 
 impl RollingFile {
@@ -36,29 +38,39 @@ impl RollingFile {
     /// # Errors
     /// `Io`, with the path and the cure, if the directory or the file cannot be written.
     pub fn open(settings: LogFile) -> Result<Self, Fault> {
-        let mut file =
-            Self { settings, appender: None, torn: false, lines_lost: 0, write_errors: 0 };
+        let mut file = Self {
+            settings,
+            appender: None,
+            torn: false,
+            lines_lost: 0,
+            write_errors: 0,
+            prune_error: None,
+        };
         match file.ready() {
             Ok(_) => Ok(file),
-            Err(error) => Err(file.fault(&error)),
+            Err(error) => Err(file.write_fault(&error)),
         }
     }
 
     /// Appends a line, newline included. Returns what there is to say about the file itself: the
-    /// first failure, or that it can be written again.
+    /// first failure, that it can be written again, or that old files stay.
     pub fn append(&mut self, line: &str) -> Option<Event> {
         let path = self.path().display().to_string();
         match self.try_append(line) {
-            Ok(()) => {
+            Ok(()) if self.lines_lost > 0 => {
                 let lines_lost = std::mem::take(&mut self.lines_lost);
-                (lines_lost > 0).then_some(Event::LogWriteRecovered { path, lines_lost })
+                Some(Event::LogWriteRecovered { path, lines_lost })
             }
+            Ok(()) => self
+                .prune_error
+                .take()
+                .map(|error| Event::LogPruneFailed { fault: self.prune_fault(&error) }),
             Err(error) => {
                 self.appender = None;
                 self.write_errors += 1;
                 self.lines_lost += 1;
                 (self.lines_lost == 1)
-                    .then(|| Event::LogWriteFailed { path, fault: self.fault(&error) })
+                    .then(|| Event::LogWriteFailed { path, fault: self.write_fault(&error) })
             }
         }
     }
@@ -98,7 +110,8 @@ impl RollingFile {
                 .build(&self.settings.directory)
                 .map_err(io::Error::other)?;
             self.appender = Some(appender);
-            prune(&self.settings.directory, self.settings.keep, &self.path())?;
+            self.prune_error =
+                prune(&self.settings.directory, self.settings.keep, &self.path()).err();
         }
         self.appender.as_mut().ok_or_else(|| io::ErrorKind::NotFound.into())
     }
@@ -114,11 +127,17 @@ impl RollingFile {
         self.settings.directory.join(name)
     }
 
-    fn fault(&self, error: &io::Error) -> Fault {
+    fn write_fault(&self, error: &io::Error) -> Fault {
         Fault::new(Kind::Io, "write log file", error.to_string()).on(self.path().display()).with_hint(
             "give the directory of log.file.directory to the user pgtend runs as and free space \
              on its disk, or name another directory",
         )
+    }
+
+    fn prune_fault(&self, error: &io::Error) -> Fault {
+        Fault::new(Kind::Io, "remove old files in log directory", error.to_string())
+            .on(self.settings.directory.display())
+            .with_hint("give the directory and its files to the user pgtend runs as")
     }
 }
 

@@ -33,7 +33,8 @@ impl Event {
             | Self::SlowQueryContinuing(_)
             | Self::SlowQuerySuppressed { .. }
             | Self::SlowQueryCoverage(_)
-            | Self::LogWriteRecovered { .. } => Level::WARN,
+            | Self::LogWriteRecovered { .. }
+            | Self::LogPruneFailed { .. } => Level::WARN,
             Self::DaemonStarted { .. }
             | Self::DaemonReady { .. }
             | Self::DaemonStopping { .. }

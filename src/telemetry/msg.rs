@@ -146,6 +146,7 @@ impl Event {
             Self::LogWriteRecovered { path, lines_lost } => {
                 format!("log file {path} is written again, {lines_lost} lines are missing in it")
             }
+            Self::LogPruneFailed { fault } => fault.to_string(),
             Self::LibraryMessage { message, .. } => message.clone(),
         }
     }

@@ -1,6 +1,7 @@
 //! The log file: what is kept, what is removed, and what happens when it cannot be written.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use super::*;
@@ -71,6 +72,23 @@ fn pruning_removes_our_oldest_files_and_nobody_elses() {
     let added: Vec<_> = after.iter().filter(|name| !before.contains(name)).collect();
     assert_eq!(added.len(), 1, "{added:?}");
     assert_eq!(added[0].len(), "pgtend.2025-01-01.jsonl".len());
+}
+
+#[test]
+fn what_cannot_be_pruned_costs_no_line() {
+    let directory = tempfile::tempdir().unwrap();
+    for name in ["pgtend.jsonl", "pgtend.2020-01-01.jsonl", "pgtend.2020-01-02.jsonl"] {
+        fs::write(directory.path().join(name), "").unwrap();
+    }
+    fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o555)).unwrap();
+    if fs::write(directory.path().join("probe"), "").is_ok() {
+        return; // root: permissions bind others
+    }
+    let mut file = open(directory.path());
+    assert!(matches!(file.append("1\n"), Some(Event::LogPruneFailed { .. })));
+    assert!(file.append("2\n").is_none());
+    assert_eq!(fs::read_to_string(directory.path().join("pgtend.jsonl")).unwrap(), "1\n2\n");
+    fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o755)).unwrap();
 }
 
 #[test]
