@@ -1,4 +1,8 @@
 //! Placeholder until the job lands.
+
+pub mod bounds;
+pub mod coverage;
+pub mod names;
 use chrono::{DateTime, Utc};
 
 use crate::config::checked;

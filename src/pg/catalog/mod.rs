@@ -5,6 +5,8 @@
 pub mod columns;
 pub mod foreign_keys;
 pub mod indexes;
+pub mod partition;
+pub mod partition_default;
 pub mod privileges;
 pub mod publications;
 pub mod relation;

@@ -1,0 +1,211 @@
+//! Names of new partitions: from a template, never over 63 bytes, never the same for two ranges.
+
+use std::fmt;
+use std::ops::Range;
+use std::str::FromStr;
+
+use chrono::{Datelike, NaiveDateTime, NaiveTime, Timelike};
+
+use crate::pg::ident::{IDENT_BYTES_MAX, Ident};
+use crate::time::period::Period;
+
+mod forms;
+
+/// Text with placeholders, which a partition's lower bound fills, read on the wall clock of the
+/// table's zone.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Template(Vec<Part>);
+
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+enum Part {
+    Text(String),
+    Table,
+    Date(DatePart),
+}
+
+/// A part of a date, with as many digits as it always has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum DatePart {
+    Year,
+    Quarter,
+    Month,
+    Day,
+    WeekYear,
+    Week,
+}
+
+/// Placeholders as they are written.
+const PLACEHOLDERS: [(&str, Part); 7] = [
+    ("table", Part::Table),
+    ("year", Part::Date(DatePart::Year)),
+    ("quarter", Part::Date(DatePart::Quarter)),
+    ("month", Part::Date(DatePart::Month)),
+    ("day", Part::Date(DatePart::Day)),
+    ("week_year", Part::Date(DatePart::WeekYear)),
+    ("week", Part::Date(DatePart::Week)),
+];
+
+/// Why a text is not a template.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum TemplateError {
+    /// Between braces stands no known word.
+    #[error(
+        "`{{{0}}}` is not known in a name; write {{table}}, {{year}}, {{quarter}}, {{month}}, \
+         {{day}}, or {{week_year}} and {{week}}"
+    )]
+    Placeholder(String),
+    /// A brace without its counterpart.
+    #[error("a brace is not closed, or not opened")]
+    Brace,
+    /// Two partitions would get the same name.
+    #[error("partitions of {interval} would share names made from `{template}`; add {needed}")]
+    TooCoarse {
+        /// The template.
+        template: String,
+        /// The table's interval.
+        interval: Period,
+        /// What is missing.
+        needed: &'static str,
+    },
+}
+
+impl FromStr for Template {
+    type Err = TemplateError;
+
+    fn from_str(text: &str) -> Result<Self, TemplateError> {
+        let mut parts = Vec::new();
+        let mut rest = text;
+        while let Some(brace) = rest.find(['{', '}']) {
+            let (before, after) = rest.split_at(brace);
+            push_text(&mut parts, before);
+            let inner = after.strip_prefix('{').ok_or(TemplateError::Brace)?;
+            let (word, after) = inner.split_once('}').ok_or(TemplateError::Brace)?;
+            let known = PLACEHOLDERS.iter().find(|(name, _)| *name == word);
+            let (_, part) = known.ok_or_else(|| TemplateError::Placeholder(word.to_owned()))?;
+            parts.push(part.clone());
+            rest = after;
+        }
+        push_text(&mut parts, rest);
+        Ok(Self(parts))
+    }
+}
+
+fn push_text(parts: &mut Vec<Part>, text: &str) {
+    if !text.is_empty() {
+        parts.push(Part::Text(text.to_owned()));
+    }
+}
+
+impl fmt::Display for Template {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for part in &self.0 {
+            match part {
+                Part::Text(text) => f.write_str(text)?,
+                placeholder => {
+                    let known = PLACEHOLDERS.iter().find(|(_, part)| part == placeholder);
+                    write!(f, "{{{}}}", known.map_or("", |(name, _)| name))?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl DatePart {
+    fn render(self, at: NaiveDateTime) -> String {
+        match self {
+            Self::Year => format!("{:04}", at.year()),
+            Self::Quarter => (at.month0() / 3 + 1).to_string(),
+            Self::Month => format!("{:02}", at.month()),
+            Self::Day => format!("{:02}", at.day()),
+            Self::WeekYear => format!("{:04}", at.iso_week().year()),
+            Self::Week => format!("{:02}", at.iso_week().week()),
+        }
+    }
+}
+
+impl Template {
+    /// The name of a whole cell of the grid that starts at this wall time. `number` 2 and more give
+    /// what it is called where that name is taken.
+    #[must_use]
+    pub fn cell(&self, table: &Ident, from: NaiveDateTime, number: u32) -> Ident {
+        let parts = self.0.iter().map(|part| match part {
+            Part::Date(date) => Part::Text(date.render(from)),
+            other => other.clone(),
+        });
+        spell(parts.chain([numbered(number)]), table)
+    }
+
+    /// The name of a range that is not a cell of the grid: both its ends stand in place of the date.
+    #[must_use]
+    pub fn odd(&self, table: &Ident, from: NaiveDateTime, to: NaiveDateTime, number: u32) -> Ident {
+        let is_date = |part: &Part| matches!(part, Part::Date(_));
+        let first = self.0.iter().position(is_date).unwrap_or(self.0.len());
+        let after = self.0.iter().rposition(is_date).map_or(self.0.len(), |last| last + 1);
+        let ends = Part::Text(format!("{}_to_{}", stamp(from), stamp(to)));
+        let parts = self.0[..first].iter().cloned().chain([ends]);
+        spell(parts.chain(self.0[after..].iter().cloned()).chain([numbered(number)]), table)
+    }
+}
+
+fn numbered(number: u32) -> Part {
+    Part::Text(if number < 2 { String::new() } else { format!("_{number}") })
+}
+
+/// A wall time in a name: only as exact as it needs to be.
+fn stamp(at: NaiveDateTime) -> String {
+    let mut text = format!("{:04}_{:02}_{:02}", at.year(), at.month(), at.day());
+    if at.time() != NaiveTime::MIN {
+        text.push_str(&format!("_{:02}{:02}", at.hour(), at.minute()));
+    }
+    if at.second() != 0 || at.nanosecond() != 0 {
+        text.push_str(&format!("{:02}", at.second()));
+    }
+    if at.nanosecond() != 0 {
+        text.push_str(&format!("_{:06}", at.nanosecond() / 1_000));
+    }
+    text
+}
+
+/// Puts the parts together and makes them fit.
+fn spell(parts: impl Iterator<Item = Part>, table: &Ident) -> Ident {
+    let mut name = String::new();
+    let mut table_at = None;
+    for part in parts {
+        let start = name.len();
+        match part {
+            Part::Text(text) => name.push_str(&text),
+            Part::Table => {
+                name.push_str(table.as_str());
+                table_at = Some(start..name.len());
+            }
+            Part::Date(_) => {}
+        }
+    }
+    let fitted = fit(&name, table_at);
+    Ident::new(fitted).unwrap_or_else(|_| table.clone())
+}
+
+/// `_` and eight digits.
+const HASH_BYTES: usize = 9;
+
+/// Cuts the table's name, so that the date survives, and marks what was cut by its hash: two tables
+/// that differ only beyond the cut stay apart, and all partitions of one still look alike.
+fn fit(name: &str, table_at: Option<Range<usize>>) -> String {
+    if name.len() <= IDENT_BYTES_MAX {
+        return name.to_owned();
+    }
+    let excess = name.len() + HASH_BYTES - IDENT_BYTES_MAX;
+    let cut = table_at.filter(|table| table.len() > excess).unwrap_or(0..name.len());
+    let whole = &name[cut.clone()];
+    let kept = &whole[..whole.floor_char_boundary(whole.len() - excess)];
+    format!("{}{kept}_{:08x}{}", &name[..cut.start], hash(whole), &name[cut.end..])
+}
+
+/// FNV-1a: short, and the same on every machine and in every version.
+fn hash(text: &str) -> u32 {
+    text.bytes().fold(0x811c_9dc5, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193))
+}
+
+#[cfg(test)]
+mod tests;

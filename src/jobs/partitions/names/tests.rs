@@ -1,0 +1,132 @@
+use super::*;
+
+fn ident(name: &str) -> Ident {
+    Ident::new(name).unwrap()
+}
+
+fn wall(date: &str) -> NaiveDateTime {
+    format!("{date}T00:00:00").parse().unwrap()
+}
+
+fn period(text: &str) -> Period {
+    text.parse().unwrap()
+}
+
+#[test]
+fn each_interval_has_its_own_form() {
+    let name = |interval: &str, from: &str| {
+        let template = Template::of_interval(period(interval));
+        template.must_tell_apart(period(interval)).unwrap();
+        template.cell(&ident("events"), wall(from), 1).as_str().to_owned()
+    };
+    assert_eq!(name("1 year", "2026-01-01"), "events_p2026");
+    assert_eq!(name("2 years", "2026-01-01"), "events_p2026");
+    assert_eq!(name("1 quarter", "2026-04-01"), "events_p2026q2");
+    assert_eq!(name("6 months", "2026-07-01"), "events_p2026q3");
+    assert_eq!(name("1 month", "2026-01-01"), "events_p2026_01");
+    assert_eq!(name("2 months", "2026-03-01"), "events_p2026_03");
+    assert_eq!(name("1 week", "2026-12-28"), "events_p2026w53");
+    assert_eq!(name("1 week", "2024-12-30"), "events_p2025w01");
+    assert_eq!(name("2 weeks", "2026-01-26"), "events_p2026_01_26");
+    assert_eq!(name("1 day", "2026-01-31"), "events_p2026_01_31");
+}
+
+#[test]
+fn templates_are_read_and_refused() {
+    let text = "log {table} {year}/{month}";
+    let template: Template = text.parse().unwrap();
+    assert_eq!(template.to_string(), text);
+    assert_eq!(template.cell(&ident("t"), wall("2026-02-01"), 3).as_str(), "log t 2026/02_3");
+    assert_eq!(template.must_tell_apart(period("1 month")), Ok(()));
+    assert_eq!(template.must_tell_apart(period("1 year")), Ok(()));
+
+    let message = |text: &str, interval: &str| {
+        let checked =
+            text.parse::<Template>().and_then(|template| template.must_tell_apart(period(interval)));
+        checked.unwrap_err().to_string()
+    };
+    assert_eq!(
+        message("{table}_{yaer}", "1 month"),
+        "`{yaer}` is not known in a name; write {table}, {year}, {quarter}, {month}, {day}, or \
+         {week_year} and {week}"
+    );
+    assert_eq!(message("{table", "1 month"), "a brace is not closed, or not opened");
+    assert_eq!(message("table}", "1 month"), "a brace is not closed, or not opened");
+    assert_eq!(
+        message("{table}_{year}_{month}", "1 day"),
+        "partitions of 1 day would share names made from `{table}_{year}_{month}`; add {year}, \
+         {month} and {day}"
+    );
+}
+
+#[test]
+fn names_go_on_as_they_began() {
+    let go_on = |names: &[(&str, &str)], interval: &str, next: &str| {
+        let siblings = names.iter().map(|&(name, from)| (name, wall(from)));
+        let template = Template::of_siblings(siblings, &ident("logs"), period(interval))?;
+        Some(template.cell(&ident("logs"), wall(next), 1).as_str().to_owned())
+    };
+    for (first, second, third) in [
+        ("logs_2025_01", "logs_2025_02", "logs_2025_03"),
+        ("logs_y2025m01", "logs_y2025m02", "logs_y2025m03"),
+        ("logs_202501", "logs_202502", "logs_202503"),
+        ("old.name-2025-01.part", "old.name-2025-02.part", "old.name-2025-03.part"),
+        ("logs_p20250101", "logs_p20250201", "logs_p20250301"),
+        ("logs_2024_2025_01", "logs_2024_2025_02", "logs_2024_2025_03"),
+    ] {
+        let siblings = [(first, "2025-01-01"), (second, "2025-02-01")];
+        assert_eq!(go_on(&siblings, "1 month", "2025-03-01").as_deref(), Some(third));
+    }
+    let years = [("logs_2024", "2024-01-01"), ("logs_2025", "2025-01-01")];
+    assert_eq!(go_on(&years, "1 year", "2026-01-01").as_deref(), Some("logs_2026"));
+    assert_eq!(go_on(&years, "1 month", "2026-02-01"), None, "every month would be logs_2026");
+    let quarters = [("logs_2025_q1", "2025-01-01"), ("logs_2025_q2", "2025-04-01")];
+    assert_eq!(go_on(&quarters, "1 quarter", "2025-07-01").as_deref(), Some("logs_2025_q3"));
+    let weeks = [("logs_w2025_01", "2024-12-30"), ("logs_w2025_02", "2025-01-06")];
+    assert_eq!(go_on(&weeks, "1 week", "2025-01-13").as_deref(), Some("logs_w2025_03"));
+
+    assert_eq!(go_on(&[("logs_2025_01", "2025-01-01")], "1 month", "2025-02-01"), None);
+    let shifted = [("logs_2025_01", "2025-02-01"), ("logs_2025_02", "2025-03-01")];
+    assert_eq!(go_on(&shifted, "1 month", "2025-04-01"), None, "these name the month before");
+    let numbers = [("logs_1", "2025-01-01"), ("logs_2", "2025-02-01")];
+    assert_eq!(go_on(&numbers, "1 month", "2025-03-01"), None);
+}
+
+#[test]
+fn odd_ranges_have_both_ends_in_their_name() {
+    let odd = |template: &str, from: &str, to: &str| {
+        let template: Template = template.parse().unwrap();
+        template.odd(&ident("t"), from.parse().unwrap(), to.parse().unwrap(), 1).as_str().to_owned()
+    };
+    let (from, to) = ("2026-01-15T00:00:00", "2026-02-01T06:30:00");
+    assert_eq!(odd("{table}_p{year}_{month}", from, to), "t_p2026_01_15_to_2026_02_01_0630");
+    assert_eq!(odd("{year}_{month}_{table}", from, to), "2026_01_15_to_2026_02_01_0630_t");
+    assert_eq!(
+        odd("{table}_y{year}m{month}", "2026-01-15T00:00:05", "2026-01-15T00:00:05.000007"),
+        "t_y2026_01_15_000005_to_2026_01_15_000005_000007"
+    );
+}
+
+#[test]
+fn long_names_keep_their_date_and_stay_apart() {
+    let template = Template::of_interval(period("1 month"));
+    let name = |table: &str, number| {
+        let name = template.cell(&ident(table), wall("2026-01-01"), number);
+        assert!(name.as_str().len() <= IDENT_BYTES_MAX);
+        name.as_str().to_owned()
+    };
+    let ours = format!("{}{}", "x".repeat(55), "ourtable");
+    let other = format!("{}{}", "x".repeat(55), "theirtab");
+    assert_eq!(name(&ours, 1), format!("{}_0af5d9b1_p2026_01", "x".repeat(45)));
+    assert_ne!(name(&ours, 1), name(&other, 1));
+    assert_ne!(name(&ours, 1), name(&ours, 2));
+    let cyrillic = "ж".repeat(31);
+    assert_eq!(name(&cyrillic, 1), format!("{}_c2aa8ec7_p2026_01", "ж".repeat(22)));
+    assert_eq!(name(&"x".repeat(54), 1), format!("{}_p2026_01", "x".repeat(54)));
+
+    let all_text: Template = format!("{}{{year}}{{month}}", "y".repeat(70)).parse().unwrap();
+    let [january, february] = ["2026-01-01", "2026-02-01"]
+        .map(|from| all_text.cell(&ident("t"), wall(from), 1).as_str().to_owned());
+    assert_eq!(january.len(), IDENT_BYTES_MAX);
+    assert_ne!(january, february);
+}

@@ -1,0 +1,280 @@
+//! Partitioned tables and their partitions, as the catalog has them.
+//!
+//! Set-based: one query for all tables. Nothing here takes a lock on a table: bounds are read with
+//! `pg_get_expr(relpartbound, 0)`, because given the partition's oid it would open the partition and
+//! wait behind an `ALTER TABLE` (measured on 13 and 18).
+
+use serde::Deserialize;
+use sqlx::types::Json;
+use sqlx::{AssertSqlSafe, FromRow, PgConnection};
+
+use crate::pg::fault::Fault;
+use crate::pg::ident::TableName;
+use crate::pg::version::Version;
+
+/// A table, view or other relation by the name that was asked for.
+#[derive(Debug, Clone, FromRow)]
+pub struct Relation {
+    /// Which of the names asked for, from 0.
+    pub asked: i64,
+    /// Its oid.
+    pub oid: i64,
+    /// `pg_class.relkind`.
+    pub kind: String,
+    /// A temporary table of some session.
+    pub temporary: bool,
+    /// `r`, `l` or `h`: RANGE, LIST, HASH; absent where it is not partitioned.
+    pub strategy: Option<String>,
+    /// Columns and expressions in the key.
+    pub key_parts: Option<i32>,
+    /// The first key column; absent where the key starts with an expression.
+    pub key_column: Option<String>,
+    /// Its type.
+    pub key_type_oid: Option<i64>,
+    /// Its type in words.
+    pub key_type: Option<String>,
+    /// The key is ordered as its type is.
+    pub key_order_usual: Option<bool>,
+    /// The role that owns it.
+    pub owner: String,
+    /// Foreign keys from it or to it.
+    pub foreign_keys: bool,
+    /// Its default partition.
+    pub default_oid: Option<i64>,
+    /// What our role may do.
+    #[sqlx(flatten)]
+    pub rights: Rights,
+    /// What `LIKE` leaves behind.
+    #[sqlx(flatten)]
+    pub traits: Traits,
+}
+
+/// What our role may do with a table and its schema.
+#[derive(Debug, Clone, FromRow)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a right of its own")]
+pub struct Rights {
+    /// We have the rights of its owner.
+    pub acts_as_owner: bool,
+    /// We may make its owner the owner of what we create.
+    pub may_give_to_owner: bool,
+    /// USAGE and CREATE on its schema.
+    pub may_create: bool,
+    /// Its owner has them too, as `ALTER TABLE … OWNER TO` asks; or we are superuser.
+    pub owner_may_create: bool,
+}
+
+/// What `LIKE` leaves behind of a table.
+#[derive(Debug, Clone, FromRow)]
+pub struct Traits {
+    /// `ENABLE ROW LEVEL SECURITY`
+    pub row_security: bool,
+    /// `FORCE ROW LEVEL SECURITY`
+    pub row_security_forced: bool,
+    /// `pg_class.relreplident`: `d`, `n`, `f` or `i`.
+    pub replica_identity: String,
+    /// The index of `REPLICA IDENTITY USING INDEX`.
+    pub replica_index: Option<i64>,
+    /// Its access method, where it has one of its own (17 and later).
+    pub access_method: Option<String>,
+    /// Its tablespace, where it is not the database's.
+    pub tablespace: Option<String>,
+    /// What is granted on it to others than its owner.
+    pub grants: Json<Vec<Grant>>,
+    /// To whom our own default privileges grant something on what we create; `None` is PUBLIC.
+    pub default_grantees: Vec<Option<String>>,
+}
+
+/// Privileges of one role on a table.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Grant {
+    /// The role; `None` is PUBLIC.
+    pub grantee: Option<String>,
+    /// `INSERT, SELECT`
+    pub privileges: String,
+    /// `WITH GRANT OPTION`
+    pub grantable: bool,
+}
+
+/// One partition.
+#[derive(Debug, Clone, FromRow)]
+pub struct Child {
+    /// The table it is a partition of.
+    pub parent: i64,
+    /// Its oid.
+    pub oid: i64,
+    /// Its schema.
+    pub schema: String,
+    /// Its name.
+    pub name: String,
+    /// Its bound as `FOR VALUES …`, written in the session's `DateStyle` and `TimeZone`.
+    pub bound: String,
+    /// A `DETACH … CONCURRENTLY` of it was begun and not finished.
+    pub detach_pending: bool,
+}
+
+/// A table whose comment says that we made it and did not get to attaching it.
+#[derive(Debug, Clone, FromRow)]
+pub struct Unattached {
+    /// The table it was made for.
+    pub parent: i64,
+    /// Its name, in the parent's schema.
+    pub name: String,
+    /// The comment.
+    pub mark: String,
+    /// It is a plain table with the parent's owner and the parent's columns.
+    pub like_parent: bool,
+}
+
+const RELATIONS: &str = "
+SELECT asked.ord - 1 AS asked, c.oid::int8 AS oid, c.relkind::text AS kind,
+       c.relpersistence = 't' AS temporary, p.partstrat::text AS strategy,
+       p.partnatts::int4 AS key_parts, a.attname::text AS key_column,
+       a.atttypid::int8 AS key_type_oid, format_type(a.atttypid, a.atttypmod) AS key_type,
+       o.opcdefault AS key_order_usual, pg_get_userbyid(c.relowner)::text AS owner,
+       EXISTS (SELECT FROM pg_constraint f
+               WHERE f.contype = 'f' AND (f.conrelid = c.oid OR f.confrelid = c.oid))
+         AS foreign_keys,
+       NULLIF(p.partdefid, 0)::int8 AS default_oid,
+       pg_has_role(c.relowner, 'USAGE') AS acts_as_owner,
+       pg_has_role(c.relowner, $3) AS may_give_to_owner,
+       has_schema_privilege(n.oid, 'USAGE') AND has_schema_privilege(n.oid, 'CREATE') AS may_create,
+       me.rolsuper OR has_schema_privilege(c.relowner, n.oid, 'CREATE') AS owner_may_create,
+       c.relrowsecurity AS row_security, c.relforcerowsecurity AS row_security_forced,
+       c.relreplident::text AS replica_identity,
+       (SELECT x.indexrelid::int8 FROM pg_index x WHERE x.indrelid = c.oid AND x.indisreplident)
+         AS replica_index,
+       am.amname::text AS access_method, t.spcname::text AS tablespace,
+       COALESCE((SELECT json_agg(g) FROM (
+         SELECT r.rolname AS grantee, x.is_grantable AS grantable,
+                string_agg(x.privilege_type, ', ' ORDER BY x.privilege_type) AS privileges
+         FROM aclexplode(c.relacl) x LEFT JOIN pg_roles r ON r.oid = x.grantee
+         WHERE x.grantee <> c.relowner AND (x.grantee = 0 OR r.oid IS NOT NULL)
+         GROUP BY 1, 2 ORDER BY 1, 2) g), '[]') AS grants,
+       ARRAY(SELECT DISTINCT r.rolname::text
+         FROM pg_default_acl d CROSS JOIN aclexplode(d.defaclacl) x
+         LEFT JOIN pg_roles r ON r.oid = x.grantee
+         WHERE d.defaclrole = me.oid AND d.defaclobjtype = 'r' AND d.defaclnamespace IN (0, n.oid)
+           AND x.grantee <> me.oid ORDER BY 1) AS default_grantees
+FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS asked(schema, name, ord)
+JOIN pg_namespace n ON n.nspname = asked.schema
+JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = asked.name
+JOIN pg_roles me ON me.rolname = current_user
+LEFT JOIN pg_partitioned_table p ON p.partrelid = c.oid
+LEFT JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = p.partattrs[0] AND a.attnum > 0
+LEFT JOIN pg_opclass o ON o.oid = p.partclass[0]
+LEFT JOIN pg_am am ON am.oid = c.relam
+LEFT JOIN pg_tablespace t ON t.oid = c.reltablespace";
+
+/// Relations by name, those that exist.
+///
+/// # Errors
+/// Where the server does not answer.
+pub async fn relations(
+    conn: &mut PgConnection,
+    version: Version,
+    names: &[&TableName],
+) -> Result<Vec<Relation>, Fault> {
+    let (schemas, tables): (Vec<&str>, Vec<&str>) =
+        names.iter().map(|name| (name.schema.as_str(), name.table.as_str())).unzip();
+    let give = if version.has_grant_with_set() { "SET" } else { "MEMBER" };
+    sqlx::query_as(RELATIONS)
+        .bind(schemas)
+        .bind(tables)
+        .bind(give)
+        .fetch_all(conn)
+        .await
+        .map_err(failed("read the partitioned tables"))
+}
+
+/// The partitions of these tables, in no order.
+///
+/// # Errors
+/// Where the server does not answer.
+pub async fn children(
+    conn: &mut PgConnection,
+    version: Version,
+    parents: &[i64],
+) -> Result<Vec<Child>, Fault> {
+    let pending = if version.has_detach_concurrently() { "i.inhdetachpending" } else { "false" };
+    let sql = format!(
+        "SELECT i.inhparent::int8 AS parent, c.oid::int8 AS oid, n.nspname::text AS schema, \
+                c.relname::text AS name, pg_get_expr(c.relpartbound, 0) AS bound, \
+                {pending} AS detach_pending \
+         FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid \
+         JOIN pg_namespace n ON n.oid = c.relnamespace \
+         WHERE i.inhparent = ANY($1::int8[]::oid[]) AND c.relpartbound IS NOT NULL"
+    );
+    sqlx::query_as(AssertSqlSafe(sql))
+        .bind(parents)
+        .fetch_all(conn)
+        .await
+        .map_err(failed("read the partitions"))
+}
+
+/// Columns as far as `ATTACH` compares them, or a row's meaning depends on them.
+const COLUMNS_DIFFER: &str = "\
+(SELECT attname, atttypid, atttypmod, attcollation, attnotnull, attgenerated FROM pg_attribute \
+ WHERE attrelid = ONE AND attnum > 0 AND NOT attisdropped \
+ EXCEPT \
+ SELECT attname, atttypid, atttypmod, attcollation, attnotnull, attgenerated FROM pg_attribute \
+ WHERE attrelid = OTHER AND attnum > 0 AND NOT attisdropped)";
+
+/// Tables in the parents' schemas whose comment starts with the prefix given for the parent.
+///
+/// # Errors
+/// Where the server does not answer.
+pub async fn unattached(
+    conn: &mut PgConnection,
+    parents: &[i64],
+    mark_prefixes: &[String],
+) -> Result<Vec<Unattached>, Fault> {
+    let differ = |one: &str, other: &str| COLUMNS_DIFFER.replace("ONE", one).replace("OTHER", other);
+    let sql = format!(
+        "SELECT p.oid::int8 AS parent, c.relname::text AS name, d.description AS mark, \
+                c.relkind = 'r' AND c.relowner = p.relowner \
+                AND NOT EXISTS {} AND NOT EXISTS {} AS like_parent \
+         FROM unnest($1::int8[]::oid[], $2::text[]) AS asked(oid, prefix) \
+         JOIN pg_class p ON p.oid = asked.oid \
+         JOIN pg_description d ON d.classoid = 'pg_class'::regclass AND d.objsubid = 0 \
+              AND starts_with(d.description, asked.prefix) \
+         JOIN pg_class c ON c.oid = d.objoid AND c.relnamespace = p.relnamespace \
+              AND NOT c.relispartition",
+        differ("p.oid", "c.oid"),
+        differ("c.oid", "p.oid"),
+    );
+    sqlx::query_as(AssertSqlSafe(sql))
+        .bind(parents)
+        .bind(mark_prefixes)
+        .fetch_all(conn)
+        .await
+        .map_err(failed("look for unattached partitions"))
+}
+
+/// Which of these names are taken, by a relation of whatever kind or by a type.
+///
+/// # Errors
+/// Where the server does not answer.
+pub async fn taken_names(
+    conn: &mut PgConnection,
+    names: &[TableName],
+) -> Result<Vec<(String, String)>, Fault> {
+    let (schemas, tables): (Vec<&str>, Vec<&str>) =
+        names.iter().map(|name| (name.schema.as_str(), name.table.as_str())).unzip();
+    sqlx::query_as(
+        "SELECT asked.schema, asked.name FROM unnest($1::text[], $2::text[]) AS asked(schema, name) \
+         JOIN pg_namespace n ON n.nspname = asked.schema \
+         WHERE EXISTS (SELECT FROM pg_class \
+                       WHERE relname = asked.name::name AND relnamespace = n.oid) \
+            OR EXISTS (SELECT FROM pg_type \
+                       WHERE typname = asked.name::name AND typnamespace = n.oid)",
+    )
+    .bind(schemas)
+    .bind(tables)
+    .fetch_all(conn)
+    .await
+    .map_err(failed("look for taken names"))
+}
+
+fn failed(doing: &'static str) -> impl Fn(sqlx::Error) -> Fault {
+    move |error| Fault::from_sqlx(doing, &error)
+}
