@@ -136,6 +136,12 @@ impl FromStr for TableName {
     }
 }
 
+/// A name that the server gave, as SQL writes it.
+#[must_use]
+pub fn quoted(name: &str) -> String {
+    Ident::new(name).map_or_else(|_| name.to_owned(), |ident| ident.to_string())
+}
+
 /// A text as an SQL string literal: single quotes doubled, and the `E''` form where a backslash
 /// would otherwise depend on `standard_conforming_strings`.
 #[must_use]

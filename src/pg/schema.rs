@@ -5,7 +5,7 @@ use sqlx::{AssertSqlSafe, PgConnection, Row};
 
 use super::connect::Server;
 use super::fault::{Fault, Kind};
-use super::ident::Ident;
+use super::ident::{Ident, quoted};
 use crate::time::clock;
 
 static MIGRATIONS: Migrator = sqlx::migrate!();
@@ -149,8 +149,4 @@ fn newer(schema: &Ident, version: i64) -> Fault {
     )
     .on(schema)
     .with_hint("install that version of pgtend, or name another database.schema")
-}
-
-fn quoted(name: &str) -> String {
-    Ident::new(name).map_or_else(|_| name.to_owned(), |ident| ident.to_string())
 }

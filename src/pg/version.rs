@@ -49,6 +49,12 @@ impl Version {
         self.major() >= 14
     }
 
+    /// A membership has the options SET and INHERIT of its own.
+    #[must_use]
+    pub fn has_grant_with_set(self) -> bool {
+        self.major() >= 16
+    }
+
     /// Column compression can be set, and copied by `LIKE … INCLUDING COMPRESSION`.
     #[must_use]
     pub fn has_column_compression(self) -> bool {

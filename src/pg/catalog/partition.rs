@@ -5,7 +5,6 @@
 //! wait behind an `ALTER TABLE` (measured on 13 and 18).
 
 use serde::Deserialize;
-use sqlx::types::Json;
 use sqlx::{AssertSqlSafe, FromRow, PgConnection};
 
 use crate::pg::fault::Fault;
@@ -64,7 +63,7 @@ pub struct Rights {
 }
 
 /// What `LIKE` leaves behind of a table.
-#[derive(Debug, Clone, FromRow)]
+#[derive(Debug, Clone, PartialEq, Eq, FromRow)]
 pub struct Traits {
     /// `ENABLE ROW LEVEL SECURITY`
     pub row_security: bool,
@@ -79,7 +78,8 @@ pub struct Traits {
     /// Its tablespace, where it is not the database's.
     pub tablespace: Option<String>,
     /// What is granted on it to others than its owner.
-    pub grants: Json<Vec<Grant>>,
+    #[sqlx(json)]
+    pub grants: Vec<Grant>,
     /// To whom our own default privileges grant something on what we create; `None` is PUBLIC.
     pub default_grantees: Vec<Option<String>>,
 }
@@ -117,7 +117,9 @@ pub struct Child {
 pub struct Unattached {
     /// The table it was made for.
     pub parent: i64,
-    /// Its name, in the parent's schema.
+    /// Its schema, which is the parent's.
+    pub schema: String,
+    /// Its name.
     pub name: String,
     /// The comment.
     pub mark: String,
@@ -228,9 +230,10 @@ pub async fn unattached(
     parents: &[i64],
     mark_prefixes: &[String],
 ) -> Result<Vec<Unattached>, Fault> {
-    let differ = |one: &str, other: &str| COLUMNS_DIFFER.replace("ONE", one).replace("OTHER", other);
+    let differ =
+        |one: &str, other: &str| COLUMNS_DIFFER.replace("ONE", one).replace("OTHER", other);
     let sql = format!(
-        "SELECT p.oid::int8 AS parent, c.relname::text AS name, d.description AS mark, \
+        "SELECT p.oid::int8 AS parent, n.nspname::text AS schema, c.relname::text AS name, d.description AS mark, \
                 c.relkind = 'r' AND c.relowner = p.relowner \
                 AND NOT EXISTS {} AND NOT EXISTS {} AS like_parent \
          FROM unnest($1::int8[]::oid[], $2::text[]) AS asked(oid, prefix) \
@@ -238,7 +241,8 @@ pub async fn unattached(
          JOIN pg_description d ON d.classoid = 'pg_class'::regclass AND d.objsubid = 0 \
               AND starts_with(d.description, asked.prefix) \
          JOIN pg_class c ON c.oid = d.objoid AND c.relnamespace = p.relnamespace \
-              AND NOT c.relispartition",
+              AND NOT c.relispartition \
+         JOIN pg_namespace n ON n.oid = c.relnamespace",
         differ("p.oid", "c.oid"),
         differ("c.oid", "p.oid"),
     );

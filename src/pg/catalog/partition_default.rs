@@ -69,22 +69,21 @@ async fn ask(
     Ok(DefaultRows { is_large, occupied })
 }
 
-/// CHECK constraints of a default partition whose name starts so.
+/// Which of these tables have a CHECK constraint of this name.
 ///
 /// # Errors
 /// Where the server does not answer.
-pub async fn checks_named(
+pub async fn with_check(
     conn: &mut PgConnection,
     tables: &[i64],
-    prefix: &str,
-) -> Result<Vec<(i64, String)>, Fault> {
-    sqlx::query_as(
-        "SELECT conrelid::int8, conname::text FROM pg_constraint \
-         WHERE conrelid = ANY($1::int8[]::oid[]) AND contype = 'c' AND starts_with(conname::text, $2) \
-           AND conislocal",
+    check: &str,
+) -> Result<Vec<i64>, Fault> {
+    sqlx::query_scalar(
+        "SELECT conrelid::int8 FROM pg_constraint \
+         WHERE conrelid = ANY($1::int8[]::oid[]) AND contype = 'c' AND conname = $2::name",
     )
     .bind(tables)
-    .bind(prefix)
+    .bind(check)
     .fetch_all(conn)
     .await
     .map_err(|error| Fault::from_sqlx("look for our own checks", &error))

@@ -1,0 +1,136 @@
+//! Questions to the server, and no policy. The first look is at the catalog only; the second asks
+//! about what the first found missing: which names are taken, and what the default partition holds.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use sqlx::Row;
+
+use super::action::{STALE_CHECK, mark_prefix};
+use super::coverage::coverage;
+use super::facts::{DefaultFacts, Facts, Look, Seen};
+use super::plan::{MADE_MAX, NAMES_TRIED, name_of};
+use super::tended::tended;
+use crate::config::checked::Partitions;
+use crate::pg::catalog::partition::{self, Child, Relation};
+use crate::pg::catalog::partition_default;
+use crate::pg::fault::Fault;
+use crate::pg::ident::TableName;
+use crate::pg::session::Reader;
+
+/// Reads all facts.
+///
+/// # Errors
+/// Where the server does not answer.
+pub async fn observe(section: &Partitions, reader: &mut Reader<'_>) -> Result<Seen, Fault> {
+    let (now, lock_timeout) = session(reader).await?;
+    let version = reader.server.version;
+    let names: Vec<&TableName> = section.tables.keys().collect();
+    let relations = partition::relations(reader.conn, version, &names).await?;
+    let mut seen = Seen {
+        version,
+        role: reader.server.user.clone(),
+        lock_timeout,
+        tables: facts(reader, &names, relations).await?,
+        taken: BTreeSet::new(),
+    };
+    second_look(section, reader, &mut seen, now).await?;
+    Ok(seen)
+}
+
+async fn session(reader: &mut Reader<'_>) -> Result<(DateTime<Utc>, Duration), Fault> {
+    let failed = |error: sqlx::Error| Fault::from_sqlx("read the session's settings", &error);
+    let row = sqlx::query(
+        "SELECT now(), setting::int8 FROM pg_settings WHERE name = 'lock_timeout'",
+    )
+    .fetch_one(&mut *reader.conn)
+    .await
+    .map_err(failed)?;
+    let milliseconds: i64 = row.try_get(1).map_err(failed)?;
+    Ok((row.try_get(0).map_err(failed)?, Duration::from_millis(milliseconds.unsigned_abs())))
+}
+
+async fn facts(
+    reader: &mut Reader<'_>,
+    names: &[&TableName],
+    relations: Vec<Relation>,
+) -> Result<BTreeMap<TableName, Facts>, Fault> {
+    let version = reader.server.version;
+    let oids: Vec<i64> = relations.iter().map(|relation| relation.oid).collect();
+    let mut children: BTreeMap<i64, Vec<Child>> = BTreeMap::new();
+    for child in partition::children(reader.conn, version, &oids).await? {
+        children.entry(child.parent).or_default().push(child);
+    }
+    let name_asked = |relation: &Relation| {
+        usize::try_from(relation.asked).ok().and_then(|index| names.get(index).copied())
+    };
+    let prefixes: Vec<String> = relations
+        .iter()
+        .map(|relation| name_asked(relation).map_or_else(String::new, mark_prefix))
+        .collect();
+    let unattached = partition::unattached(reader.conn, &oids, &prefixes).await?;
+    let defaults: Vec<i64> = relations.iter().filter_map(|relation| relation.default_oid).collect();
+    let stale = partition_default::with_check(reader.conn, &defaults, STALE_CHECK).await?;
+
+    let mut tables = BTreeMap::new();
+    for relation in relations {
+        let Some(name) = name_asked(&relation) else { continue };
+        let children = children.remove(&relation.oid).unwrap_or_default();
+        let default = children
+            .iter()
+            .find(|child| Some(child.oid) == relation.default_oid)
+            .and_then(|child| TableName::new(&child.schema, &child.name).ok())
+            .map(|name| DefaultFacts {
+                name,
+                has_stale_check: relation.default_oid.is_some_and(|oid| stale.contains(&oid)),
+                look: None,
+            });
+        let unattached = unattached.iter().filter(|u| u.parent == relation.oid).cloned().collect();
+        tables.insert(name.clone(), Facts { relation, children, unattached, default });
+    }
+    Ok(tables)
+}
+
+/// Asks about what is missing now. A plan for another `now` does without these answers: it takes
+/// names as free, and the default partition as large.
+async fn second_look(
+    section: &Partitions,
+    reader: &mut Reader<'_>,
+    seen: &mut Seen,
+    now: DateTime<Utc>,
+) -> Result<(), Fault> {
+    let mut candidates = Vec::new();
+    let mut questions = Vec::new();
+    for (name, facts) in &seen.tables {
+        let Some(config) = section.tables.get(name) else { continue };
+        let Ok(table) = tended(name, config, facts, seen) else { continue };
+        let found = coverage(&table.existing, &table.axis, now, config.premake, MADE_MAX);
+        for piece in &found.missing {
+            candidates.extend((1..=NAMES_TRIED).map(|number| name_of(&table, piece, number)));
+        }
+        if let Some(default) = facts.default.as_ref().filter(|_| !found.missing.is_empty()) {
+            let ranges = found.missing.iter().map(|piece| (piece.from, piece.to)).collect::<Vec<_>>();
+            let literal = |at| table.axis.key.literal(at);
+            let asked = ranges.iter().map(|&(from, to)| (literal(from), literal(to))).collect::<Vec<_>>();
+            questions.push((name.clone(), default.name.clone(), table.key.clone(), ranges, asked));
+        }
+    }
+    if !candidates.is_empty() {
+        let taken = partition::taken_names(reader.conn, &candidates).await?;
+        seen.taken =
+            taken.into_iter().filter_map(|(schema, name)| TableName::new(schema, name).ok()).collect();
+    }
+    for (name, default, key, ranges, asked) in questions {
+        let answer = partition_default::rows_in(reader.conn, &default, &key, &asked).await;
+        if let Err(fault) = &answer
+            && fault.kind.ends_run()
+        {
+            return Err(fault.clone());
+        }
+        if let Some(default) = seen.tables.get_mut(&name).and_then(|facts| facts.default.as_mut()) {
+            default.look = Some(Look { ranges, answer });
+        }
+    }
+    Ok(())
+}

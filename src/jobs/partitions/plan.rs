@@ -1,0 +1,292 @@
+//! Policy, and no questions: which partitions are to be made, and what is left alone.
+
+use std::collections::BTreeSet;
+
+use chrono::{DateTime, NaiveDateTime, Utc};
+
+use super::action::{BesideDefault, NewPartition, PartitionAction};
+use super::bounds::{Edge, parse_bound};
+use super::coverage::{Coverage, Piece, coverage};
+use super::create::Likeness;
+use super::facts::Seen;
+use super::tended::{self, Tended};
+use crate::config::checked::Partitions;
+use crate::job::Plan;
+use crate::pg::fault::{Fault, Kind};
+use crate::pg::ident::{TableName, quoted};
+
+/// Partitions one run makes at most, over all tables: more than two years of days, and few enough
+/// for an operator to notice a mistake in `premake` before the catalog is full.
+pub const MADE_MAX: usize = 1_000;
+/// A name that is taken is tried again with `_2` to `_5` behind it.
+pub const NAMES_TRIED: u32 = 5;
+
+/// Decides everything.
+#[must_use]
+pub fn plan(section: &Partitions, seen: &Seen, now: DateTime<Utc>) -> Plan<PartitionAction> {
+    let mut draft =
+        Draft { seen, plan: Plan::default(), wanted: Vec::new(), named: BTreeSet::new(), cut: false };
+    for (name, config) in &section.tables {
+        let Some(facts) = seen.tables.get(name) else {
+            draft.plan.refuse(name, tended::missing(name));
+            continue;
+        };
+        match tended::tended(name, config, facts, seen) {
+            Ok(table) => draft.table(&table, now),
+            Err(fault) => draft.plan.refuse(name, fault),
+        }
+    }
+    draft.finish()
+}
+
+/// The name of a partition to be; see [`NAMES_TRIED`].
+#[must_use]
+pub fn name_of(table: &Tended<'_>, piece: &Piece, number: u32) -> TableName {
+    let (parent, template) = (&table.name.table, &table.template);
+    let from = table.axis.wall(piece.from);
+    table.name.sibling(if piece.whole_cell {
+        template.cell(parent, from, number)
+    } else {
+        template.odd(parent, from, table.axis.wall(piece.to), number)
+    })
+}
+
+struct Draft<'a> {
+    seen: &'a Seen,
+    plan: Plan<PartitionAction>,
+    /// To be made, each with its lower bound.
+    wanted: Vec<(NaiveDateTime, NewPartition)>,
+    named: BTreeSet<TableName>,
+    /// Some table misses more than one run makes.
+    cut: bool,
+}
+
+impl Draft<'_> {
+    fn table(&mut self, table: &Tended<'_>, now: DateTime<Utc>) {
+        let found =
+            coverage(&table.existing, &table.axis, now, table.config.premake, MADE_MAX);
+        self.cut |= found.cut;
+        self.report(table, &found);
+        self.pending_detaches(table, &found);
+        if let Some(default) = table.facts.default.as_ref().filter(|d| d.has_stale_check) {
+            let lock_timeout = self.seen.lock_timeout;
+            let default = default.name.clone();
+            self.plan.actions.push(PartitionAction::DropCheck { default, lock_timeout });
+        }
+        let mut blocked = Vec::new();
+        for piece in &found.missing {
+            match beside_default(table, piece) {
+                Beside::Blocked => blocked.push(piece),
+                Beside::None => self.create(table, &found, piece, None),
+                Beside::Default(default) => self.create(table, &found, piece, Some(default)),
+            }
+        }
+        if let Some(fault) = rows_in_default(table, &blocked) {
+            self.plan.refuse(table.name, fault);
+        }
+        self.leftovers(table);
+    }
+
+    /// What is left alone, and what the operator should know.
+    fn report(&mut self, table: &Tended<'_>, found: &Coverage) {
+        let key = table.axis.key;
+        let until = match found.until {
+            None => "no partition holds now".to_owned(),
+            Some(Edge::At(at)) => format!("covered until {}", key.words(at)),
+            Some(Edge::Start | Edge::End) => "covered for ever".to_owned(),
+        };
+        let premake = table.config.premake;
+        let asked = format!("premake = {premake} asks for {}", key.words(found.target));
+        self.plan.spare(table.name, format!("{until}; {asked}"));
+        for &(from, to) in &found.past_gaps {
+            let (from, to) = (key.words(from), key.words(to));
+            let reason =
+                format!("{from} to {to} has no partition and is past; only what is ahead is made");
+            self.plan.spare(table.name, reason);
+        }
+        if let Some(retention) = table.config.retention {
+            self.plan.warnings.push(format!(
+                "{}: retention = {retention} is configured; this version of pgtend does not expire \
+                 partitions yet",
+                table.name
+            ));
+        }
+    }
+
+    /// A partition whose DETACH CONCURRENTLY was interrupted takes no rows and still occupies its
+    /// range: nothing can be made there.
+    fn pending_detaches(&mut self, table: &Tended<'_>, found: &Coverage) {
+        for child in table.facts.children.iter().filter(|child| child.detach_pending) {
+            let name = format!("{}.{}", quoted(&child.schema), quoted(&child.name));
+            let message = format!(
+                "partition {name} takes no rows, because its DETACH CONCURRENTLY was interrupted"
+            );
+            let cure = format!("ALTER TABLE {} DETACH PARTITION {name} FINALIZE", table.name);
+            let is_ahead = parse_bound(&child.bound).ok().flatten().is_some_and(|span| {
+                span.to > Edge::At(found.now) && span.from <= Edge::At(found.target)
+            });
+            if is_ahead {
+                let fault = Fault::new(Kind::Refused, tended::DOING, message).on(table.name);
+                self.plan.refuse(table.name, fault.with_hint(cure));
+            } else {
+                self.plan.warnings.push(format!("{}: {message}; {cure}", table.name));
+            }
+        }
+    }
+
+    fn create(
+        &mut self,
+        table: &Tended<'_>,
+        found: &Coverage,
+        piece: &Piece,
+        default: Option<BesideDefault>,
+    ) {
+        let key = table.axis.key;
+        let mut new = NewPartition {
+            parent: table.name.clone(),
+            parent_oid: table.facts.relation.oid,
+            child: name_of(table, piece, 1),
+            from: key.literal(piece.from),
+            to: key.literal(piece.to),
+            why: why(table, found, piece),
+            is_made: false,
+            likeness: Likeness {
+                version: self.seen.version,
+                owner: table.other_owner.clone(),
+                traits: table.facts.relation.traits.clone(),
+            },
+            foreign_keys: table.facts.relation.foreign_keys,
+            default,
+            lock_timeout: self.seen.lock_timeout,
+        };
+        let mark = new.mark();
+        let made = table.facts.unattached.iter().find(|left| left.like_parent && left.mark == mark);
+        if let Some(name) = made.and_then(|left| TableName::new(&left.schema, &left.name).ok()) {
+            new.child = name;
+            new.is_made = true;
+        } else if let Some(name) = self.free_name(table, piece) {
+            new.child = name;
+        } else {
+            let message = format!("{} and its alternatives are taken by other tables", new.child);
+            let fault = Fault::new(Kind::Refused, tended::DOING, message).on(table.name);
+            self.plan.refuse(table.name, fault.with_hint("rename or drop one of them"));
+            return;
+        }
+        self.named.insert(new.child.clone());
+        self.wanted.push((piece.from, new));
+    }
+
+    /// The range is covered even where the name is not to be had.
+    fn free_name(&mut self, table: &Tended<'_>, piece: &Piece) -> Option<TableName> {
+        let is_free = |name: &TableName| {
+            !self.seen.taken.contains(name) && !self.named.contains(name)
+        };
+        let first = name_of(table, piece, 1);
+        let free = (1..=NAMES_TRIED).map(|number| name_of(table, piece, number)).find(is_free)?;
+        if free != first {
+            self.plan.warnings.push(format!(
+                "{}: {first} exists and is not a partition for {}; the partition is called {free}",
+                table.name,
+                range(table, piece)
+            ));
+        }
+        Some(free)
+    }
+
+    /// Tables of ours that were never attached and fit nothing.
+    fn leftovers(&mut self, table: &Tended<'_>) {
+        for left in &table.facts.unattached {
+            let Ok(name) = TableName::new(&left.schema, &left.name) else { continue };
+            if !self.named.contains(&name) {
+                self.plan.warnings.push(format!(
+                    "{}: an interrupted run made {name}, and nothing needs it any more; if it is \
+                     empty, DROP TABLE {name}",
+                    table.name
+                ));
+            }
+        }
+    }
+
+    fn finish(mut self) -> Plan<PartitionAction> {
+        if self.wanted.len() > MADE_MAX {
+            self.cut = true;
+            // Stable: with equal bounds the order of the tables decides.
+            self.wanted.sort_by_key(|(from, _)| *from);
+            self.wanted.truncate(MADE_MAX);
+            self.wanted.sort_by(|(a_from, a), (b_from, b)| (&a.parent, a_from).cmp(&(&b.parent, b_from)));
+        }
+        if self.cut {
+            self.plan.warnings.push(format!(
+                "more partitions are missing than the {MADE_MAX} that one run makes; the nearest \
+                 come first, the next run goes on. Is premake meant to be so long?"
+            ));
+        }
+        let creations = self.wanted.into_iter().map(|(_, new)| PartitionAction::Create(Box::new(new)));
+        self.plan.actions.extend(creations);
+        self.plan
+    }
+}
+
+fn range(table: &Tended<'_>, piece: &Piece) -> String {
+    let key = table.axis.key;
+    format!("{} to {}", key.words(piece.from), key.words(piece.to))
+}
+
+fn why(table: &Tended<'_>, found: &Coverage, piece: &Piece) -> String {
+    let shape = if piece.whole_cell { "" } else { ", cut to fit its neighbours" };
+    let because = if piece.from > found.now {
+        let target = table.axis.key.words(found.target);
+        format!("premake = {} asks for {target}", table.config.premake)
+    } else if table.facts.default.is_some() {
+        "now lies in it, and its rows go to the default partition".to_owned()
+    } else {
+        "now lies in it, and its rows are refused".to_owned()
+    };
+    format!("{} has no partition{shape}; {because}", range(table, piece))
+}
+
+/// What a default partition means for one range.
+enum Beside {
+    None,
+    Default(BesideDefault),
+    /// It holds rows of the range: attaching a partition there fails until they are moved.
+    Blocked,
+}
+
+fn beside_default(table: &Tended<'_>, piece: &Piece) -> Beside {
+    let Some(default) = &table.facts.default else { return Beside::None };
+    let answer = default.look.as_ref().and_then(|look| {
+        let index = look.ranges.iter().position(|range| *range == (piece.from, piece.to))?;
+        let rows = look.answer.as_ref().ok()?;
+        Some((rows.is_large, *rows.occupied.get(index)?))
+    });
+    match answer {
+        Some((_, true)) => Beside::Blocked,
+        // Where nothing is known, the way that is safe for any number of rows is taken.
+        known => Beside::Default(BesideDefault {
+            name: default.name.clone(),
+            key: table.key.clone(),
+            is_large: known.is_none_or(|(is_large, _)| is_large),
+        }),
+    }
+}
+
+/// One refusal for all ranges of a table.
+fn rows_in_default(table: &Tended<'_>, blocked: &[&Piece]) -> Option<Fault> {
+    const SHOWN_MAX: usize = 3;
+    let default = &table.facts.default.as_ref().filter(|_| !blocked.is_empty())?.name;
+    let mut ranges: Vec<String> =
+        blocked.iter().take(SHOWN_MAX).map(|piece| range(table, piece)).collect();
+    if blocked.len() > SHOWN_MAX {
+        ranges.push(format!("{} more ranges", blocked.len() - SHOWN_MAX));
+    }
+    let message = format!(
+        "rows in default partition {default} lie in {}, so no partition can be attached there",
+        ranges.join(", ")
+    );
+    let cure = format!(
+        "drain it: move these rows to a table of their own that is then attached, or delete them \
+         from {default}"
+    );
+    Some(Fault::new(Kind::Refused, tended::DOING, message).on(table.name).with_hint(cure))
+}
