@@ -4,9 +4,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
-use sqlx::Row;
-
 use super::action::{STALE_CHECK, mark_prefix};
 use super::coverage::coverage;
 use super::facts::{DefaultFacts, Facts, Look, Seen};
@@ -24,31 +21,28 @@ use crate::pg::session::Reader;
 /// # Errors
 /// Where the server does not answer.
 pub async fn observe(section: &Partitions, reader: &mut Reader<'_>) -> Result<Seen, Fault> {
-    let (now, lock_timeout) = session(reader).await?;
     let version = reader.server.version;
     let names: Vec<&TableName> = section.tables.keys().collect();
     let relations = partition::relations(reader.conn, version, &names).await?;
     let mut seen = Seen {
         version,
         role: reader.server.user.clone(),
-        lock_timeout,
+        lock_timeout: lock_timeout(reader).await?,
         tables: facts(reader, &names, relations).await?,
         taken: BTreeSet::new(),
     };
-    second_look(section, reader, &mut seen, now).await?;
+    second_look(section, reader, &mut seen).await?;
     Ok(seen)
 }
 
-async fn session(reader: &mut Reader<'_>) -> Result<(DateTime<Utc>, Duration), Fault> {
-    let failed = |error: sqlx::Error| Fault::from_sqlx("read the session's settings", &error);
-    let row = sqlx::query(
-        "SELECT now(), setting::int8 FROM pg_settings WHERE name = 'lock_timeout'",
-    )
-    .fetch_one(&mut *reader.conn)
-    .await
-    .map_err(failed)?;
-    let milliseconds: i64 = row.try_get(1).map_err(failed)?;
-    Ok((row.try_get(0).map_err(failed)?, Duration::from_millis(milliseconds.unsigned_abs())))
+/// What the session waits for a lock at most.
+async fn lock_timeout(reader: &mut Reader<'_>) -> Result<Duration, Fault> {
+    let milliseconds: i64 =
+        sqlx::query_scalar("SELECT setting::int8 FROM pg_settings WHERE name = 'lock_timeout'")
+            .fetch_one(&mut *reader.conn)
+            .await
+            .map_err(|error| Fault::from_sqlx("read the session's settings", &error))?;
+    Ok(Duration::from_millis(milliseconds.unsigned_abs()))
 }
 
 async fn facts(
@@ -92,20 +86,18 @@ async fn facts(
     Ok(tables)
 }
 
-/// Asks about what is missing now. A plan for another `now` does without these answers: it takes
-/// names as free, and the default partition as large.
+/// Asks about what is missing.
 async fn second_look(
     section: &Partitions,
     reader: &mut Reader<'_>,
     seen: &mut Seen,
-    now: DateTime<Utc>,
 ) -> Result<(), Fault> {
     let mut candidates = Vec::new();
     let mut questions = Vec::new();
     for (name, facts) in &seen.tables {
         let Some(config) = section.tables.get(name) else { continue };
         let Ok(table) = tended(name, config, facts, seen) else { continue };
-        let found = coverage(&table.existing, &table.axis, now, config.premake, MADE_MAX);
+        let found = coverage(&table.existing, &table.axis, reader.now, config.premake, MADE_MAX);
         for piece in &found.missing {
             candidates.extend((1..=NAMES_TRIED).map(|number| name_of(&table, piece, number)));
         }

@@ -25,7 +25,7 @@ fn forms(interval: Period) -> Forms {
         (0, 7) => Forms {
             any_of: &[&[WeekYear, Week], FULL],
             joint: "w",
-            needed: "{week_year} and {week}, or {year}, {month} and {day}",
+            needed: "{year} and {week}, or {year}, {month} and {day}",
         },
         (0, _) => Forms { any_of: &[FULL], joint: "_", needed: "{year}, {month} and {day}" },
         (months, _) if months.is_multiple_of(12) => Forms {

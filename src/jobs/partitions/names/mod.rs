@@ -30,18 +30,19 @@ enum DatePart {
     Quarter,
     Month,
     Day,
-    WeekYear,
+    /// The ISO week.
     Week,
+    /// The year that the ISO week belongs to: the last days of December can lie in week 1.
+    WeekYear,
 }
 
 /// Placeholders as they are written.
-const PLACEHOLDERS: [(&str, Part); 7] = [
+const PLACEHOLDERS: [(&str, Part); 6] = [
     ("table", Part::Table),
     ("year", Part::Date(DatePart::Year)),
     ("quarter", Part::Date(DatePart::Quarter)),
     ("month", Part::Date(DatePart::Month)),
     ("day", Part::Date(DatePart::Day)),
-    ("week_year", Part::Date(DatePart::WeekYear)),
     ("week", Part::Date(DatePart::Week)),
 ];
 
@@ -51,7 +52,7 @@ pub enum TemplateError {
     /// Between braces stands no known word.
     #[error(
         "`{{{0}}}` is not known in a name; write {{table}}, {{year}}, {{quarter}}, {{month}}, \
-         {{day}}, or {{week_year}} and {{week}}"
+         {{week}} or {{day}}"
     )]
     Placeholder(String),
     /// A brace without its counterpart.
@@ -86,7 +87,7 @@ impl FromStr for Template {
             rest = after;
         }
         push_text(&mut parts, rest);
-        Ok(Self(parts))
+        Ok(Self(parts).with_week_year())
     }
 }
 
@@ -103,7 +104,7 @@ impl fmt::Display for Template {
                 Part::Text(text) => f.write_str(text)?,
                 placeholder => {
                     let known = PLACEHOLDERS.iter().find(|(_, part)| part == placeholder);
-                    write!(f, "{{{}}}", known.map_or("", |(name, _)| name))?;
+                    write!(f, "{{{}}}", known.map_or("year", |(name, _)| name))?;
                 }
             }
         }
@@ -125,6 +126,17 @@ impl DatePart {
 }
 
 impl Template {
+    /// Beside a week and no month, the year is the one the week belongs to.
+    fn with_week_year(mut self) -> Self {
+        let has = |date| self.0.contains(&Part::Date(date));
+        if has(DatePart::Week) && !has(DatePart::Month) {
+            for part in self.0.iter_mut().filter(|part| **part == Part::Date(DatePart::Year)) {
+                *part = Part::Date(DatePart::WeekYear);
+            }
+        }
+        self
+    }
+
     /// The name of a whole cell of the grid that starts at this wall time. `number` 2 and more give
     /// what it is called where that name is taken.
     #[must_use]
@@ -154,17 +166,16 @@ fn numbered(number: u32) -> Part {
 
 /// A wall time in a name: only as exact as it needs to be.
 fn stamp(at: NaiveDateTime) -> String {
-    let mut text = format!("{:04}_{:02}_{:02}", at.year(), at.month(), at.day());
-    if at.time() != NaiveTime::MIN {
-        text.push_str(&format!("_{:02}{:02}", at.hour(), at.minute()));
-    }
-    if at.second() != 0 || at.nanosecond() != 0 {
-        text.push_str(&format!("{:02}", at.second()));
-    }
-    if at.nanosecond() != 0 {
-        text.push_str(&format!("_{:06}", at.nanosecond() / 1_000));
-    }
-    text
+    let form = if at.nanosecond() != 0 {
+        "%Y_%m_%d_%H%M%S_%6f"
+    } else if at.second() != 0 {
+        "%Y_%m_%d_%H%M%S"
+    } else if at.time() != NaiveTime::MIN {
+        "%Y_%m_%d_%H%M"
+    } else {
+        "%Y_%m_%d"
+    };
+    at.format(form).to_string()
 }
 
 /// Puts the parts together and makes them fit.

@@ -1,0 +1,3 @@
+mod coverage;
+mod policy;
+mod world;

@@ -1,0 +1,248 @@
+//! A world to plan in, bent by each test.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write;
+use std::time::Duration;
+
+use chrono_tz::Tz;
+
+use super::super::facts::{DefaultFacts, Facts, Look, Seen};
+use super::super::plan::plan;
+use crate::config::checked::{Catchup, PartitionTable, Partitions, Schedule};
+use crate::job::{Action, Plan};
+use crate::pg::catalog::partition::{Child, Relation, Rights, Traits, Unattached};
+use crate::pg::catalog::partition_default::DefaultRows;
+use crate::pg::ident::TableName;
+use crate::pg::version::Version;
+
+use super::super::PartitionAction;
+
+/// Tables with their configuration, as seen on PostgreSQL 18 by the role `tend`.
+pub struct World {
+    pub section: Partitions,
+    pub seen: Seen,
+}
+
+/// One table: `public.events`, by `timestamptz`, monthly in UTC, two months ahead.
+pub struct Table {
+    pub name: TableName,
+    pub config: PartitionTable,
+    pub facts: Facts,
+}
+
+pub fn table(name: &str) -> Table {
+    Table {
+        name: name.parse().unwrap(),
+        config: PartitionTable {
+            interval: "1 month".parse().unwrap(),
+            premake: "2 months".parse().unwrap(),
+            timezone: Tz::UTC,
+            name: None,
+            retention: None,
+        },
+        facts: Facts {
+            relation: relation(),
+            children: Vec::new(),
+            unattached: Vec::new(),
+            default: None,
+        },
+    }
+}
+
+fn relation() -> Relation {
+    Relation {
+        asked: 0,
+        oid: 16_400,
+        kind: "p".into(),
+        temporary: false,
+        strategy: Some("r".into()),
+        key_parts: Some(1),
+        key_column: Some("ts".into()),
+        key_type_oid: Some(1184),
+        key_type: Some("timestamp with time zone".into()),
+        key_order_usual: Some(true),
+        owner: "tend".into(),
+        foreign_keys: false,
+        default_oid: None,
+        rights: Rights {
+            acts_as_owner: true,
+            may_give_to_owner: true,
+            may_create: true,
+            owner_may_create: true,
+        },
+        traits: Traits {
+            row_security: false,
+            row_security_forced: false,
+            replica_identity: "d".into(),
+            replica_index: None,
+            access_method: None,
+            tablespace: None,
+            grants: Vec::new(),
+            default_grantees: Vec::new(),
+        },
+    }
+}
+
+impl Table {
+    pub fn interval(mut self, interval: &str) -> Self {
+        self.config.interval = interval.parse().unwrap();
+        self
+    }
+
+    pub fn premake(mut self, premake: &str) -> Self {
+        self.config.premake = premake.parse().unwrap();
+        self
+    }
+
+    pub fn zone(mut self, zone: Tz) -> Self {
+        self.config.timezone = zone;
+        self
+    }
+
+    pub fn template(mut self, template: &str) -> Self {
+        self.config.name = Some(template.parse().unwrap());
+        self
+    }
+
+    pub fn date_key(mut self) -> Self {
+        self.facts.relation.key_type_oid = Some(1082);
+        self
+    }
+
+    pub fn timestamp_key(mut self) -> Self {
+        self.facts.relation.key_type_oid = Some(1114);
+        self
+    }
+
+    pub fn seen(mut self, bend: impl FnOnce(&mut Facts)) -> Self {
+        bend(&mut self.facts);
+        self
+    }
+
+    /// Bounds as the server prints their values: `'2026-01-01 00:00:00+00'`, `MINVALUE`.
+    pub fn child(mut self, name: &str, from: &str, to: &str) -> Self {
+        self.facts.children.push(Child {
+            parent: 16_400,
+            oid: 0,
+            schema: self.name.schema.as_str().into(),
+            name: name.into(),
+            bound: format!("FOR VALUES FROM ({from}) TO ({to})"),
+            detach_pending: false,
+        });
+        self
+    }
+
+    /// Partitions of whole days, each from its date to the next one's.
+    pub fn children(mut self, prefix: &str, dates: &[&str]) -> Self {
+        let (before, after) = match self.facts.relation.key_type_oid {
+            Some(1184) => ("'", " 00:00:00+00'"),
+            Some(1114) => ("'", " 00:00:00'"),
+            _ => ("'", "'"),
+        };
+        for pair in dates.windows(2) {
+            let [from, to] = [pair[0], pair[1]].map(|date| format!("{before}{date}{after}"));
+            self = self.child(&format!("{prefix}{}", pair[0].replace('-', "_")), &from, &to);
+        }
+        self
+    }
+
+    /// The last child's DETACH was interrupted.
+    pub fn detach_pending(mut self) -> Self {
+        self.facts.children.last_mut().unwrap().detach_pending = true;
+        self
+    }
+
+    pub fn default(mut self, look: Option<Look>) -> Self {
+        let name = self.name.sibling("dflt".parse().unwrap());
+        self.facts.default = Some(DefaultFacts { name, has_stale_check: false, look });
+        self
+    }
+
+    pub fn unattached(mut self, name: &str, mark: &str) -> Self {
+        self.facts.unattached.push(Unattached {
+            parent: 16_400,
+            schema: self.name.schema.as_str().into(),
+            name: name.into(),
+            mark: mark.into(),
+            like_parent: true,
+        });
+        self
+    }
+}
+
+pub fn look(ranges: &[(&str, &str, bool)], is_large: bool) -> Look {
+    let at = |date: &str| format!("{date}T00:00:00").parse().unwrap();
+    Look {
+        ranges: ranges.iter().map(|(from, to, _)| (at(from), at(to))).collect(),
+        answer: Ok(DefaultRows {
+            is_large,
+            occupied: ranges.iter().map(|&(_, _, occupied)| occupied).collect(),
+        }),
+    }
+}
+
+pub fn world(tables: impl IntoIterator<Item = Table>) -> World {
+    let mut world = World {
+        section: Partitions {
+            schedule: Schedule {
+                cron: "17 * * * *".parse().unwrap(),
+                timezone: Tz::UTC,
+                jitter: Duration::ZERO,
+                timeout: Duration::from_secs(60),
+                max_attempts: 1,
+                catchup: Catchup::Latest,
+                start_deadline: None,
+            },
+            tables: BTreeMap::new(),
+        },
+        seen: Seen {
+            version: Version(180_004),
+            role: "tend".into(),
+            lock_timeout: Duration::from_secs(2),
+            tables: BTreeMap::new(),
+            taken: BTreeSet::new(),
+        },
+    };
+    for table in tables {
+        world.section.tables.insert(table.name.clone(), table.config);
+        world.seen.tables.insert(table.name, table.facts);
+    }
+    world
+}
+
+impl World {
+    pub fn taken(mut self, name: &str) -> Self {
+        self.seen.taken.insert(name.parse().unwrap());
+        self
+    }
+
+    pub fn plan(&self, now: &str) -> Plan<PartitionAction> {
+        plan(&self.section, &self.seen, now.parse().unwrap())
+    }
+
+    /// What is made with its bounds, and everything else that is said.
+    pub fn show(&self, now: &str) -> String {
+        let plan = self.plan(now);
+        let mut text = String::new();
+        for action in &plan.actions {
+            let _ = match action {
+                PartitionAction::Create(new) => {
+                    writeln!(text, "{} {} {} {}", action.kind(), new.child, new.from, new.to)
+                }
+                PartitionAction::DropCheck { .. } => {
+                    writeln!(text, "{} {}", action.kind(), action.object())
+                }
+            };
+        }
+        for spared in &plan.spared {
+            let _ = writeln!(text, "spared {}: {}", spared.object, spared.reason);
+        }
+        for refused in &plan.refused {
+            let _ = writeln!(text, "refused {}", refused.fault);
+        }
+        for warning in &plan.warnings {
+            let _ = writeln!(text, "warning {warning}");
+        }
+        text
+    }
+}
