@@ -1,5 +1,6 @@
 //! pgtend tends one PostgreSQL database. The code map is in ARCHITECTURE.md.
 
+pub mod cli;
 pub mod config;
 pub mod job;
 pub mod jobs;

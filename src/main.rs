@@ -1,3 +1,5 @@
-//! The `pgtend` program.
+//! The command.
 
-fn main() {}
+fn main() -> std::process::ExitCode {
+    pgtend::cli::main()
+}

@@ -6,15 +6,14 @@ use super::args::{Format, HistoryArgs};
 use super::{Failure, output, setup};
 use crate::job::JobName;
 use crate::scheduler::history::{Entry, recent};
-use crate::shutdown::Stop;
 
 pub async fn history(file: Option<&Path>, args: &HistoryArgs) -> Result<u8, Failure> {
     let job = args.job.as_deref().map(job_named).transpose()?;
     let setup = setup::configure(file)?;
-    let engine = setup.connect(Stop::default()).await?;
-    setup::need_schema(&engine.server).await?;
-    let entries = recent(&engine.server.control, job, args.limit).await?;
-    engine.server.close().await;
+    let server = setup.connect().await?;
+    setup::need_schema(&server).await?;
+    let entries = recent(&server.control, job, args.limit).await?;
+    server.close().await;
     match args.format {
         Format::Json => output::json(&entries)?,
         Format::Text => output::print(&as_text(&entries))?,

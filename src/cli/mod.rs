@@ -8,6 +8,7 @@ use args::{Cli, Command, ConfigCommand};
 pub use exit::Failure;
 
 pub mod args;
+mod check;
 mod config;
 mod exit;
 mod history;
@@ -15,6 +16,7 @@ mod once;
 mod operate;
 mod output;
 mod plan;
+mod reload;
 mod run;
 mod setup;
 mod signals;
@@ -58,6 +60,7 @@ async fn dispatch(cli: Cli) -> Result<u8, Failure> {
         Command::Trigger { job } => operate::trigger(file, &job).await,
         Command::Completions { shell } => output::completions(shell),
         Command::Man => output::man(),
-        Command::Check(_) | Command::Demo(_) => Ok(70),
+        Command::Check(args) => check::check(file, args.format).await,
+        Command::Demo(_) => Ok(70),
     }
 }

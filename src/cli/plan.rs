@@ -21,8 +21,7 @@ const SOMETHING_TO_DO: u8 = 3;
 pub async fn plan(file: Option<&Path>, args: &PlanArgs) -> Result<u8, Failure> {
     let setup = setup::configure(file)?;
     let jobs = setup.jobs(&args.jobs)?;
-    let engine = setup.connect(Stop::default()).await?;
-    let server = &engine.server;
+    let server = setup.connect().await?;
     let now = match args.now {
         Some(now) => now,
         None => server.now().await?,
@@ -40,7 +39,7 @@ pub async fn plan(file: Option<&Path>, args: &PlanArgs) -> Result<u8, Failure> {
 }
 
 /// A session without a claim: the door refuses it every write.
-async fn plan_one(server: &Server, job: &AnyJob, now: DateTime<Utc>) -> Result<PlanView, Fault> {
+pub async fn plan_one(server: &Server, job: &AnyJob, now: DateTime<Utc>) -> Result<PlanView, Fault> {
     let spec = SessionSpec {
         name: job.name().as_str(),
         fence: None,
@@ -52,7 +51,7 @@ async fn plan_one(server: &Server, job: &AnyJob, now: DateTime<Utc>) -> Result<P
 }
 
 fn verdict(plans: &[PlanView]) -> u8 {
-    if plans.iter().any(|plan| plan.refused > 0) {
+    if plans.iter().any(|plan| !plan.refused.is_empty()) {
         1
     } else if plans.iter().any(|plan| !plan.actions.is_empty()) {
         SOMETHING_TO_DO

@@ -35,20 +35,17 @@ impl Setup {
     /// Connects, and makes sure of pgtend's own schema: for commands that write.
     ///
     /// # Errors
-    /// No connection, an unsuitable server, a schema that cannot be made or is too new.
-    pub async fn engine(&self, stop: Stop) -> Result<Engine, Failure> {
-        let engine = self.connect(stop).await?;
-        ensure_schema(&engine.server).await?;
-        Ok(engine)
+    /// As [`engine`].
+    pub async fn engine(&self, stop: Stop) -> Result<Engine, Fault> {
+        engine(&self.loaded.config, stop).await
     }
 
     /// Connects; writes nothing.
     ///
     /// # Errors
     /// No connection, or an unsuitable server.
-    pub async fn connect(&self, stop: Stop) -> Result<Engine, Failure> {
-        let config = &self.loaded.config;
-        Ok(engine(Server::connect(&config.database).await?, config, stop))
+    pub async fn connect(&self) -> Result<Server, Fault> {
+        Server::connect(&self.loaded.config.database).await
     }
 
     /// The named jobs, or all configured ones, in the order they run in.
@@ -69,22 +66,27 @@ impl Setup {
     }
 }
 
-/// An engine with an identity of its own: random, as pids and host names repeat in containers.
-#[must_use]
-pub fn engine(server: Server, config: &config::checked::Config, stop: Stop) -> Engine {
-    Engine {
+/// A connected engine, with pgtend's own schema in place. Its identity is random: pids and host
+/// names repeat in containers.
+///
+/// # Errors
+/// No connection, an unsuitable server, a schema that cannot be made or is too new.
+pub async fn engine(config: &config::checked::Config, stop: Stop) -> Result<Engine, Fault> {
+    let server = Server::connect(&config.database).await?;
+    ensure_schema(&server).await?;
+    Ok(Engine {
         server,
         holder: telemetry::instance().to_owned(),
         history_retention: config.daemon.history_retention,
         stop,
-    }
+    })
 }
 
 /// Creates or upgrades pgtend's own schema where needed.
 ///
 /// # Errors
 /// As [`schema::ensure`].
-pub async fn ensure_schema(server: &Server) -> Result<(), Fault> {
+async fn ensure_schema(server: &Server) -> Result<(), Fault> {
     if let Some(migrated) = schema::ensure(server).await? {
         telemetry::emit(Event::SchemaMigrated {
             schema: server.facts.schema.to_string(),

@@ -1,5 +1,6 @@
 //! Signals: stop softly, then hard, and never later than `drain_timeout`.
 
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use futures_util::StreamExt;
@@ -16,7 +17,7 @@ const LADDER: Duration = Duration::from_secs(11);
 
 /// What a signal asks of the daemon beside stopping.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Request {
+pub enum Signal {
     /// SIGHUP.
     Reload,
     /// SIGUSR1.
@@ -27,6 +28,15 @@ pub enum Request {
 pub struct Listening {
     handle: signal_hook_tokio::Handle,
     task: JoinHandle<()>,
+    stopped_by: Arc<OnceLock<&'static str>>,
+}
+
+impl Listening {
+    /// The signal that asked for the stop.
+    #[must_use]
+    pub fn stopped_by(&self) -> &'static str {
+        self.stopped_by.get().copied().unwrap_or("none")
+    }
 }
 
 impl Drop for Listening {
@@ -52,7 +62,7 @@ pub fn stop_on_signals(stop: Stop, drain_timeout: Duration) -> Result<Listening,
 pub fn daemon(
     stop: Stop,
     drain_timeout: Duration,
-    requests: mpsc::Sender<Request>,
+    requests: mpsc::Sender<Signal>,
 ) -> Result<Listening, Failure> {
     listen(&[SIGTERM, SIGINT, SIGHUP, SIGUSR1], stop, drain_timeout, requests)
 }
@@ -61,22 +71,29 @@ fn listen(
     signals: &[i32],
     stop: Stop,
     drain_timeout: Duration,
-    requests: mpsc::Sender<Request>,
+    requests: mpsc::Sender<Signal>,
 ) -> Result<Listening, Failure> {
     let mut stream =
         Signals::new(signals).map_err(|error| Failure::io("listen for signals", &error))?;
     let handle = stream.handle();
+    let stopped_by = Arc::new(OnceLock::new());
+    let first = Arc::clone(&stopped_by);
     let task = tokio::spawn(async move {
         while let Some(signal) = stream.next().await {
             match signal {
-                SIGHUP => _ = requests.try_send(Request::Reload),
-                SIGUSR1 => _ = requests.try_send(Request::Status),
-                _ if stop.escalate() => {}
-                _ => drop(tokio::spawn(harden(stop.clone(), drain_timeout))),
+                // A full channel means the same was asked a moment ago.
+                SIGHUP => drop(requests.try_send(Signal::Reload)),
+                SIGUSR1 => drop(requests.try_send(Signal::Status)),
+                _ => {
+                    first.get_or_init(|| if signal == SIGINT { "SIGINT" } else { "SIGTERM" });
+                    if !stop.escalate() {
+                        tokio::spawn(harden(stop.clone(), drain_timeout));
+                    }
+                }
             }
         }
     });
-    Ok(Listening { handle, task })
+    Ok(Listening { handle, task, stopped_by })
 }
 
 /// Turns a soft stop into a hard one early enough for the kill ladder to end within

@@ -181,6 +181,18 @@ pub enum Catchup {
     All,
 }
 
+impl Catchup {
+    /// The word in the configuration.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Latest => "latest",
+            Self::None => "none",
+            Self::All => "all",
+        }
+    }
+}
+
 /// `[partitions]`
 #[derive(Debug, Clone)]
 pub struct Partitions {

@@ -31,6 +31,24 @@ pub enum Verdict {
 }
 
 impl Verdict {
+    const ALL: [Self; 9] = [
+        Self::Succeeded,
+        Self::Failed,
+        Self::Partial,
+        Self::Cancelled,
+        Self::TimedOut,
+        Self::SkippedOverlap,
+        Self::SkippedLate,
+        Self::SkippedPaused,
+        Self::Abandoned,
+    ];
+
+    /// The verdict of that word; none for `running`.
+    #[must_use]
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|verdict| verdict.as_str() == word)
+    }
+
     /// The word in history, logs and JSON.
     #[must_use]
     pub fn as_str(self) -> &'static str {

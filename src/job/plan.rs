@@ -70,7 +70,7 @@ impl<A> Plan<A> {
 }
 
 /// A plan as shown: `plan --format json`, and the text below.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone)]
 pub struct PlanView {
     /// The job.
     pub job: JobName,
@@ -78,11 +78,10 @@ pub struct PlanView {
     pub actions: Vec<ActionView>,
     /// Left alone.
     pub spared: Vec<Spared>,
-    /// Sentences for the operator; refused tables among them.
+    /// Cannot be served; shown among the warnings.
+    pub refused: Vec<Refused>,
+    /// Sentences for the operator.
     pub warnings: Vec<String>,
-    /// How many of the warnings are tables that cannot be served.
-    #[serde(skip)]
-    pub refused: usize,
 }
 
 /// An action as shown.
@@ -112,14 +111,34 @@ impl<A: Action> Plan<A> {
                 sql: action.sql(),
             })
             .collect();
-        let refused = self.refused.iter().map(|refused| format!("refused: {}", refused.fault));
         PlanView {
             job,
             actions,
             spared: self.spared.clone(),
-            warnings: refused.chain(self.warnings.iter().cloned()).collect(),
-            refused: self.refused.len(),
+            refused: self.refused.clone(),
+            warnings: self.warnings.clone(),
         }
+    }
+}
+
+impl PlanView {
+    /// Every sentence for the operator: what cannot be served first.
+    fn sentences(&self) -> Vec<String> {
+        let refused = self.refused.iter().map(|refused| format!("refused: {}", refused.fault));
+        refused.chain(self.warnings.iter().cloned()).collect()
+    }
+}
+
+/// The JSON of `plan`, whose names are a contract.
+impl Serialize for PlanView {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        use serde::ser::SerializeMap;
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("job", &self.job)?;
+        map.serialize_entry("actions", &self.actions)?;
+        map.serialize_entry("spared", &self.spared)?;
+        map.serialize_entry("warnings", &self.sentences())?;
+        map.end()
     }
 }
 
@@ -127,7 +146,7 @@ impl fmt::Display for PlanView {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { job, actions, spared, .. } = self;
         writeln!(f, "{job}: {} to do, {} left alone", actions.len(), spared.len())?;
-        for warning in &self.warnings {
+        for warning in self.sentences() {
             writeln!(f, "  ! {warning}")?;
         }
         for ActionView { kind, object, reason, sql } in actions {

@@ -56,18 +56,40 @@ pub async fn ensure(server: &Server) -> Result<Option<Migrated>, Fault> {
         SchemaState::Behind(count, from) => (count, from),
         SchemaState::Newer(version) => return Err(newer(&server.facts.schema, version)),
     };
-    let grant = format!(
-        "as a superuser or the database's owner: GRANT CREATE ON DATABASE {} TO {}; then pgtend migrate",
-        quoted(&server.facts.database),
-        quoted(&server.facts.user),
-    );
     let denied = |fault: Fault| match fault.kind {
-        Kind::Permission => fault.on(&server.facts.schema).with_hint(grant.clone()),
+        Kind::Permission => needs_grant(server, fault),
         _ => fault.on(&server.facts.schema),
     };
     create(&mut conn, &server.facts.schema).await.map_err(denied)?;
     MIGRATIONS.run(&mut *conn).await.map_err(from_migrate).map_err(denied)?;
     Ok(Some(Migrated { from, to: newest(), count, duration_ms: clock::millis_since(started) }))
+}
+
+/// Whether the role may create the schema, or has it already; otherwise the GRANT it lacks.
+///
+/// # Errors
+/// Where the server does not answer.
+pub async fn may_create(server: &Server) -> Result<Result<(), Fault>, Fault> {
+    let may: bool = sqlx::query_scalar(
+        "SELECT CASE WHEN to_regnamespace(quote_ident($1)) IS NULL \
+         THEN has_database_privilege(current_database(), 'CREATE') \
+         ELSE has_schema_privilege(quote_ident($1), 'CREATE, USAGE') END",
+    )
+    .bind(server.facts.schema.as_str())
+    .fetch_one(&server.control)
+    .await
+    .map_err(|error| Fault::from_sqlx("look at privileges", &error))?;
+    let denied = Fault::new(Kind::Permission, "create schema", "permission denied");
+    Ok(if may { Ok(()) } else { Err(needs_grant(server, denied)) })
+}
+
+fn needs_grant(server: &Server, fault: Fault) -> Fault {
+    let facts = &server.facts;
+    fault.on(&facts.schema).with_hint(format!(
+        "as the database's owner: GRANT CREATE ON DATABASE {} TO {}; then: pgtend migrate",
+        quoted(&facts.database),
+        quoted(&facts.user),
+    ))
 }
 
 async fn control(server: &Server) -> Result<sqlx::pool::PoolConnection<sqlx::Postgres>, Fault> {
@@ -141,7 +163,9 @@ fn from_migrate(error: sqlx::migrate::MigrateError) -> Fault {
     }
 }
 
-fn newer(schema: &Ident, version: i64) -> Fault {
+/// The schema was made by a newer pgtend.
+#[must_use]
+pub fn newer(schema: &Ident, version: i64) -> Fault {
     Fault::new(
         Kind::Configuration,
         "use schema",

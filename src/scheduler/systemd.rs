@@ -1,0 +1,48 @@
+//! What systemd is told. Without systemd every call does nothing.
+
+use std::time::Duration;
+
+use sd_notify::NotifyState;
+
+/// Tells systemd; a socket that is gone is no reason to stop tending.
+fn tell(state: &[NotifyState<'_>]) {
+    if let Err(error) = sd_notify::notify(state) {
+        tracing::debug!(%error, "systemd does not listen");
+    }
+}
+
+/// Slots are served from now on.
+pub fn ready(status: &str) {
+    tell(&[NotifyState::Ready, NotifyState::Status(status)]);
+}
+
+/// What `systemctl status` shows, and the sign of life: only the planner's loop sends it.
+pub fn alive(status: &str) {
+    tell(&[NotifyState::Watchdog, NotifyState::Status(status)]);
+}
+
+/// Still starting, or still stopping: systemd waits this much longer.
+pub fn extend(by: Duration) {
+    let micros = u32::try_from(by.as_micros()).unwrap_or(u32::MAX);
+    tell(&[NotifyState::ExtendTimeoutUsec(micros)]);
+}
+
+/// A reload begins; [`ready`] ends it.
+pub fn reloading() {
+    // Without the time, `systemctl reload` of a Type=notify-reload unit waits for ever.
+    match NotifyState::monotonic_usec_now() {
+        Ok(now) => tell(&[NotifyState::Reloading, now]),
+        Err(_) => tell(&[NotifyState::Reloading]),
+    }
+}
+
+/// The drain begins.
+pub fn stopping(status: &str) {
+    tell(&[NotifyState::Stopping, NotifyState::Status(status)]);
+}
+
+/// Half of what the watchdog allows between two signs of life.
+#[must_use]
+pub fn watchdog_interval() -> Option<Duration> {
+    sd_notify::watchdog_enabled().map(|allowed| allowed / 2)
+}
