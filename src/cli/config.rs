@@ -6,8 +6,8 @@ use super::{Failure, output};
 use crate::config;
 
 pub fn show(file: Option<&Path>) -> Result<u8, Failure> {
-    let path = config::find_file(file, |name| std::env::var(name).ok())?;
-    let loaded = config::load(Some(&path), std::env::vars())?;
+    let path = config::find_file(file);
+    let loaded = config::load(path.as_deref(), config::process_environment())?;
     output::print(&config::show(&loaded))?;
     Ok(0)
 }

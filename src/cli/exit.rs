@@ -65,7 +65,11 @@ pub fn code(result: Result<u8, Failure>) -> ExitCode {
     match result {
         Ok(code) => ExitCode::from(code),
         Err(failure) => {
-            super::output::error(&format!("pgtend: {failure}"));
+            super::output::error(&match &failure {
+                // Each problem begins with its file and line, as editors expect.
+                Failure::Configuration(problems) => problems.to_string(),
+                other => format!("pgtend: {other}"),
+            });
             ExitCode::from(failure.exit_code())
         }
     }

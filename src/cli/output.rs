@@ -3,7 +3,7 @@
 use std::io::{ErrorKind, Write};
 
 use clap::CommandFactory;
-use comfy_table::{Table, presets};
+use comfy_table::{Table, TableStyle};
 
 use super::Failure;
 use super::args::Cli;
@@ -43,7 +43,7 @@ pub fn error(text: &str) {
 #[must_use]
 pub fn table(header: &[&str]) -> Table {
     let mut table = Table::new();
-    table.load_preset(presets::NOTHING).set_header(header.to_vec());
+    table.load_style(TableStyle::new()).set_header(header.to_vec());
     table
 }
 

@@ -28,12 +28,12 @@ pub async fn plan(file: Option<&Path>, args: &PlanArgs) -> Result<u8, Failure> {
     };
     let mut plans = Vec::new();
     for job in &jobs {
-        plans.push(plan_one(server, job, now).await?);
+        plans.push(plan_one(&server, job, now).await?);
     }
     server.close().await;
     match args.format {
-        Format::Json => output::json(&as_json(server, &plans))?,
-        Format::Text => output::print(&as_text(server, now, &plans))?,
+        Format::Json => output::json(&as_json(&server, &plans))?,
+        Format::Text => output::print(&as_text(&server, now, &plans))?,
     }
     Ok(if args.check { verdict(&plans) } else { 0 })
 }

@@ -1,5 +1,6 @@
 //! SIGHUP: a valid configuration replaces the one before; an invalid one changes nothing.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use super::Failure;
@@ -21,7 +22,9 @@ pub async fn reload(file: Option<&Path>, setup: &mut Setup, engine: &mut Engine)
         Ok(request) => Some(request),
         Err(failure) => {
             let problems = match &failure {
-                Failure::Configuration(problems) => problems.lines(),
+                Failure::Configuration(problems) => {
+                    problems.iter().map(ToString::to_string).collect()
+                }
                 other => vec![other.to_string()],
             };
             let fault = match failure {
@@ -40,8 +43,8 @@ async fn replace(
     setup: &mut Setup,
     engine: &mut Engine,
 ) -> Result<Request, Failure> {
-    let path = config::find_file(file, |name| std::env::var(name).ok())?;
-    let loaded = config::load(Some(&path), std::env::vars())?;
+    let path = config::find_file(file);
+    let loaded = config::load(path.as_deref(), config::process_environment())?;
     let changed = changed_keys(&setup.loaded, &loaded);
     let mut next = engine.clone();
     if changed.iter().any(|key| key.starts_with("database.")) {
@@ -65,13 +68,10 @@ async fn replace(
 
 /// The keys whose effective values differ.
 fn changed_keys(before: &Loaded, after: &Loaded) -> Vec<String> {
-    let (before, after) = (before.values(), after.values());
-    let mut keys: Vec<String> = before
-        .iter()
-        .filter(|(key, value)| after.get(*key) != Some(value))
-        .map(|(key, _)| key.clone())
-        .chain(after.keys().filter(|key| !before.contains_key(*key)).cloned())
-        .collect();
-    keys.sort();
-    keys
+    let values = |loaded: &Loaded| -> BTreeMap<String, String> {
+        loaded.settings.iter().map(|(key, value, _)| (key, value)).collect()
+    };
+    let (before, after) = (values(before), values(after));
+    let keys: BTreeSet<&String> = before.keys().chain(after.keys()).collect();
+    keys.into_iter().filter(|key| before.get(*key) != after.get(*key)).cloned().collect()
 }

@@ -8,7 +8,7 @@ use tokio::sync::mpsc;
 use super::setup::{self, Setup};
 use super::signals::{self, Listening, Signal};
 use super::{Failure, reload};
-use crate::pg::fault::{Class, Fault, Kind};
+use crate::pg::fault::{Class, Fault};
 use crate::scheduler::execute::Engine;
 use crate::scheduler::outage::{Outage, connected};
 use crate::scheduler::planner::{Planner, Request};

@@ -25,8 +25,8 @@ pub struct Setup {
 /// # Errors
 /// All problems of the configuration at once; a log file that cannot be written.
 pub fn configure(file: Option<&Path>) -> Result<Setup, Failure> {
-    let path = config::find_file(file, |name| std::env::var(name).ok())?;
-    let loaded = config::load(Some(&path), std::env::vars())?;
+    let path = config::find_file(file);
+    let loaded = config::load(path.as_deref(), config::process_environment())?;
     let log = telemetry::init(&loaded.config.log)?;
     Ok(Setup { loaded, log })
 }
