@@ -1,5 +1,7 @@
 //! The command line: names are a contract, help teaches.
 
+#![expect(clippy::doc_markdown, reason = "these comments are printed as help")]
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};

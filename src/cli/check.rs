@@ -1,5 +1,6 @@
 //! `check`: is everything in place? Each problem with its cure.
 
+use std::fmt::Write;
 use std::path::Path;
 
 use serde::Serialize;
@@ -114,12 +115,11 @@ async fn clock_finding(server: &Server) -> Result<Finding, Fault> {
 
 async fn role(server: &Server) -> Result<Finding, Fault> {
     let user = &server.facts.user;
-    let superuser: bool =
-        sqlx::query("SELECT rolsuper FROM pg_roles WHERE rolname = current_user")
-            .fetch_one(&server.control)
-            .await
-            .and_then(|row| row.try_get(0))
-            .map_err(|error| Fault::from_sqlx("look at the role", &error))?;
+    let superuser: bool = sqlx::query("SELECT rolsuper FROM pg_roles WHERE rolname = current_user")
+        .fetch_one(&server.control)
+        .await
+        .and_then(|row| row.try_get(0))
+        .map_err(|error| Fault::from_sqlx("look at the role", &error))?;
     Ok(if superuser {
         let cure = "use a role of its own that owns the tables pgtend tends";
         Finding::warn("role", format!("{user} is a superuser, which pgtend does not need"), cure)
@@ -167,14 +167,15 @@ async fn job_findings(server: &Server, job: &AnyJob, findings: &mut Vec<Finding>
 fn as_text(findings: &[Finding]) -> String {
     let mut text = String::new();
     for Finding { check, result, found, cure } in findings {
+        // Writing to a string cannot fail.
         let mark = match result {
             Grade::Ok => "ok  ",
             Grade::Warn => "warn",
             Grade::Fail => "FAIL",
         };
-        text.push_str(&format!("{mark}  {check}: {found}\n"));
+        let _ = writeln!(text, "{mark}  {check}: {found}");
         if let Some(cure) = cure {
-            text.push_str(&format!("      -> {cure}\n"));
+            let _ = writeln!(text, "      -> {cure}");
         }
     }
     text

@@ -6,9 +6,9 @@ use std::process::ExitCode;
 use crate::config::Problems;
 use crate::pg::fault::{Fault, Kind};
 
-/// Wrong usage (EX_USAGE of sysexits).
+/// Wrong usage (`EX_USAGE` of sysexits).
 const USAGE: u8 = 64;
-/// Wrong configuration (EX_CONFIG of sysexits).
+/// Wrong configuration (`EX_CONFIG` of sysexits).
 const CONFIGURATION: u8 = 78;
 
 /// Why a command ended.

@@ -36,8 +36,9 @@ fn as_text(entries: &[Entry]) -> String {
     if entries.is_empty() {
         return "no run yet\n".to_owned();
     }
-    let mut table =
-        output::table(&["RUN", "JOB", "SLOT", "TRIGGER", "OUTCOME", "TOOK", "DONE", "FAILED", "ROWS", "ERROR"]);
+    let mut table = output::table(&[
+        "RUN", "JOB", "SLOT", "TRIGGER", "OUTCOME", "TOOK", "DONE", "FAILED", "ROWS", "ERROR",
+    ]);
     for entry in entries {
         let took = entry.finished_at.map(|end| (end - entry.started_at).num_milliseconds());
         table.add_row([

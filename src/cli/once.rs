@@ -94,7 +94,7 @@ fn code_of(outcome: &Outcome) -> u8 {
     }
 }
 
-/// A failed run ends with the code its faults have in common: a CronJob tries 75 again, not 77.
+/// A failed run ends with the code its faults have in common: a `CronJob` tries 75 again, not 77.
 fn common_code(outcome: &Outcome) -> u8 {
     if let Some(fault) = &outcome.error {
         return fault.kind.exit_code();
@@ -130,8 +130,10 @@ fn as_text(outcomes: &[Outcome]) -> String {
         for action in &outcome.actions {
             let _ = match &action.result {
                 Ok(applied) => {
-                    let rows = applied.rows.map_or_else(String::new, |rows| format!(", {rows} rows"));
-                    let note = applied.note.as_deref().map_or_else(String::new, |n| format!("; {n}"));
+                    let rows =
+                        applied.rows.map_or_else(String::new, |rows| format!(", {rows} rows"));
+                    let note =
+                        applied.note.as_deref().map_or_else(String::new, |n| format!("; {n}"));
                     writeln!(text, "  + {} {}{rows}{note}", action.kind, action.object)
                 }
                 Err(fault) => writeln!(text, "  x {} {}: {fault}", action.kind, action.object),

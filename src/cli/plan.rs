@@ -39,7 +39,11 @@ pub async fn plan(file: Option<&Path>, args: &PlanArgs) -> Result<u8, Failure> {
 }
 
 /// A session without a claim: the door refuses it every write.
-pub async fn plan_one(server: &Server, job: &AnyJob, now: DateTime<Utc>) -> Result<PlanView, Fault> {
+pub async fn plan_one(
+    server: &Server,
+    job: &AnyJob,
+    now: DateTime<Utc>,
+) -> Result<PlanView, Fault> {
     let spec = SessionSpec {
         name: job.name().as_str(),
         fence: None,

@@ -17,7 +17,11 @@ const AT_START: [&str; 4] =
     ["log.format", "log.file", "daemon.max_concurrent_jobs", "daemon.drain_timeout"];
 
 /// Loads, compares, and says what the planner shall do; none where the one before stays.
-pub async fn reload(file: Option<&Path>, setup: &mut Setup, engine: &mut Engine) -> Option<Request> {
+pub async fn reload(
+    file: Option<&Path>,
+    setup: &mut Setup,
+    engine: &mut Engine,
+) -> Option<Request> {
     match replace(file, setup, engine).await {
         Ok(request) => Some(request),
         Err(failure) => {

@@ -35,7 +35,8 @@ pub async fn run(file: Option<&Path>) -> Result<u8, Failure> {
     let drain_timeout = setup.loaded.config.daemon.drain_timeout;
     let (sender, asked) = mpsc::channel(4);
     let listening = signals::daemon(stop.clone(), drain_timeout, sender)?;
-    let result = serve(file, setup, jobs, &stop, asked, &listening, started).await;
+    let serving = serve(file, setup, jobs, &stop, asked, &listening, started);
+    let result = Box::pin(serving).await;
     let (exit_code, fault) = match &result {
         Ok(code) => (*code, None),
         Err(fault) => (fault.kind.exit_code(), Some(fault.clone())),
@@ -59,7 +60,10 @@ async fn serve(
     let mut planner = Planner::start(engine.clone(), jobs, daemon.max_concurrent_jobs).await?;
     let (requests, receiver) = mpsc::channel(4);
     let obeying = obey(file, setup, engine, asked, requests);
-    telemetry::emit(Event::DaemonReady { startup_ms: clock::millis_since(started), next_run_at: None });
+    telemetry::emit(Event::DaemonReady {
+        startup_ms: clock::millis_since(started),
+        next_run_at: None,
+    });
     tokio::select! {
         () = planner.serve(receiver) => {}
         () = obeying => {}
@@ -113,7 +117,7 @@ async fn obey(
             None => systemd::ready("idle; the configuration before stays in force"),
         }
     }
-    std::future::pending().await
+    std::future::pending::<()>().await;
 }
 
 /// Lets the runs in hand end: softly, then by the kill ladder, and never later than

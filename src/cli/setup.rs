@@ -61,7 +61,8 @@ impl Setup {
             let message = "no job is configured: add a section such as [partitions]";
             return Err(Fault::new(Kind::Configuration, "find jobs", message).into());
         }
-        let wanted = |job: &AnyJob| names.is_empty() || names.iter().any(|n| n == job.name().as_str());
+        let wanted =
+            |job: &AnyJob| names.is_empty() || names.iter().any(|n| n == job.name().as_str());
         Ok(all.into_iter().filter(wanted).collect())
     }
 }

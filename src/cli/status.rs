@@ -60,7 +60,8 @@ impl Row<'_> {
 }
 
 fn as_text(rows: &[Row<'_>]) -> String {
-    let mut table = output::table(&["JOB", "LAST RUN", "OUTCOME", "DONE", "FAILED", "ROWS", "NEXT RUN"]);
+    let mut table =
+        output::table(&["JOB", "LAST RUN", "OUTCOME", "DONE", "FAILED", "ROWS", "NEXT RUN"]);
     let time = |at: DateTime<Utc>| at.format("%Y-%m-%d %H:%M:%SZ").to_string();
     for row in rows {
         let last = row.last;

@@ -88,6 +88,8 @@ pub struct ActionOutcome {
     pub result: Result<Applied, Fault>,
     /// How long it took.
     pub duration_ms: u64,
+    /// It only kept pgtend's own state; not counted as work.
+    pub upkeep: bool,
 }
 
 /// What a run did.
@@ -124,16 +126,16 @@ impl Outcome {
         }
     }
 
-    /// Actions that succeeded.
+    /// Actions that succeeded, upkeep aside.
     #[must_use]
     pub fn done(&self) -> usize {
-        self.actions.iter().filter(|action| action.result.is_ok()).count()
+        self.actions.iter().filter(|action| action.result.is_ok() && !action.upkeep).count()
     }
 
     /// Actions that failed, refused tables among them.
     #[must_use]
     pub fn failed(&self) -> usize {
-        self.actions.len() - self.done()
+        self.actions.iter().filter(|action| action.result.is_err()).count()
     }
 
     /// Rows over all actions.

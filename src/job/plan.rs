@@ -17,6 +17,10 @@ pub trait Action: Send + Sync {
     fn reason(&self) -> String;
     /// The very SQL that will be run, in order; `$1` stands for a value carried forward.
     fn sql(&self) -> Vec<String>;
+    /// It only keeps pgtend's own state, and is no work worth a line at `info`.
+    fn is_upkeep(&self) -> bool {
+        false
+    }
 }
 
 /// Something looked at and left alone.

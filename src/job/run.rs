@@ -1,11 +1,13 @@
 //! The one function that runs any job, and the one that plans it.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use chrono::{DateTime, Utc};
 use tokio_util::sync::CancellationToken;
 
 use super::outcome::{ActionOutcome, Outcome, Verdict};
 use super::plan::{Action, Plan, PlanView, Refused};
-use super::{Context, Job};
+use super::{Context, Job, JobName};
 use crate::pg::fault::{Fault, Kind};
 use crate::pg::session::{Reader, Session};
 use crate::telemetry::{self, Event};
@@ -25,6 +27,39 @@ pub async fn plan<J: Job>(
     Ok(job.plan(&seen, now).view(job.name()))
 }
 
+/// The one `run.started` of a run: told when the plan is made, because a run that finds nothing to
+/// do should leave no trace at `info`.
+#[derive(Debug)]
+pub struct Start {
+    job: JobName,
+    lag_ms: u64,
+    told: AtomicBool,
+}
+
+impl Start {
+    /// A run that was claimed this long after its slot.
+    #[must_use]
+    pub fn new(job: JobName, lag_ms: u64) -> Self {
+        Self { job, lag_ms, told: AtomicBool::new(false) }
+    }
+
+    /// Tells it, the first time.
+    pub fn tell(&self, actions_planned: usize) {
+        if !self.told.swap(true, Ordering::Relaxed) {
+            telemetry::emit(Event::RunStarted {
+                job: self.job.as_str(),
+                lag_ms: self.lag_ms,
+                actions_planned: actions_planned as u64,
+            });
+        }
+    }
+}
+
+/// What an operator would call work: refused tables too, upkeep not.
+fn work_in<A: Action>(plan: &Plan<A>) -> usize {
+    plan.refused.len() + plan.actions.iter().filter(|action| !action.is_upkeep()).count()
+}
+
 /// Observes, plans and applies. One action that fails never stops the others, unless its fault
 /// concerns the whole run. A stop is honoured between actions, and by the action itself between
 /// batches.
@@ -33,6 +68,7 @@ pub async fn run<J: Job>(
     session: &mut Session,
     now: DateTime<Utc>,
     stop: &CancellationToken,
+    start: &Start,
 ) -> Outcome {
     let started = clock::monotonic();
     let mut outcome = Outcome::nothing(job.name(), Verdict::Succeeded, None);
@@ -41,6 +77,7 @@ pub async fn run<J: Job>(
     match job.observe(&mut reader).await {
         Ok(seen) => {
             let plan = job.plan(&seen, now);
+            start.tell(work_in(&plan));
             let mut cx = Context { session, now, stop };
             apply_all(job, &mut cx, plan, &mut outcome).await;
         }
@@ -77,8 +114,11 @@ async fn apply_all<J: Job>(
             object: action.object(),
             result,
             duration_ms: clock::millis_since(started),
+            upkeep: action.is_upkeep(),
         };
-        telemetry::emit(event(&done));
+        if !done.upkeep || done.result.is_err() {
+            telemetry::emit(event(&done));
+        }
         outcome.actions.push(done);
         if ends_run.is_some() {
             outcome.error = ends_run;
@@ -96,6 +136,7 @@ fn refused(refused: Refused) -> ActionOutcome {
         object: refused.object,
         result: Err(refused.fault),
         duration_ms: 0,
+        upkeep: false,
     }
 }
 

@@ -56,8 +56,9 @@ macro_rules! jobs {
                 session: &mut Session,
                 now: DateTime<Utc>,
                 stop: &CancellationToken,
+                start: &run::Start,
             ) -> Outcome {
-                match self { $(Self::$variant(job, _) => run::run(job, session, now, stop).await,)+ }
+                match self { $(Self::$variant(job, _) => run::run(job, session, now, stop, start).await,)+ }
             }
 
             /// See [`run::plan`].

@@ -27,7 +27,7 @@ const LEASE_TRUST: Duration = LEASE_TTL.saturating_sub(LEASE_MARGIN);
 pub enum Trigger {
     /// Its slot is due.
     Schedule,
-    /// A person, or a CronJob, asked for it.
+    /// A person, or a `CronJob`, asked for it.
     Manual,
 }
 

@@ -9,6 +9,7 @@ use tracing::Instrument;
 use super::claim::{self, Claim};
 use super::history;
 use super::supervise::Watch;
+use crate::job::run::Start;
 use crate::job::{Outcome, Verdict};
 use crate::jobs::AnyJob;
 use crate::pg::connect::Server;
@@ -69,12 +70,13 @@ impl Engine {
         let started = clock::monotonic();
         let lag = claim.claimed_at - claim.slot;
         let lag_ms = u64::try_from(lag.num_milliseconds()).unwrap_or(0);
-        telemetry::emit(Event::RunStarted { job: claim.job.as_str(), lag_ms });
+        let start = Start::new(claim.job, lag_ms);
         let backend = Backend::default();
         let stop = Stop { soft: self.stop.soft.child_token(), hard: self.stop.hard.clone() };
         let deadline = started + job.schedule().timeout;
         let watch = Watch { server: &self.server, claim, deadline, stop: &stop, backend: &backend };
-        let mut outcome = watch.over(self.attempts(job, claim, &stop.soft, &backend)).await;
+        let mut outcome = watch.over(self.attempts(job, claim, &stop.soft, &backend, &start)).await;
+        start.tell(outcome.actions.len());
         outcome.duration_ms = clock::millis_since(started);
         self.record(claim, &outcome).await;
         telemetry::emit(Event::RunFinished(RunFinished {
@@ -101,13 +103,14 @@ impl Engine {
         claim: &Claim,
         stop: &CancellationToken,
         backend: &Backend,
+        start: &Start,
     ) -> Outcome {
         let max_attempts = job.schedule().max_attempts;
         let mut pause = RETRY_FIRST;
         let mut done = Vec::new();
         let mut attempt = 1;
         loop {
-            let mut outcome = self.attempt(job, claim, stop, backend).await;
+            let mut outcome = self.attempt(job, claim, stop, backend, start).await;
             let fault = worth_another_try(&outcome).filter(|_| attempt < max_attempts).cloned();
             let Some(fault) = fault.filter(|_| !stop.is_cancelled()) else {
                 done.append(&mut outcome.actions);
@@ -137,6 +140,7 @@ impl Engine {
         claim: &Claim,
         stop: &CancellationToken,
         backend: &Backend,
+        start: &Start,
     ) -> Outcome {
         let spec = SessionSpec {
             name: claim.job.as_str(),
@@ -149,7 +153,7 @@ impl Engine {
             Ok::<_, Fault>((Session::open(&self.server, spec).await?, now))
         };
         match opened.await {
-            Ok((mut session, now)) => job.run(&mut session, now, stop).await,
+            Ok((mut session, now)) => job.run(&mut session, now, stop, start).await,
             Err(fault) => Outcome::nothing(claim.job, Verdict::Failed, Some(fault)),
         }
     }

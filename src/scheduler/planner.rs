@@ -63,9 +63,7 @@ impl Planner {
         max_concurrent_jobs: u32,
     ) -> Result<Self, Fault> {
         let jobs: Vec<_> = jobs.into_iter().map(Arc::new).collect();
-        let waker = Waker::start(&schedules(&jobs))
-            .await
-            .map_err(|error| Fault::new(Kind::Bug, "start the waker", error.to_string()))?;
+        let waker = Waker::start(&schedules(&jobs)).await?;
         look::remember(&engine.server.control, &names(&jobs)).await?;
         Ok(Self {
             engine,
@@ -280,7 +278,10 @@ impl Planner {
             Request::Reload(engine, jobs) => {
                 self.engine = *engine;
                 self.jobs = jobs.into_iter().map(Arc::new).collect();
-                self.waker.replace(&schedules(&self.jobs)).await;
+                if let Err(fault) = self.waker.replace(&schedules(&self.jobs)).await {
+                    // The sweep serves what the waker misses.
+                    tracing::warn!(%fault, "the wake-ups of the configuration before stay");
+                }
                 if let Err(fault) = look::remember(&self.engine.server.control, &names(&self.jobs)).await {
                     tracing::debug!(%fault, "the next pass remembers the jobs");
                 }

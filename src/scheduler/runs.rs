@@ -72,8 +72,7 @@ impl Runs {
         let runs = self.clone();
         self.tasks.spawn(async move {
             let (control, fence, name) = (engine.server.control.clone(), claim.fence, claim.job);
-            let run =
-                tokio::spawn(async move { engine.execute(&job, &claim, next_run_at).await });
+            let run = tokio::spawn(async move { engine.execute(&job, &claim, next_run_at).await });
             // A panic is a bug of one job, not the end of the daemon; the hook has logged it.
             if run.await.is_err() {
                 let fault = Fault::new(Kind::Bug, "run", "it panicked; see the log").on(name);

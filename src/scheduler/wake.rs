@@ -57,7 +57,7 @@ impl Waker {
     }
 
     /// Stops waking.
-    pub async fn shutdown(mut self) {
+    pub async fn shutdown(&mut self) {
         // It stops at its next look, within 0.5 s, and reports no failure.
         let _ = self.scheduler.shutdown().await;
     }

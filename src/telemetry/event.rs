@@ -108,9 +108,9 @@ pub enum Event {
         duration_ms: u64,
     },
 
-    /// A slot was claimed; `lag_ms` after it was due.
+    /// A slot was claimed, `lag_ms` after it was due, and its plan is made.
     #[serde(rename = "run.started")]
-    RunStarted { job: &'static str, lag_ms: u64 },
+    RunStarted { job: &'static str, lag_ms: u64, actions_planned: u64 },
 
     /// The totals of a run: exactly one per `run.started`.
     #[serde(rename = "run.finished")]

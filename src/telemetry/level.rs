@@ -50,7 +50,8 @@ impl Event {
             | Self::JobResumed { .. }
             | Self::JobTriggered { .. } => Level::INFO,
             // A run that finds nothing to do should leave no trace at `info`, so its start cannot.
-            Self::RunStarted { .. } => Level::DEBUG,
+            Self::RunStarted { actions_planned: 0, .. } => Level::DEBUG,
+            Self::RunStarted { .. } => Level::INFO,
             Self::LibraryMessage { level, .. } => *level,
         }
     }

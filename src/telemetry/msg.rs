@@ -66,7 +66,7 @@ impl Event {
             Self::SchemaMigrated { schema, from_version: Some(from), to_version, .. } => {
                 format!("upgraded schema {schema} from version {from} to {to_version}")
             }
-            Self::RunStarted { job, lag_ms } => {
+            Self::RunStarted { job, lag_ms, .. } => {
                 format!("{job} started {} after it was due", Millis(*lag_ms))
             }
             Self::RunFinished(run) => finished(run),
