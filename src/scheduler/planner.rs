@@ -135,7 +135,11 @@ impl Planner {
     async fn pass(&mut self) -> Result<Duration, Fault> {
         let facts = look::look(&self.engine.server.control, &names(&self.jobs)).await?;
         if facts.standby {
-            return Err(Fault::new(Kind::Standby, "look at the schedule", "the server is a standby"));
+            return Err(Fault::new(
+                Kind::Standby,
+                "look at the schedule",
+                "the server is a standby",
+            ));
         }
         self.outage.compare_clocks(facts.now);
         let mut pause = SWEEP;
@@ -145,7 +149,8 @@ impl Planner {
             self.tell_set_aside(seen.job, &decision);
             pause = pause.min(self.serve_job(job, seen, &decision, facts.now).await?);
             if let Some(at) = decision.next_at {
-                self.next = [self.next, Some((seen.job, at))].into_iter().flatten().min_by_key(|n| n.1);
+                self.next =
+                    [self.next, Some((seen.job, at))].into_iter().flatten().min_by_key(|n| n.1);
             }
         }
         if let Some(at) = self.next_run_at() {
@@ -165,7 +170,9 @@ impl Planner {
     ) -> Result<Duration, Fault> {
         for skip in &decision.skip {
             let (verdict, why) = match skip.why {
-                SkipReason::Late => (Verdict::SkippedLate, "found after its start deadline".to_owned()),
+                SkipReason::Late => {
+                    (Verdict::SkippedLate, "found after its start deadline".to_owned())
+                }
                 SkipReason::Paused => {
                     let reason = seen.paused.as_deref().unwrap_or_default();
                     (Verdict::SkippedPaused, format!("the job is paused: {reason}"))
@@ -181,10 +188,18 @@ impl Planner {
         let Some(place) = self.runs.place() else { return Ok(SWEEP) };
         let control = &self.engine.server.control;
         if let Some(&slot) = decision.run.first() {
-            return match claim(control, &self.engine.holder, seen.job, slot, Trigger::Schedule).await? {
+            return match claim(control, &self.engine.holder, seen.job, slot, Trigger::Schedule)
+                .await?
+            {
                 Claimed::Won(claim) => {
                     tell_missed(job, decision);
-                    self.runs.begin(self.engine.clone(), Arc::clone(job), claim, decision.next_at, place);
+                    self.runs.begin(
+                        self.engine.clone(),
+                        Arc::clone(job),
+                        claim,
+                        decision.next_at,
+                        place,
+                    );
                     Ok(if decision.run.len() > 1 { SOON } else { SWEEP })
                 }
                 Claimed::Running(_, trigger) => {
@@ -197,7 +212,13 @@ impl Planner {
             let max_attempts = job.schedule().max_attempts;
             let taken = take_over(control, &self.engine.holder, seen.job, max_attempts).await?;
             if let Some(claim) = taken {
-                self.runs.begin(self.engine.clone(), Arc::clone(job), claim, decision.next_at, place);
+                self.runs.begin(
+                    self.engine.clone(),
+                    Arc::clone(job),
+                    claim,
+                    decision.next_at,
+                    place,
+                );
             }
             return Ok(SWEEP);
         }
@@ -221,7 +242,13 @@ impl Planner {
         match claim(control, &self.engine.holder, seen.job, now, Trigger::Manual).await? {
             Claimed::Won(claim) => {
                 telemetry::emit(Event::JobTriggered { job: seen.job.as_str(), by });
-                self.runs.begin(self.engine.clone(), Arc::clone(job), claim, decision.next_at, place);
+                self.runs.begin(
+                    self.engine.clone(),
+                    Arc::clone(job),
+                    claim,
+                    decision.next_at,
+                    place,
+                );
                 Ok(SWEEP)
             }
             // The request stands until the run under way has ended.
@@ -260,7 +287,12 @@ impl Planner {
         let control = &self.engine.server.control;
         if record_skipped(control, &self.engine.holder, job, slot, verdict, why).await? {
             let next_run_at = decision.next_at;
-            telemetry::emit(Event::RunSkipped { job: job.as_str(), slot, reason: verdict, next_run_at });
+            telemetry::emit(Event::RunSkipped {
+                job: job.as_str(),
+                slot,
+                reason: verdict,
+                next_run_at,
+            });
         }
         Ok(())
     }
@@ -268,7 +300,8 @@ impl Planner {
     fn tell_set_aside(&mut self, job: JobName, decision: &Decision) {
         let Some(slot) = decision.set_aside else { return };
         if self.told.insert((job, slot)) {
-            let warning = format!("history holds slot {slot}, ahead of the server's clock; set aside");
+            let warning =
+                format!("history holds slot {slot}, ahead of the server's clock; set aside");
             telemetry::emit(Event::RunWarned { job: job.as_str(), warning });
         }
     }
@@ -282,7 +315,9 @@ impl Planner {
                     // The sweep serves what the waker misses.
                     tracing::warn!(%fault, "the wake-ups of the configuration before stay");
                 }
-                if let Err(fault) = look::remember(&self.engine.server.control, &names(&self.jobs)).await {
+                if let Err(fault) =
+                    look::remember(&self.engine.server.control, &names(&self.jobs)).await
+                {
                     tracing::debug!(%fault, "the next pass remembers the jobs");
                 }
                 systemd::ready(&self.summary());
