@@ -94,11 +94,12 @@ fn read(row: &sqlx::postgres::PgRow) -> Result<Entry, sqlx::Error> {
     })
 }
 
-// The newest row of a job stays whatever its age: the planner counts from it.
+// The newest slot of the schedule stays whatever its age: the planner counts from it.
 const PURGE: &str = "\
 DELETE FROM job_run WHERE run_id IN (\
   SELECT run_id FROM job_run WHERE job = $1 AND slot < $2 AND status <> 'running' \
-  AND slot < (SELECT max(slot) FROM job_run WHERE job = $1) ORDER BY slot LIMIT 100)";
+  AND run_id <> coalesce((SELECT run_id FROM job_run WHERE job = $1 AND trigger = 'schedule' \
+                         ORDER BY slot DESC LIMIT 1), 0) ORDER BY slot LIMIT 100)";
 
 /// Deletes up to 100 entries of a job with a slot before this: more than one run adds, so that
 /// history shrinks to its limit, and a run never pays for a backlog.

@@ -178,7 +178,9 @@ impl Planner {
                     (Verdict::SkippedPaused, format!("the job is paused: {reason}"))
                 }
             };
-            self.skip(seen.job, skip.slot, verdict, &why, decision).await?;
+            if self.skip(seen.job, skip.slot, verdict, &why, decision).await? {
+                tell_missed(job, decision);
+            }
         }
         let asked = seen.triggered_by.is_some() && seen.paused.is_none();
         if decision.run.is_empty() && !asked && !seen.orphaned {
@@ -271,11 +273,13 @@ impl Planner {
             return Ok(SOON);
         }
         let why = "the run before was still going";
-        self.skip(job.name(), slot, Verdict::SkippedOverlap, why, decision).await?;
+        if self.skip(job.name(), slot, Verdict::SkippedOverlap, why, decision).await? {
+            tell_missed(job, decision);
+        }
         Ok(SWEEP)
     }
 
-    /// Records a slot that is not run. Whoever records it tells it.
+    /// Records a slot that is not run. Whoever records it tells it; false where another did.
     async fn skip(
         &self,
         job: JobName,
@@ -283,9 +287,10 @@ impl Planner {
         verdict: Verdict,
         why: &str,
         decision: &Decision,
-    ) -> Result<(), Fault> {
+    ) -> Result<bool, Fault> {
         let control = &self.engine.server.control;
-        if record_skipped(control, &self.engine.holder, job, slot, verdict, why).await? {
+        let ours = record_skipped(control, &self.engine.holder, job, slot, verdict, why).await?;
+        if ours {
             let next_run_at = decision.next_at;
             telemetry::emit(Event::RunSkipped {
                 job: job.as_str(),
@@ -294,7 +299,7 @@ impl Planner {
                 next_run_at,
             });
         }
-        Ok(())
+        Ok(ours)
     }
 
     fn tell_set_aside(&mut self, job: JobName, decision: &Decision) {

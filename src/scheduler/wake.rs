@@ -164,7 +164,7 @@ mod tests {
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn it_wakes() {
-        let waker = Waker::start(&[]).await.unwrap();
+        let mut waker = Waker::start(&[]).await.unwrap();
         waker.add("* * * * * *").await.unwrap();
         for _ in 0..2 {
             tokio::time::timeout(Duration::from_secs(10), waker.wait()).await.unwrap();

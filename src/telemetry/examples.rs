@@ -118,7 +118,7 @@ fn finished(outcome: Verdict, actions_done: u64) -> RunFinished {
 
 fn runs() -> Vec<Event> {
     vec![
-        Event::RunStarted { job: "archive", lag_ms: 12 },
+        Event::RunStarted { job: "archive", lag_ms: 12, actions_planned: 2 },
         Event::RunFinished(finished(Verdict::Succeeded, 0)),
         Event::RunFinished(finished(Verdict::Succeeded, 3)),
         Event::RunFinished(finished(Verdict::Cancelled, 1)),

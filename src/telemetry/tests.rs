@@ -104,7 +104,7 @@ fn an_event_knows_better_than_its_context() {
 fn levels_let_our_events_through_and_others_warnings() {
     let events_at = |level| {
         let text = captured(JSON, level, || {
-            emit(Event::RunStarted { job: "archive", lag_ms: 1 });
+            emit(Event::RunStarted { job: "archive", lag_ms: 1, actions_planned: 0 });
             emit(Event::JobPaused { job: "archive", by: None });
             emit(Event::RunWarned { job: "archive", warning: "look".into() });
             tracing::debug!(target: "sqlx::query", "d");

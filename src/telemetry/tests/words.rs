@@ -38,7 +38,7 @@ fn pretty_lines_are_columns_and_the_fields_worth_seeing() {
             config_file: Some("/etc/pgtend/pgtend.toml".into()),
             jobs: vec!["slow_queries"],
         },
-        Event::RunStarted { job: "slow_queries", lag_ms: 3 },
+        Event::RunStarted { job: "slow_queries", lag_ms: 3, actions_planned: 0 },
         Event::JobPaused { job: "archive", by: Some("alice".into()) },
         Event::SlowQueryOpened(crate::telemetry::examples::slow_query()),
         Event::TableRefused { object: "public.ml_jobs".into(), fault: full_fault() },
@@ -95,7 +95,7 @@ fn the_journal_gets_priorities_in_both_formats() {
     let pretty = Style { pretty: true, colored: false, journal: true };
     for style in [pretty, Style { pretty: false, ..pretty }] {
         let text = captured(style, Level::Debug, || {
-            emit(Event::RunStarted { job: "archive", lag_ms: 3 });
+            emit(Event::RunStarted { job: "archive", lag_ms: 3, actions_planned: 0 });
             emit(Event::JobPaused { job: "archive", by: None });
             emit(Event::RunWarned { job: "archive", warning: "look".into() });
             tracing::error!("no");
