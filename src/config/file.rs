@@ -25,12 +25,14 @@ pub(super) fn files(path: &Path, problems: &mut Problems) -> Vec<PathBuf> {
     let mut more: Vec<PathBuf> = match entries {
         Ok(entries) => entries.iter().map(std::fs::DirEntry::path).collect(),
         Err(error) => {
-            let place = whole_file(1, &directory);
+            let place = Place::whole(1, &directory);
             problems.add(place, None, format!("the directory cannot be read: {error}"));
             Vec::new()
         }
     };
-    more.retain(|file| file.extension().is_some_and(|extension| extension == "toml"));
+    let hidden =
+        |file: &PathBuf| file.file_name().is_none_or(|name| name.as_encoded_bytes()[0] == b'.');
+    more.retain(|file| file.extension().is_some_and(|end| end == "toml") && !hidden(file));
     more.sort();
     more.insert(0, path.to_owned());
     more
@@ -41,7 +43,7 @@ pub(super) fn read(rank: usize, path: &Path, problems: &mut Problems) -> Option<
     let text = match std::fs::read(path) {
         Ok(bytes) => String::from_utf8(bytes),
         Err(error) => {
-            problems.add(whole_file(rank, path), None, unreadable(&error));
+            problems.add(Place::whole(rank, path), None, unreadable(&error));
             return None;
         }
     };
@@ -57,10 +59,6 @@ pub(super) fn read(rank: usize, path: &Path, problems: &mut Problems) -> Option<
             None
         }
     }
-}
-
-fn whole_file(rank: usize, path: &Path) -> Place {
-    Place::File { rank, file: path.display().to_string().into(), at: None }
 }
 
 fn unreadable(error: &std::io::Error) -> String {
@@ -162,15 +160,23 @@ impl File<'_> {
         for (name, value) in entries {
             let place = self.place(name.span().start);
             let written = at.join(name.get_ref());
+            let DeValue::Table(inner) = value.get_ref() else {
+                layer.broken.push(at.clone());
+                let message = strange::no_section(&written, value.get_ref());
+                problems.add(place, Some(written), message);
+                continue;
+            };
+            if let Some(message) = strange::unquoted_table(at, name.get_ref(), inner) {
+                layer.broken.push(at.clone());
+                problems.add(place, Some(written), message);
+                continue;
+            }
             let table = match name.get_ref().parse::<TableName>() {
                 Ok(table) => table,
                 Err(error) => {
                     layer.broken.push(at.clone());
-                    problems.add(
-                        place,
-                        Some(written),
-                        strange::table_name(at, name.get_ref(), &error),
-                    );
+                    let message = strange::table_name(at, name.get_ref(), &error);
+                    problems.add(place, Some(written), message);
                     continue;
                 }
             };
@@ -179,18 +185,10 @@ impl File<'_> {
                 problems.add(place, Some(written), message);
                 continue;
             }
+            seen.push((table.clone(), place.clone()));
             let path = at.join(&table.to_string());
-            seen.push((table, place.clone()));
-            match value.get_ref() {
-                DeValue::Table(inner) => {
-                    layer.sections.entry(path.clone()).or_insert(place);
-                    self.section(&path, inner, layer, problems);
-                }
-                other => {
-                    layer.broken.push(path.clone());
-                    problems.add(place, Some(path.clone()), strange::no_section(&path, other));
-                }
-            }
+            layer.sections.entry(path.clone()).or_insert(place);
+            self.section(&path, inner, layer, problems);
         }
     }
 }

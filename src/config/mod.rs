@@ -104,7 +104,7 @@ pub fn load(
         return Err(problems.sorted());
     }
     rules::check(&settings, &mut problems);
-    let url = secret::source(&settings, &layers, &env, &mut problems);
+    let url = secret::source(&settings, &layers, &env, &files, &mut problems);
     let config = meaning::config(&settings, url);
     match config {
         Some(config) if problems.is_empty() => Ok(Loaded { config, settings, files }),

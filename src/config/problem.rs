@@ -1,8 +1,10 @@
 //! What is wrong with a configuration, and where: all of it at once.
 
 use std::fmt;
+use std::path::Path;
 use std::sync::Arc;
 
+use super::environment::variable;
 use super::path::KeyPath;
 
 /// Where a value comes from. Ordered as the layers are.
@@ -26,6 +28,12 @@ pub enum Place {
 }
 
 impl Place {
+    /// A file as a whole.
+    #[must_use]
+    pub fn whole(rank: usize, file: &Path) -> Self {
+        Self::File { rank, file: file.display().to_string().into(), at: None }
+    }
+
     /// The origin for `config show`: without the column.
     #[must_use]
     pub fn origin(&self) -> String {
@@ -69,8 +77,9 @@ impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: ", self.place)?;
         match (&self.path, &self.place) {
-            // A variable's name is its path.
-            (None, _) | (_, Place::Variable(_)) => {}
+            (None, _) => {}
+            // A variable's name is a path already.
+            (Some(path), Place::Variable(name)) if *name == variable(path) => {}
             (Some(path), _) => write!(f, "{path}: ")?,
         }
         f.write_str(&self.message)

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use super::keys::{Otherwise, keys_of};
+use super::keys::{Node, Otherwise, keys_of, node};
 use super::path::KeyPath;
 use super::problem::{Place, Problems};
 use super::settings::Settings;
@@ -25,7 +25,7 @@ pub(super) fn check(settings: &Settings, problems: &mut Problems) {
     rules.own_schema();
     rules.history();
     for job in JOBS {
-        rules.schedule(&KeyPath::of(job));
+        rules.needs_a_table(&KeyPath::of(job));
     }
     rules.tables();
     rules.slow_queries();
@@ -112,9 +112,9 @@ impl Rules<'_> {
     }
 
     /// A job that works through tables needs one.
-    fn schedule(&mut self, job: &KeyPath) {
+    fn needs_a_table(&mut self, job: &KeyPath) {
         let tables = job.join("tables");
-        let has_tables = matches!(super::keys::node(&tables), super::keys::Node::Tables);
+        let has_tables = matches!(node(&tables), Node::Tables);
         let written = self.settings.section(job).is_some();
         let named = self.settings.instances().iter().any(|(_, path)| path.parent() == tables);
         if has_tables && written && !named && !self.settings.is_broken(&tables) {
@@ -151,10 +151,8 @@ impl Rules<'_> {
         if let (Some(kept), Some(grid)) = periods
             && days_most(kept) < days_least(grid)
         {
-            let message = format!(
-                "is {kept}, shorter than one partition ({}); write a longer one",
-                self.named(&interval)
-            );
+            let message =
+                format!("is {kept}, shorter than one partition of {grid}; write a longer one");
             self.blame(&[retention.clone(), interval], message);
         }
         for name in ["on_expiry", "quarantine"] {

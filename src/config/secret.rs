@@ -1,6 +1,6 @@
 //! The database's URL: which of its sources holds, and reading it at each connect.
 
-use std::io::Read as _;
+use std::io::{ErrorKind, Read as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
@@ -47,7 +47,14 @@ pub fn read(source: &UrlSource) -> Result<Option<SecretString>, SecretError> {
 }
 
 fn read_file(path: &Path) -> Result<SecretString, String> {
-    let file = std::fs::File::open(path).map_err(|error| format!("cannot be opened: {error}"))?;
+    let file = std::fs::File::open(path).map_err(|error| match error.kind() {
+        ErrorKind::NotFound => "there is no such file; write it, or name another".to_owned(),
+        ErrorKind::PermissionDenied => {
+            "this user may not read it; give it to this user's group, and chmod it to 640"
+                .to_owned()
+        }
+        _ => format!("cannot be opened: {error}"),
+    })?;
     let facts = file.metadata().map_err(|error| format!("cannot be looked at: {error}"))?;
     if facts.is_dir() {
         return Err("is a directory; name a file".to_owned());
@@ -100,6 +107,7 @@ pub(super) fn source(
     settings: &Settings,
     layers: &[Layer],
     env: &Environment,
+    files: &[PathBuf],
     problems: &mut Problems,
 ) -> Option<UrlSource> {
     let [url, file] = paths();
@@ -141,7 +149,9 @@ pub(super) fn source(
     if LIBPQ.iter().any(|name| env.get(name).is_some()) {
         return Some(UrlSource::Libpq);
     }
-    let place = settings.section(&url.parent()).unwrap_or(&Place::Nowhere).clone();
+    let section = settings.section(&url.parent()).cloned();
+    let main = files.first().map(|file| Place::whole(0, file));
+    let place = section.or(main).unwrap_or(Place::Nowhere);
     let message = "nothing says where the database is; write url or url_file, or set DATABASE_URL \
                    or libpq's PGHOST, PGDATABASE and PGUSER";
     problems.add(place, Some(url), message);

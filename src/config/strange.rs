@@ -1,11 +1,11 @@
 //! The sentences for what the registry does not know: what was probably meant.
 
-use toml::de::DeValue;
+use toml::de::{DeTable, DeValue};
 
 use super::keys::{self, KEYS, later};
 use super::near::nearest;
 use super::path::{KeyPath, toml_key};
-use crate::pg::ident::{NameError, TableName};
+use crate::pg::ident::{Ident, NameError};
 
 /// An unknown name.
 pub(super) struct Stranger {
@@ -22,19 +22,23 @@ pub(super) fn in_file(path: &KeyPath, is_table: bool) -> Stranger {
     if let Some(message) = later::sentence(path, thing) {
         return Stranger { message, meant: None };
     }
-    if is_table && path.fits("*.tables.*.*") {
-        return Stranger { message: unquoted_table(path), meant: None };
-    }
     let known = keys::children(&section);
+    let top = section.names().is_empty();
+    if top && !is_table {
+        let message = "a key stands in a section; move it below its [section]".to_owned();
+        return Stranger { message, meant: None };
+    }
     if let Some(name) = nearest(path.last(), known.iter().copied()) {
-        let message = format!("there is no such key; did you mean {name}?");
+        let message = if top {
+            format!("there is no such section; did you mean [{name}]?")
+        } else {
+            format!("there is no such key; did you mean {name}?")
+        };
         return Stranger { message, meant: Some(section.join(name)) };
     }
     let message = match home_of(path.last()) {
+        _ if top => format!("there is no such section; there are {}", known.join(", ")),
         Some(home) => format!("there is no such key here; {} stands in [{home}]", path.last()),
-        None if section.names().is_empty() => {
-            format!("there is no such section; there are {}", known.join(", "))
-        }
         None => format!("there is no such key; [{section}] knows {}", known.join(", ")),
     };
     Stranger { message, meant: None }
@@ -47,15 +51,17 @@ fn home_of(name: &str) -> Option<&'static str> {
     if homes.next().is_none() { first } else { None }
 }
 
-/// `[archive.tables.public.ml_jobs]`: the dots were meant as SQL's, TOML took them for its own.
-fn unquoted_table(path: &KeyPath) -> String {
-    let [.., schema, table] = path.names() else { return String::new() };
-    let tables = path.parent().parent();
-    let name = match TableName::new(schema.as_str(), table.as_str()) {
-        Ok(name) => name.to_string(),
-        Err(error) => return error.to_string(),
-    };
-    format!("TOML splits names at dots; quote the table's name: [{}]", tables.join(&name))
+/// The sentence for `[archive.tables.public.ml_jobs]`: the dots were meant as SQL's, and TOML took
+/// them for its own.
+pub(super) fn unquoted_table(
+    tables: &KeyPath,
+    schema: &str,
+    inner: &DeTable<'_>,
+) -> Option<String> {
+    let (table, _) = inner.iter().find(|(_, value)| value.get_ref().is_table())?;
+    let names = [schema, table.get_ref()].map(quote_as_needed);
+    let header = tables.join(&names.join("."));
+    Some(format!("TOML splits names at dots; quote the table's name: [{header}]"))
 }
 
 /// The sentence for a key under `tables` that names no table.
@@ -71,7 +77,7 @@ pub(super) fn table_name(tables: &KeyPath, name: &str, error: &NameError) -> Str
 }
 
 fn quote_as_needed(part: &str) -> String {
-    match part.parse::<crate::pg::ident::Ident>() {
+    match part.parse::<Ident>() {
         Ok(_) => part.to_owned(),
         Err(_) => format!("\"{}\"", part.replace('"', "\"\"")),
     }
@@ -81,7 +87,7 @@ fn quote_as_needed(part: &str) -> String {
 pub(super) fn no_section(path: &KeyPath, value: &DeValue<'_>) -> String {
     match value {
         DeValue::Array(_) => format!("this is a list; write one [{path}], in single brackets"),
-        other => format!("this is one {}, not a section; write [{path}]", other.type_str()),
+        other => format!("this is a single {}, not a section; write [{path}]", other.type_str()),
     }
 }
 

@@ -22,6 +22,8 @@ pub(super) enum Wrong {
     Kind,
     /// The right kind, but it does not mean anything; why not.
     Because(String),
+    /// The right kind, but not known.
+    Unknown,
     /// It means something that is too much or too little.
     Range,
     /// A whole sentence that needs no more words.
@@ -73,12 +75,12 @@ impl<T: Word> Read for T {
             let choices = one_of(&words::<T>().iter().map(|w| shown_text(w)).collect::<Vec<_>>());
             return Err(Wrong::Sentence(format!("{}; write {choices}", not_yet(what))));
         }
-        Err(Wrong::Because(did_you_mean(nearest(text, words::<T>()))))
+        Err(did_you_mean(nearest(text, words::<T>())))
     }
 }
 
-fn did_you_mean(word: Option<&str>) -> String {
-    word.map_or_else(|| "there is no such".to_owned(), |word| format!("did you mean \"{word}\"?"))
+fn did_you_mean(word: Option<&str>) -> Wrong {
+    word.map_or(Wrong::Unknown, |word| Wrong::Because(format!("did you mean \"{word}\"?")))
 }
 
 impl Read for bool {
@@ -137,7 +139,7 @@ impl Read for Tz {
     fn read(value: &ValueKind) -> Result<Self, Wrong> {
         let text = text(value)?;
         let zones = || TZ_VARIANTS.iter().map(|zone| zone.name());
-        text.parse().map_err(|_| Wrong::Because(did_you_mean(nearest(text, zones()))))
+        text.parse().map_err(|_| did_you_mean(nearest(text, zones())))
     }
 }
 
@@ -170,7 +172,10 @@ impl Read for String {
 
 impl Read for PathBuf {
     fn read(value: &ValueKind) -> Result<Self, Wrong> {
-        String::read(value).map(Self::from)
+        match String::read(value)? {
+            url if url.contains("://") => Err(because("it is a URL")),
+            path => Ok(path.into()),
+        }
     }
 }
 
@@ -185,7 +190,7 @@ impl<T: Read> Read for Vec<T> {
                         Wrong::Because(format!("{} is {}", shown(&item.kind), kind(&item.kind)))
                     }
                     Wrong::Because(why) => Wrong::Because(format!("{}: {why}", shown(&item.kind))),
-                    Wrong::Range | Wrong::Sentence(_) => wrong,
+                    Wrong::Unknown | Wrong::Range | Wrong::Sentence(_) => wrong,
                 })
             })
             .collect()
@@ -215,9 +220,17 @@ const SHOWN_CHARS_MAX: usize = 60;
 pub(super) fn shown(value: &ValueKind) -> String {
     match value {
         ValueKind::String(text) => shown_text(text),
-        ValueKind::Array(_) => "this list".to_owned(),
-        ValueKind::Table(_) => "this table".to_owned(),
+        ValueKind::Array(_) | ValueKind::Table(_) => "this".to_owned(),
         other => other.to_string(),
+    }
+}
+
+/// Whether a value, of whatever key, holds what looks like a password.
+pub(super) fn has_secret(value: &ValueKind) -> bool {
+    match value {
+        ValueKind::String(text) => url::masked(text) != *text,
+        ValueKind::Array(items) => items.iter().any(|item| has_secret(&item.kind)),
+        _ => false,
     }
 }
 

@@ -1,11 +1,12 @@
 //! The forms a value may have: how each is checked, and the words that tell what to write.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use chrono_tz::Tz;
 
 use super::super::near::one_of;
-use super::super::value::{Read, ValueKind, Word, Wrong, kind, shown, words};
+use super::super::value::{Read, ValueKind, Word, Wrong, has_secret, kind, shown, words};
 use super::super::{template, url};
 use super::later;
 use crate::pg::condition::Condition;
@@ -13,6 +14,9 @@ use crate::pg::ident::{Ident, TableName};
 use crate::time::cron::Cron;
 use crate::time::duration;
 use crate::time::period::Period;
+
+/// The most that TOML can write: no limit of ours.
+pub(super) const NO_MAX: u64 = i64::MAX.unsigned_abs();
 
 /// The form of a key's value.
 #[derive(Debug, Clone, Copy)]
@@ -117,7 +121,7 @@ impl Form {
             Self::Ident => Ident::read(value).map(drop),
             Self::Table => TableName::read(value).map(drop),
             Self::Words(choice) => (choice.read)(value),
-            Self::Path => String::read(value).map(drop),
+            Self::Path => PathBuf::read(value).map(drop),
             Self::Url => {
                 String::read(value).and_then(|text| url::check(&text).map_err(Wrong::Sentence))
             }
@@ -136,6 +140,11 @@ impl Form {
         let (noun, accepted) = (self.noun(), self.accepted());
         match wrong {
             Wrong::Kind => format!("{shown} is {}, not {noun}; write {accepted}", kind(value)),
+            // The reason may repeat the value; a password under the wrong key must not be.
+            _ if !self.is_secret() && has_secret(value) => {
+                format!("{shown} is not {noun}; write {accepted}")
+            }
+            Wrong::Unknown => format!("{shown} is not {noun}; write {accepted}"),
             Wrong::Because(why) => format!("{shown} is not {noun} ({why}); write {accepted}"),
             Wrong::Range => format!("{shown} is out of range; write {accepted}"),
             Wrong::Sentence(sentence) => sentence,
@@ -169,6 +178,7 @@ impl Form {
     pub(in crate::config) fn accepted(self) -> String {
         match self {
             Self::Bool => "true or false".to_owned(),
+            Self::Count { min, max: NO_MAX } => format!("a whole number, {min} or more"),
             Self::Count { min, max } => format!("a whole number from {min} to {max}"),
             Self::Fraction => "a number above 0 and up to 1, such as 0.05".to_owned(),
             Self::Duration { min, max } => format!(

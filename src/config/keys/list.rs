@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::Otherwise::{Absent, Default, Derived, Required};
 use super::words::OnExpiry;
+use super::form::NO_MAX;
 use super::{Form, Key, Section, choice};
 use crate::config::checked::{Catchup, Level, LogFormat, Pooler, Rotation};
 use crate::config::path::KeyPath;
@@ -159,7 +160,7 @@ const ARCHIVE_TABLES: &[Key] = &[
         "Create the archive table like the source if it is missing."),
     key("archive.tables.*.batch_rows", Form::Count { min: 1, max: 100_000 }, Default("10000"),
         "Rows moved in one transaction at most."),
-    key("archive.tables.*.max_rows", Form::Count { min: 1, max: i64::MAX as u64 },
+    key("archive.tables.*.max_rows", Form::Count { min: 1, max: NO_MAX },
         Absent("1000000", "no limit but the timeout"),
         "Rows moved by one run at most."),
 ];
@@ -168,7 +169,7 @@ const ARCHIVE_TABLES: &[Key] = &[
 const ANALYZE: &[Key] = &[
     key("analyze.stale_fraction", Form::Fraction, Default("0.05"),
         "A table is stale when this share of its rows changed since its last ANALYZE."),
-    key("analyze.stale_rows", Form::Count { min: 1, max: i64::MAX as u64 }, Default("1000"),
+    key("analyze.stale_rows", Form::Count { min: 1, max: NO_MAX }, Default("1000"),
         "With fewer changed rows no table is stale, whatever the share."),
     key("analyze.max_tables", Form::Count { min: 1, max: 100_000 }, Default("100"),
         "Tables analyzed by one run at most."),
@@ -189,7 +190,7 @@ const SLOW_QUERIES: &[Key] = &[
             Some(duration::format(mean.checked_mul(10)?).into())
         }),
         "A statement with a new maximum at or above this is slow."),
-    key("slow_queries.min_calls", Form::Count { min: 1, max: i64::MAX as u64 }, Default("1"),
+    key("slow_queries.min_calls", Form::Count { min: 1, max: NO_MAX }, Default("1"),
         "With fewer calls since the last poll a mean says nothing."),
     key("slow_queries.max_lines", Form::Count { min: 1, max: 1_000 }, Default("20"),
         "Lines per poll at most; one more line counts the rest."),
