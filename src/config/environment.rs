@@ -48,7 +48,7 @@ impl Environment {
                     );
                 }
                 None => {
-                    if let Some(message) = names.complaint(name) {
+                    if let Some(message) = names.complaint(name, text) {
                         problems.add(place(), None, message);
                     }
                 }
@@ -77,7 +77,7 @@ impl Names {
     }
 
     /// What is wrong with a variable that means nothing, if it looks as if it was meant for pgtend.
-    fn complaint(&self, name: &str) -> Option<String> {
+    fn complaint(&self, name: &str, text: &str) -> Option<String> {
         let near = nearest(name, self.0.keys().map(String::as_str));
         if !name.to_uppercase().starts_with("PGTEND") {
             // A misspelt prefix is told only by a rest that is exactly right.
@@ -86,7 +86,7 @@ impl Names {
             let slipped = nearest(prefix, ["PGTEND"]).is_some();
             return (slipped && self.0.contains_key(&meant)).then(|| did_you_mean(&meant));
         }
-        if OTHERS.iter().any(|other| name.starts_with(other)) || is_service_link(name) {
+        if OTHERS.iter().any(|other| name.starts_with(other)) || is_service_link(name, text) {
             return None;
         }
         let path =
@@ -160,15 +160,15 @@ fn folded(name: &str) -> String {
 
 /// Kubernetes puts variables for every service into every pod of a namespace: for a service called
 /// pgtend, `PGTEND_PORT=tcp://…` and the like. They are not meant for us.
-fn is_service_link(name: &str) -> bool {
+fn is_service_link(name: &str, text: &str) -> bool {
     if name.contains("__") {
         return false;
     }
-    let after_port = name.split_once("_PORT").map(|(_, rest)| rest);
-    let is_port = |rest: &str| rest.is_empty() || rest.starts_with('_');
+    let numbered = |(_, rest): (&str, &str)| rest.starts_with(|c: char| c.is_ascii_digit());
     name.ends_with("_SERVICE_HOST")
         || name.contains("_SERVICE_PORT")
-        || after_port.is_some_and(is_port)
+        || name.split_once("_PORT_").is_some_and(numbered)
+        || (name.ends_with("_PORT") && text.contains("://"))
 }
 
 #[cfg(test)]
@@ -177,19 +177,20 @@ mod tests {
 
     #[test]
     fn kubernetes_may_talk_about_a_service_of_our_name() {
-        for name in [
-            "PGTEND_SERVICE_HOST",
-            "PGTEND_SERVICE_PORT",
-            "PGTEND_SERVICE_PORT_HTTP",
-            "PGTEND_PORT",
-            "PGTEND_PORT_9743_TCP",
-            "PGTEND_PORT_9743_TCP_ADDR",
-            "PGTEND_METRICS_SERVICE_HOST",
+        for (name, text) in [
+            ("PGTEND_SERVICE_HOST", "10.0.0.1"),
+            ("PGTEND_SERVICE_PORT", "9743"),
+            ("PGTEND_SERVICE_PORT_HTTP", "9743"),
+            ("PGTEND_PORT", "tcp://10.0.0.1:9743"),
+            ("PGTEND_PORT_9743_TCP", "tcp://10.0.0.1:9743"),
+            ("PGTEND_PORT_9743_TCP_ADDR", "10.0.0.1"),
+            ("PGTEND_METRICS_SERVICE_HOST", "10.0.0.1"),
         ] {
-            assert!(is_service_link(name), "{name}");
+            assert!(is_service_link(name, text), "{name}");
         }
-        assert!(!is_service_link("PGTEND_DATABASE_URL"));
-        assert!(!is_service_link("PGTEND__HTTP_PORT"));
+        assert!(!is_service_link("PGTEND_DATABASE_PORT", "5432"));
+        assert!(!is_service_link("PGTEND_DATABASE_URL", "postgres://localhost/app"));
+        assert!(!is_service_link("PGTEND__HTTP_PORT", "9743"));
     }
 
     #[test]

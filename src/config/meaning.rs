@@ -11,17 +11,21 @@ use super::settings::Settings;
 use super::value::Read;
 use crate::pg::ident::TableName;
 
+/// A setting that is needed and cannot be read: a problem has been noted about it before.
+pub(super) struct Unread(pub(super) KeyPath);
+
 /// One section of the settings.
 struct Section<'a> {
     settings: &'a Settings,
     path: KeyPath,
 }
 
-/// The meaning of complete settings; nothing if a problem has been noted about one that is needed.
-pub(super) fn config(settings: &Settings, url: Option<UrlSource>) -> Option<Config> {
+/// The meaning of complete settings.
+pub(super) fn config(settings: &Settings, url: Option<UrlSource>) -> Result<Config, Unread> {
     let section = |name: &str| Section { settings, path: KeyPath::of(name) };
-    Some(Config {
-        database: database(&section("database"), url?)?,
+    let url = url.ok_or_else(|| Unread(KeyPath::of("database.url")))?;
+    Ok(Config {
+        database: database(&section("database"), url)?,
         daemon: daemon(&section("daemon"))?,
         log: log(&section("log"))?,
         partitions: section("partitions").if_written(partitions)?,
@@ -32,138 +36,143 @@ pub(super) fn config(settings: &Settings, url: Option<UrlSource>) -> Option<Conf
 }
 
 impl Section<'_> {
+    /// A setting that may be absent.
     fn get<T: Read>(&self, name: &str) -> Option<T> {
         self.settings.get(&self.path.join(name))
+    }
+
+    /// A setting that has a default, or whose absence is a problem.
+    fn need<T: Read>(&self, name: &str) -> Result<T, Unread> {
+        self.get(name).ok_or_else(|| Unread(self.path.join(name)))
     }
 
     fn inner(&self, name: &str) -> Section<'_> {
         Section { settings: self.settings, path: self.path.join(name) }
     }
 
-    /// `Some(None)` if the section is not written, `None` if it is and cannot be read.
-    fn if_written<T>(&self, read: impl FnOnce(&Self) -> Option<T>) -> Option<Option<T>> {
-        match self.settings.section(&self.path) {
-            Some(_) => read(self).map(Some),
-            None => Some(None),
-        }
+    fn if_written<T>(
+        &self,
+        read: impl FnOnce(&Self) -> Result<T, Unread>,
+    ) -> Result<Option<T>, Unread> {
+        self.settings.section(&self.path).map(|_| read(self)).transpose()
     }
 
     /// The tables of a job, each with its section.
     fn tables<T>(
         &self,
-        read: impl Fn(&Section<'_>) -> Option<T>,
-    ) -> Option<BTreeMap<TableName, T>> {
+        read: impl Fn(&Section<'_>) -> Result<T, Unread>,
+    ) -> Result<BTreeMap<TableName, T>, Unread> {
         let tables = self.path.join("tables");
         self.settings
             .instances()
             .into_iter()
             .filter(|(_, path)| path.parent() == tables)
             .map(|(_, path)| {
-                let name = path.last().parse().ok()?;
-                Some((name, read(&Section { settings: self.settings, path })?))
+                let name = path.last().parse().map_err(|_| Unread(path.clone()))?;
+                Ok((name, read(&Section { settings: self.settings, path })?))
             })
             .collect()
     }
 }
 
-fn database(section: &Section<'_>, url: UrlSource) -> Option<Database> {
-    Some(Database {
+fn database(section: &Section<'_>, url: UrlSource) -> Result<Database, Unread> {
+    Ok(Database {
         url,
-        schema: section.get("schema")?,
-        max_connections: section.get("max_connections")?,
-        acquire_timeout: section.get("acquire_timeout")?,
-        idle_timeout: section.get("idle_timeout")?,
-        max_lifetime: section.get("max_lifetime")?,
-        connect_timeout: section.get("connect_timeout")?,
-        statement_timeout: section.get("statement_timeout")?,
-        lock_timeout: section.get("lock_timeout")?,
-        pooler: section.get("pooler")?,
+        schema: section.need("schema")?,
+        max_connections: section.need("max_connections")?,
+        acquire_timeout: section.need("acquire_timeout")?,
+        idle_timeout: section.need("idle_timeout")?,
+        max_lifetime: section.need("max_lifetime")?,
+        connect_timeout: section.need("connect_timeout")?,
+        statement_timeout: section.need("statement_timeout")?,
+        lock_timeout: section.need("lock_timeout")?,
+        pooler: section.need("pooler")?,
     })
 }
 
-fn daemon(section: &Section<'_>) -> Option<Daemon> {
-    Some(Daemon {
-        timezone: section.get("timezone")?,
-        max_concurrent_jobs: section.get("max_concurrent_jobs")?,
-        drain_timeout: section.get("drain_timeout")?,
-        history_retention: section.get("history_retention")?,
+fn daemon(section: &Section<'_>) -> Result<Daemon, Unread> {
+    Ok(Daemon {
+        timezone: section.need("timezone")?,
+        max_concurrent_jobs: section.need("max_concurrent_jobs")?,
+        drain_timeout: section.need("drain_timeout")?,
+        history_retention: section.need("history_retention")?,
     })
 }
 
-fn log(section: &Section<'_>) -> Option<Log> {
-    Some(Log {
-        level: section.get("level")?,
-        format: section.get("format")?,
+fn log(section: &Section<'_>) -> Result<Log, Unread> {
+    Ok(Log {
+        level: section.need("level")?,
+        format: section.need("format")?,
         file: section.inner("file").if_written(log_file)?,
     })
 }
 
-fn log_file(section: &Section<'_>) -> Option<LogFile> {
-    Some(LogFile {
-        directory: section.get("directory")?,
-        rotation: section.get("rotation")?,
-        keep: section.get("keep")?,
+fn log_file(section: &Section<'_>) -> Result<LogFile, Unread> {
+    Ok(LogFile {
+        directory: section.need("directory")?,
+        rotation: section.need("rotation")?,
+        keep: section.need("keep")?,
     })
 }
 
-fn schedule(section: &Section<'_>) -> Option<Schedule> {
-    Some(Schedule {
-        cron: section.get("schedule")?,
-        timezone: section.get("timezone")?,
-        jitter: section.get("jitter")?,
-        timeout: section.get("timeout")?,
-        max_attempts: section.get("max_attempts")?,
-        catchup: section.get("catchup")?,
+fn schedule(section: &Section<'_>) -> Result<Schedule, Unread> {
+    Ok(Schedule {
+        cron: section.need("schedule")?,
+        timezone: section.need("timezone")?,
+        jitter: section.need("jitter")?,
+        timeout: section.need("timeout")?,
+        max_attempts: section.need("max_attempts")?,
+        catchup: section.need("catchup")?,
         start_deadline: section.get("start_deadline"),
     })
 }
 
-fn partitions(section: &Section<'_>) -> Option<Partitions> {
+fn partitions(section: &Section<'_>) -> Result<Partitions, Unread> {
     let tables = section.tables(|table| {
-        Some(PartitionTable {
-            interval: table.get("interval")?,
-            premake: table.get("premake")?,
-            timezone: table.get("timezone")?,
+        Ok(PartitionTable {
+            interval: table.need("interval")?,
+            premake: table.need("premake")?,
+            timezone: table.need("timezone")?,
             name: table.get("name"),
             retention: table.get("retention"),
         })
     })?;
-    Some(Partitions { schedule: schedule(section)?, tables })
+    Ok(Partitions { schedule: schedule(section)?, tables })
 }
 
-fn archive(section: &Section<'_>) -> Option<Archive> {
+fn archive(section: &Section<'_>) -> Result<Archive, Unread> {
     let tables = section.tables(|table| {
-        Some(ArchiveTable {
-            into: table.get("into")?,
-            age_column: table.get("age_column")?,
-            older_than: table.get("older_than")?,
+        Ok(ArchiveTable {
+            into: table.need("into")?,
+            age_column: table.need("age_column")?,
+            older_than: table.need("older_than")?,
             condition: table.get("where"),
-            create_target: table.get("create_target")?,
-            batch_rows: table.get("batch_rows")?,
+            create_target: table.need("create_target")?,
+            batch_rows: table.need("batch_rows")?,
             max_rows: table.get("max_rows"),
         })
     })?;
-    Some(Archive { schedule: schedule(section)?, tables })
+    Ok(Archive { schedule: schedule(section)?, tables })
 }
 
-fn analyze(section: &Section<'_>) -> Option<Analyze> {
-    Some(Analyze {
+fn analyze(section: &Section<'_>) -> Result<Analyze, Unread> {
+    Ok(Analyze {
         schedule: schedule(section)?,
-        stale_fraction: section.get("stale_fraction")?,
-        stale_rows: section.get("stale_rows")?,
-        max_tables: section.get("max_tables")?,
+        stale_fraction: section.need("stale_fraction")?,
+        stale_rows: section.need("stale_rows")?,
+        max_tables: section.need("max_tables")?,
         schemas: section.get("schemas").unwrap_or_default(),
         exclude: section.get("exclude").unwrap_or_default(),
     })
 }
 
-fn slow_queries(section: &Section<'_>) -> Option<SlowQueries> {
-    Some(SlowQueries {
+fn slow_queries(section: &Section<'_>) -> Result<SlowQueries, Unread> {
+    Ok(SlowQueries {
         schedule: schedule(section)?,
-        slow_mean: section.get("slow_mean")?,
-        slow_max: section.get("slow_max")?,
-        min_calls: section.get("min_calls")?,
-        max_lines: section.get("max_lines")?,
-        remind_after: section.get("remind_after")?,
+        slow_mean: section.need("slow_mean")?,
+        slow_max: section.need("slow_max")?,
+        min_calls: section.need("min_calls")?,
+        max_lines: section.need("max_lines")?,
+        remind_after: section.need("remind_after")?,
     })
 }

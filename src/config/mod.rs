@@ -51,6 +51,19 @@ pub struct Loaded {
     pub files: Vec<PathBuf>,
 }
 
+impl Loaded {
+    /// The keys whose effective values differ from those of `before`; `database.url` also where only
+    /// its password does, or where it stands outside of the settings.
+    #[must_use]
+    pub fn changed_since(&self, before: &Self) -> Vec<String> {
+        let mut changed = self.settings.changed_since(&before.settings);
+        if !secret::is_same(&self.config.database.url, &before.config.database.url) {
+            changed.insert("database.url".to_owned());
+        }
+        changed.into_iter().collect()
+    }
+}
+
 /// Where the configuration is looked for if neither `--config` nor `PGTEND_CONFIG` says.
 const FILES: [&str; 2] = ["/etc/pgtend/pgtend.toml", "config/pgtend.toml"];
 
@@ -105,12 +118,11 @@ pub fn load(
     }
     rules::check(&settings, &mut problems);
     let url = secret::source(&settings, &layers, &env, &files, &mut problems);
-    let config = meaning::config(&settings, url);
-    match config {
-        Some(config) if problems.is_empty() => Ok(Loaded { config, settings, files }),
-        None if problems.is_empty() => {
-            let message = "a setting passed its check and cannot be read: a bug of pgtend";
-            problems.add(Place::Nowhere, None, message);
+    match meaning::config(&settings, url) {
+        Ok(config) if problems.is_empty() => Ok(Loaded { config, settings, files }),
+        Err(meaning::Unread(path)) if problems.is_empty() => {
+            let message = "passed its check and cannot be read: this is a bug of pgtend";
+            problems.add(Place::Nowhere, Some(path), message);
             Err(problems)
         }
         _ => Err(problems.sorted()),

@@ -4,7 +4,7 @@ use std::io::{ErrorKind, Read as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
-use secrecy::SecretString;
+use secrecy::{ExposeSecret as _, SecretString};
 
 use super::checked::UrlSource;
 use super::environment::Environment;
@@ -43,6 +43,29 @@ pub fn read(source: &UrlSource) -> Result<Option<SecretString>, SecretError> {
             read_file(path).map(Some).map_err(|why| SecretError { file: path.clone(), why })
         }
         UrlSource::Libpq => Ok(None),
+    }
+}
+
+/// Whether two sources are the same. The content of a file is read anew anyway.
+pub(super) fn is_same(one: &UrlSource, other: &UrlSource) -> bool {
+    match (one, other) {
+        (UrlSource::Text(one), UrlSource::Text(other)) => {
+            one.expose_secret() == other.expose_secret()
+        }
+        (UrlSource::File(one), UrlSource::File(other)) => one == other,
+        (UrlSource::Libpq, UrlSource::Libpq) => true,
+        _ => false,
+    }
+}
+
+/// Where the URL comes from if it is no setting, for `config show`.
+pub(super) fn origin(source: &UrlSource) -> String {
+    match source {
+        UrlSource::Text(text) => {
+            format!("DATABASE_URL: {}", url::masked(text.expose_secret()))
+        }
+        UrlSource::File(path) => format!("the systemd credential {}", path.display()),
+        UrlSource::Libpq => "libpq's PG* variables".to_owned(),
     }
 }
 

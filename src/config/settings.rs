@@ -1,6 +1,6 @@
 //! All layers as one: the effective value of every key, with its origin.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use ::config::Value;
 
@@ -110,6 +110,16 @@ impl Settings {
     /// Whether something at or inside this path has been called wrong already.
     pub(super) fn is_broken(&self, path: &KeyPath) -> bool {
         self.broken.iter().any(|broken| broken.is_within(path) || path.is_within(broken))
+    }
+
+    /// The paths whose values differ. Secrets are masked here, so theirs may differ unseen.
+    pub(super) fn changed_since(&self, before: &Self) -> BTreeSet<String> {
+        let value = |settings: &Self, path| settings.setting(path).map(|it| it.value.clone());
+        let paths = self.leaves.keys().chain(before.leaves.keys());
+        paths
+            .filter(|path| value(self, path) != value(before, path))
+            .map(ToString::to_string)
+            .collect()
     }
 
     /// Every setting as `config show` writes it: path, value as TOML, origin.

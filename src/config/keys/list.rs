@@ -6,8 +6,8 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use super::Otherwise::{Absent, Default, Derived, Required};
-use super::words::OnExpiry;
 use super::form::NO_MAX;
+use super::words::OnExpiry;
 use super::{Form, Key, Section, choice};
 use crate::config::checked::{Catchup, Level, LogFormat, Pooler, Rotation};
 use crate::config::path::KeyPath;
@@ -200,12 +200,12 @@ const SLOW_QUERIES: &[Key] = &[
 
 /// A week is the longest wait that makes sense; longer is a slip of the pen.
 const DURATION: Form =
-    Form::Duration { min: Duration::from_millis(1), max: Duration::from_secs(7 * 86_400) };
+    Form::Duration { min: Duration::from_millis(1), max: Duration::from_hours(7 * 24) };
 const DURATION_OR_NONE: Form =
-    Form::Duration { min: Duration::ZERO, max: Duration::from_secs(86_400) };
+    Form::Duration { min: Duration::ZERO, max: Duration::from_hours(24) };
 /// The server counts milliseconds in 31 bits, a little over 24 days; 0 would mean no limit there.
 const SERVER_TIMEOUT: Form =
-    Form::Duration { min: Duration::from_millis(1), max: Duration::from_secs(24 * 86_400) };
+    Form::Duration { min: Duration::from_millis(1), max: Duration::from_hours(24 * 24) };
 
 const fn key(
     path: &'static str,

@@ -13,15 +13,15 @@ fn defaults_are_as_documented() {
     assert_eq!(database.schema.as_str(), "pgtend");
     assert_eq!(database.max_connections, 5);
     assert_eq!(database.acquire_timeout, Duration::from_secs(30));
-    assert_eq!(database.idle_timeout, Duration::from_secs(60));
-    assert_eq!(database.max_lifetime, Duration::from_secs(1_800));
+    assert_eq!(database.idle_timeout, Duration::from_mins(1));
+    assert_eq!(database.max_lifetime, Duration::from_mins(30));
     assert_eq!(database.connect_timeout, Duration::from_secs(10));
-    assert_eq!(database.statement_timeout, Duration::from_secs(900));
+    assert_eq!(database.statement_timeout, Duration::from_mins(15));
     assert_eq!(database.lock_timeout, Duration::from_secs(2));
     assert_eq!(database.pooler, Pooler::None);
     assert_eq!(config.daemon.timezone, chrono_tz::UTC);
     assert_eq!(config.daemon.max_concurrent_jobs, 4);
-    assert_eq!(config.daemon.drain_timeout, Duration::from_secs(60));
+    assert_eq!(config.daemon.drain_timeout, Duration::from_mins(1));
     assert_eq!(config.daemon.history_retention, "90 days".parse().unwrap());
     assert_eq!((config.log.level, config.log.format), (Level::Info, LogFormat::Auto));
     assert!(config.log.file.is_none());
@@ -49,12 +49,12 @@ fn a_job_has_what_it_says_and_the_defaults_for_the_rest() {
     assert_eq!(slow.schedule.catchup, Catchup::Latest);
     assert_eq!(slow.schedule.start_deadline, None);
     assert_eq!((slow.schedule.jitter, slow.schedule.max_attempts), (Duration::ZERO, 3));
-    assert_eq!(slow.schedule.timeout, Duration::from_secs(3_600));
+    assert_eq!(slow.schedule.timeout, Duration::from_hours(1));
     let analyze = config.analyze.unwrap();
     assert_eq!(analyze.schedule.cron.as_str(), "*/15 * * * *");
     assert_eq!(analyze.schedule.timezone, chrono_tz::UTC);
     assert_eq!(analyze.schedule.catchup, Catchup::None);
-    assert_eq!(analyze.schedule.start_deadline, Some(Duration::from_secs(600)));
+    assert_eq!(analyze.schedule.start_deadline, Some(Duration::from_mins(10)));
     assert_eq!(analyze.schemas, ["app", "Odd"].map(|name| Ident::new(name).unwrap()));
     assert_eq!(
         (analyze.stale_fraction, analyze.stale_rows, analyze.max_tables),
@@ -74,6 +74,6 @@ fn tables_are_what_sql_makes_of_their_names() {
     let table = &archive.tables[&TableName::new("public", "ml_jobs").unwrap()];
     assert_eq!(table.into, TableName::new("archive", "Jobs").unwrap());
     assert_eq!(table.age_column.as_str(), "created");
-    assert_eq!(table.condition.as_deref(), Some("status = 'done'"));
+    assert_eq!(table.condition, Some("status = 'done'".parse().unwrap()));
     assert_eq!((table.create_target, table.batch_rows, table.max_rows), (false, 10_000, Some(5)));
 }

@@ -16,11 +16,11 @@ mod wrong;
 const LEAST: &str = "[database]\nurl = \"postgres://pgtend@localhost/app\"\n";
 
 /// A directory of files to load `pgtend.toml` from.
-struct Place {
+struct World {
     directory: tempfile::TempDir,
 }
 
-impl Place {
+impl World {
     fn new(files: &[(&str, &str)]) -> Self {
         let directory = tempfile::tempdir().unwrap();
         for (name, text) in files {
@@ -60,9 +60,9 @@ impl Place {
 }
 
 fn loads(text: &str) -> Loaded {
-    Place::new(&[("pgtend.toml", text)]).load(&[]).unwrap_or_else(|problems| panic!("{problems}"))
+    World::new(&[("pgtend.toml", text)]).load(&[]).unwrap_or_else(|problems| panic!("{problems}"))
 }
 
 fn problems(text: &str) -> String {
-    Place::new(&[("pgtend.toml", text)]).problems(&[])
+    World::new(&[("pgtend.toml", text)]).problems(&[])
 }

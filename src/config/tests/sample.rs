@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::super::keys::{self, KEYS, Node, Otherwise};
 use super::super::path::KeyPath;
-use super::{Place, loads};
+use super::{World, loads};
 
 const SAMPLE: &str = include_str!("../../../config/pgtend.toml");
 
@@ -36,7 +36,7 @@ fn the_sample_loads_as_it_is() {
 
 #[test]
 fn the_sample_loads_with_every_key_set() {
-    let directory = Place::new(&[("url", "postgres://pgtend@localhost/app\n")]);
+    let directory = World::new(&[("url", "postgres://pgtend@localhost/app\n")]);
     let secret = directory.path("url");
     let mode = std::os::unix::fs::PermissionsExt::from_mode(0o600);
     std::fs::set_permissions(&secret, mode).unwrap();
@@ -45,7 +45,7 @@ fn the_sample_loads_with_every_key_set() {
         .lines()
         .filter(|line| !line.starts_with("url = "))
         .map(|line| match line.split_once(" = ") {
-            Some(("url_file", _)) => format!("url_file = {:?}\n", secret),
+            Some(("url_file", _)) => format!("url_file = {secret:?}\n"),
             _ => format!("{line}\n"),
         })
         .collect::<String>();

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use secrecy::ExposeSecret as _;
 
-use super::{LEAST, Place};
+use super::{LEAST, World};
 use crate::config::{masked, secret, show};
 
 fn chmod(path: &Path, mode: u32) {
@@ -13,12 +13,12 @@ fn chmod(path: &Path, mode: u32) {
 }
 
 /// A directory whose `pgtend.toml` names the file `url` as `url_file`.
-fn with_file(content: &str, mode: u32) -> Place {
-    let place = Place::new(&[("url", content)]);
-    let text = format!("[database]\nurl_file = {:?}\n", place.path("url"));
-    std::fs::write(place.path("pgtend.toml"), text).unwrap();
-    chmod(&place.path("url"), mode);
-    place
+fn with_file(content: &str, mode: u32) -> World {
+    let world = World::new(&[("url", content)]);
+    let text = format!("[database]\nurl_file = {:?}\n", world.path("url"));
+    std::fs::write(world.path("pgtend.toml"), text).unwrap();
+    chmod(&world.path("url"), mode);
+    world
 }
 
 const URLS: &[(&str, &str)] = &[
@@ -49,8 +49,8 @@ fn passwords_are_masked_in_every_place_of_a_url() {
 #[test]
 fn a_loaded_configuration_never_tells_its_password() {
     for (url, safe) in URLS {
-        let place = Place::new(&[("pgtend.toml", &format!("[database]\nurl = {url:?}\n"))]);
-        let loaded = place.load(&[]).unwrap();
+        let world = World::new(&[("pgtend.toml", &format!("[database]\nurl = {url:?}\n"))]);
+        let loaded = world.load(&[]).unwrap();
         let texts = [format!("{loaded:?}"), format!("{loaded:#?}"), show(&loaded)];
         for text in &texts {
             assert!(!text.contains("canary"), "{text}");
@@ -77,8 +77,8 @@ fn no_wrong_url_is_repeated_wherever_it_stands() {
     ];
     for url in wrong {
         let text = format!("[database]\nurl = {url:?}\n");
-        let by_file = Place::new(&[("pgtend.toml", &text)]).problems(&[]);
-        let empty = Place::new(&[("pgtend.toml", "")]);
+        let by_file = World::new(&[("pgtend.toml", &text)]).problems(&[]);
+        let empty = World::new(&[("pgtend.toml", "")]);
         let by_variable = empty.problems(&[("PGTEND__DATABASE__URL", url)]);
         let by_common = empty.problems(&[("DATABASE_URL", url)]);
         let by_secret = with_file(url, 0o600).problems(&[]);
@@ -92,23 +92,23 @@ fn no_wrong_url_is_repeated_wherever_it_stands() {
 #[test]
 fn a_url_under_any_key_is_masked_in_what_is_said_about_it() {
     let url = "postgres://app:canary@localhost/app";
-    let place = Place::new(&[("pgtend.toml", LEAST)]);
+    let world = World::new(&[("pgtend.toml", LEAST)]);
     for key in super::super::keys::KEYS.iter().filter(|key| !key.path.contains('*')) {
         let variable = format!("PGTEND__{}", key.path.to_uppercase().replace('.', "__"));
-        let messages = place.problems(&[(&variable, url)]);
+        let messages = world.problems(&[(&variable, url)]);
         assert!(!messages.contains("canary"), "{}: {messages}", key.path);
     }
 }
 
 #[test]
 fn a_secret_file_is_read_anew_and_loses_one_newline() {
-    let place = with_file("postgres://app:one@localhost/app\n", 0o640);
-    let source = place.load(&[]).unwrap().config.database.url;
+    let world = with_file("postgres://app:one@localhost/app\n", 0o640);
+    let source = world.load(&[]).unwrap().config.database.url;
     let read = || secret::read(&source).unwrap().unwrap().expose_secret().to_owned();
     assert_eq!(read(), "postgres://app:one@localhost/app");
-    std::fs::write(place.path("url"), "postgres://app:two@localhost/app").unwrap();
+    std::fs::write(world.path("url"), "postgres://app:two@localhost/app").unwrap();
     assert_eq!(read(), "postgres://app:two@localhost/app");
-    std::fs::write(place.path("url"), "no url, but a canary").unwrap();
+    std::fs::write(world.path("url"), "no url, but a canary").unwrap();
     let error = secret::read(&source).unwrap_err();
     assert!(!format!("{error} {error:?}").contains("canary"));
 }
@@ -126,17 +126,17 @@ fn a_secret_file_that_tells_all_or_nothing_is_refused() {
 
 #[test]
 fn a_systemd_credential_comes_before_the_common_variable() {
-    let place = Place::new(&[
+    let world = World::new(&[
         ("pgtend.toml", ""),
         ("credentials/database_url", "postgres://credential@localhost/app"),
     ]);
-    chmod(&place.path("credentials/database_url"), 0o440);
-    let directory = place.path("credentials").display().to_string();
+    chmod(&world.path("credentials/database_url"), 0o440);
+    let directory = world.path("credentials").display().to_string();
     let env = [
         ("CREDENTIALS_DIRECTORY", directory.as_str()),
         ("DATABASE_URL", "postgres://x@localhost/x"),
     ];
-    let loaded = place.load(&env).unwrap();
+    let loaded = world.load(&env).unwrap();
     let url = secret::read(&loaded.config.database.url).unwrap().unwrap();
     assert_eq!(url.expose_secret(), "postgres://credential@localhost/app");
 }
