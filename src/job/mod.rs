@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use crate::pg::fault::Fault;
 use crate::pg::session::{Reader, Session};
 
+pub mod batch;
 pub mod outcome;
 pub mod plan;
 pub mod run;

@@ -1,53 +1,76 @@
-//! Placeholder until the job lands.
+//! `archive`: old finished rows leave the hot table for an archive table.
+//!
+//! Each batch is one transaction that copies a range of rows, deletes the same range, compares the
+//! counts and remembers how far it came. It never moves an old version of a row, never waits long
+//! for a row that somebody holds, never passes over a row for good, and never touches a table whose
+//! rows could be lost or hidden on the way: `preflight` says why.
+
 use chrono::{DateTime, Utc};
 
 use crate::config::checked;
-use crate::job::{Action, Applied, Context, Job, JobName, Plan};
+use crate::job::{Applied, Context, Job, JobName, Plan};
 use crate::pg::fault::Fault;
 use crate::pg::session::Reader;
 
-/// The job.
-pub struct Archive;
+mod action;
+mod apply;
+mod columns;
+mod due;
+mod observe;
+mod plan;
+mod preflight;
+mod refusal;
+mod sql;
+#[cfg(test)]
+mod tests;
+mod walk;
 
-/// Nothing yet.
-pub enum Nothing {}
+pub use action::ArchiveAction;
+pub use observe::Seen;
+
+/// The job.
+pub struct Archive {
+    config: checked::Archive,
+}
 
 impl Archive {
     /// The job of this section.
     #[must_use]
-    pub fn new(_section: checked::Archive) -> Self {
-        Self
-    }
-}
-
-impl Action for Nothing {
-    fn kind(&self) -> &'static str {
-        match *self {}
-    }
-    fn object(&self) -> String {
-        match *self {}
-    }
-    fn reason(&self) -> String {
-        match *self {}
-    }
-    fn sql(&self) -> Vec<String> {
-        match *self {}
+    pub fn new(config: checked::Archive) -> Self {
+        Self { config }
     }
 }
 
 impl Job for Archive {
-    type Seen = ();
-    type Action = Nothing;
+    type Seen = Seen;
+    type Action = ArchiveAction;
+
     fn name(&self) -> JobName {
         JobName::Archive
     }
-    async fn observe(&self, _reader: &mut Reader<'_>) -> Result<(), Fault> {
-        Ok(())
+
+    async fn observe(&self, reader: &mut Reader<'_>) -> Result<Seen, Fault> {
+        let mut seen = Seen::new();
+        for (name, policy) in &self.config.tables {
+            match observe::table(reader, name, policy).await {
+                Err(fault) if fault.kind.ends_run() => return Err(fault),
+                facts => seen.push((name.clone(), facts)),
+            }
+        }
+        Ok(seen)
     }
-    fn plan(&self, _seen: &(), _now: DateTime<Utc>) -> Plan<Nothing> {
-        Plan::default()
+
+    fn plan(&self, seen: &Seen, now: DateTime<Utc>) -> Plan<ArchiveAction> {
+        plan::plan(&self.config, seen, now)
     }
-    async fn apply(&self, _cx: &mut Context<'_>, action: &Nothing) -> Result<Applied, Fault> {
-        match *action {}
+
+    async fn apply(&self, cx: &mut Context<'_>, action: &ArchiveAction) -> Result<Applied, Fault> {
+        match action {
+            ArchiveAction::CreateTarget(create) => {
+                cx.session.run(&create.step()).await?;
+                Ok(Applied::default())
+            }
+            ArchiveAction::Move(rows) => apply::rows(cx, rows).await,
+        }
     }
 }

@@ -4,6 +4,7 @@
 //! an empty list, never an error.
 pub mod columns;
 pub mod foreign_keys;
+pub mod functions;
 pub mod indexes;
 pub mod partition;
 pub mod partition_default;

@@ -1,0 +1,197 @@
+//! What the archive job may do.
+
+use std::time::Duration;
+
+use super::sql::Texts;
+use crate::job::Action;
+use crate::pg::ident::TableName;
+use crate::pg::step::{Expect, LockWait, Mode, Statement, Step};
+
+/// One thing to do.
+#[derive(Debug, Clone)]
+pub enum ArchiveAction {
+    /// Create the archive table.
+    CreateTarget(CreateTarget),
+    /// Move the rows that are due.
+    Move(Box<Move>),
+}
+
+/// Create the archive table.
+#[derive(Debug, Clone)]
+pub struct CreateTarget {
+    /// It.
+    pub into: TableName,
+    /// The table it is to look like.
+    pub source: TableName,
+    /// `CREATE TABLE`, and what hands it to its owner.
+    pub statements: Vec<String>,
+}
+
+/// Move the rows that are due.
+#[derive(Debug, Clone)]
+pub struct Move {
+    /// From here …
+    pub source: TableName,
+    /// … to there.
+    pub into: TableName,
+    /// Rows below this are old.
+    pub cutoff: String,
+    /// The walk's columns and types.
+    pub walk: String,
+    /// How many columns the walk has.
+    pub walk_columns: usize,
+    /// Where an unfinished pass goes on.
+    pub after: Option<Vec<String>>,
+    /// The shape both tables must still have; absent while the target is yet to be created.
+    pub shape: Option<String>,
+    /// Rows per batch at most.
+    pub batch_rows: u32,
+    /// Rows per run at most.
+    pub max_rows: Option<u64>,
+    /// The rows counted when the plan was made, where they were few enough to count.
+    pub due: Option<u64>,
+    /// The statements.
+    pub texts: Texts,
+    /// Why.
+    pub reason: String,
+}
+
+/// A range of the walk, both ends included; values as text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Range {
+    /// Its first row.
+    pub first: Vec<String>,
+    /// Its last row.
+    pub last: Vec<String>,
+}
+
+/// What the INSERT read is what the DELETE deletes: both see one snapshot. A difference means that
+/// something swallowed rows on the way.
+const SWALLOWED: &str = "not as many rows were deleted as were copied; something swallows them";
+const ALTERED: &str = "the table or its archive was altered since it was looked at";
+
+/// A row that somebody holds locked is waited for this long, twice: an application's transaction
+/// over a few rows is done by then, and stepping over is cheap.
+const ROW_LOCKS: [Duration; 2] = [Duration::from_millis(50), Duration::from_millis(100)];
+const ROW_LOCKS_PAUSE: Duration = Duration::from_millis(100);
+/// The most one try waits for a lock on the whole table.
+const TABLE_LOCK: Duration = Duration::from_millis(100);
+
+impl CreateTarget {
+    /// One transaction.
+    #[must_use]
+    pub fn step(&self) -> Step {
+        Step {
+            doing: "create archive table",
+            object: self.into.to_string(),
+            mode: Mode::Transaction,
+            lock: LockWait::brief(TABLE_LOCK),
+            statements: self.statements.iter().map(Statement::new).collect(),
+        }
+    }
+}
+
+impl Move {
+    /// One batch. REPEATABLE READ: a row that was edited since the snapshot is an error, not a lost
+    /// edit.
+    #[must_use]
+    pub fn batch(&self, range: &Range) -> Step {
+        let mut statements = vec![self.over(&self.texts.insert, range)];
+        statements.extend(self.unchanged());
+        statements.push(self.over(&self.texts.delete, range).expect(Expect::RowsOf(0, SWALLOWED)));
+        statements.push(self.remember(range));
+        self.step(Mode::RepeatableRead, ROW_LOCKS.to_vec(), statements)
+    }
+
+    /// The same range, leaving behind what others hold locked. It never waits for a row.
+    #[must_use]
+    pub fn step_over(&self, range: &Range) -> Step {
+        let moved = self.over(&self.texts.step_over, range).expect(Expect::True(SWALLOWED));
+        let mut statements = vec![moved];
+        statements.extend(self.unchanged());
+        statements.push(self.remember(range));
+        self.step(Mode::Transaction, LockWait::brief(TABLE_LOCK).tries, statements)
+    }
+
+    /// Ends a pass.
+    #[must_use]
+    pub fn forget(&self) -> Step {
+        let source = Some(self.source.to_string());
+        let statement = Statement::new(&self.texts.forget).bind(vec![source]);
+        self.step(Mode::Transaction, LockWait::brief(TABLE_LOCK).tries, vec![statement])
+    }
+
+    /// A statement over a range, with its values.
+    #[must_use]
+    pub fn over(&self, text: &str, range: &Range) -> Statement {
+        let values = [&self.cutoff].into_iter().chain(&range.first).chain(&range.last);
+        Statement::new(text).bind(values.cloned().map(Some).collect())
+    }
+
+    /// Under the lock that the statement before took.
+    fn unchanged(&self) -> Option<Statement> {
+        let shape = self.shape.clone()?;
+        let statement = Statement::new(&self.texts.unchanged).bind(vec![Some(shape)]);
+        Some(statement.expect(Expect::True(ALTERED)))
+    }
+
+    fn remember(&self, range: &Range) -> Statement {
+        let after = serde_json::Value::from(range.last.clone()).to_string();
+        let values = [self.source.to_string(), self.walk.clone(), after];
+        Statement::new(&self.texts.remember).bind(values.map(Some).to_vec())
+    }
+
+    fn step(&self, mode: Mode, tries: Vec<Duration>, statements: Vec<Statement>) -> Step {
+        Step {
+            doing: "archive rows of",
+            object: self.source.to_string(),
+            mode,
+            lock: LockWait { tries, pause: ROW_LOCKS_PAUSE },
+            statements,
+        }
+    }
+}
+
+impl Action for ArchiveAction {
+    fn kind(&self) -> &'static str {
+        match self {
+            Self::CreateTarget(_) => "create_target",
+            Self::Move(_) => "move_rows",
+        }
+    }
+
+    fn object(&self) -> String {
+        match self {
+            Self::CreateTarget(create) => create.into.to_string(),
+            Self::Move(rows) => rows.source.to_string(),
+        }
+    }
+
+    fn reason(&self) -> String {
+        match self {
+            Self::CreateTarget(create) => {
+                format!("{} is to be archived there, and it does not exist", create.source)
+            }
+            Self::Move(rows) => rows.reason.clone(),
+        }
+    }
+
+    fn sql(&self) -> Vec<String> {
+        match self {
+            Self::CreateTarget(create) => create.statements.clone(),
+            Self::Move(rows) => {
+                let texts = &rows.texts;
+                let start = if rows.after.is_none() { Some(&texts.first_range) } else { None };
+                let unchanged = rows.shape.as_ref().map(|_| &texts.unchanged);
+                start
+                    .into_iter()
+                    .chain([&texts.next_range, &texts.insert])
+                    .chain(unchanged)
+                    .chain([&texts.delete, &texts.remember, &texts.step_over, &texts.left])
+                    .chain([&texts.forget])
+                    .cloned()
+                    .collect()
+            }
+        }
+    }
+}

@@ -1,0 +1,149 @@
+//! Which column goes where: by name, never by position.
+
+use super::refusal::Refusal;
+use crate::pg::catalog::columns::Column;
+use crate::pg::ident::{Ident, TableName};
+
+/// The column of an archive table that is filled with the time of the move.
+pub const ARCHIVED_AT: &str = "archived_at";
+
+/// The two lists of an `INSERT … SELECT`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mapping {
+    /// The columns inserted into.
+    pub into: Vec<Ident>,
+    /// The columns read, in the same order.
+    pub from: Vec<Ident>,
+    /// `archived_at` is filled too.
+    pub stamps: bool,
+    /// An identity of the archive table is `GENERATED ALWAYS`.
+    pub overrides_identity: bool,
+}
+
+/// What comparing two tables' columns gives.
+#[derive(Debug, Default)]
+pub struct Compared {
+    /// Values would be lost or refused.
+    pub drift: Vec<Refusal>,
+    /// Worth knowing.
+    pub warnings: Vec<String>,
+}
+
+/// The mapping for a target that has every column it needs.
+#[must_use]
+pub fn map(source: &[Column], target: &[Column]) -> Mapping {
+    let pairs: Vec<(&Column, &Column)> = source
+        .iter()
+        .filter_map(|column| Some((column, find(target, &column.name)?)))
+        .filter(|(_, into)| into.generated.is_none())
+        .collect();
+    Mapping {
+        into: pairs.iter().map(|(_, into)| into.name.clone()).collect(),
+        from: pairs.iter().map(|(from, _)| from.name.clone()).collect(),
+        stamps: target.iter().any(|column| stamps(column, source)),
+        overrides_identity: pairs.iter().any(|(_, into)| into.is_identity_always),
+    }
+}
+
+/// The mapping for a target that is created like the source.
+#[must_use]
+pub fn map_to_copy(source: &[Column]) -> Mapping {
+    let names: Vec<Ident> = source.iter().map(|column| column.name.clone()).collect();
+    Mapping {
+        into: names.clone(),
+        from: names,
+        stamps: !source.iter().any(|column| column.name.as_str() == ARCHIVED_AT),
+        overrides_identity: false,
+    }
+}
+
+/// Compares an existing target with the source.
+#[must_use]
+pub fn compare(source: &[Column], target: &[Column], into: &TableName) -> Compared {
+    let mut found = Compared::default();
+    for column in source {
+        match find(target, &column.name) {
+            Some(other) => compare_column(column, other, into, &mut found),
+            None if column.generated.is_none() => found.drift.push(Refusal::new(
+                format!("{into} lacks column {}", column.name),
+                format!("ALTER TABLE {into} ADD COLUMN {} {}", column.name, column.type_sql),
+            )),
+            None => {}
+        }
+    }
+    let fills_itself = |column: &&Column| !column.is_not_null || column.has_default;
+    let own = target.iter().filter(|column| find(source, &column.name).is_none());
+    for column in own.filter(|column| !fills_itself(column) && !stamps(column, source)) {
+        found.drift.push(Refusal::new(
+            format!("{into} wants a value for column {}, which the source lacks", column.name),
+            format!("ALTER TABLE {into} ALTER COLUMN {} DROP NOT NULL", column.name),
+        ));
+    }
+    found
+}
+
+fn compare_column(column: &Column, other: &Column, into: &TableName, found: &mut Compared) {
+    let name = &column.name;
+    match (&column.generated, &other.generated) {
+        (None, Some(_)) => {
+            found.drift.push(Refusal::new(
+                format!("{into} generates column {name}, so the source's value would be lost"),
+                format!("ALTER TABLE {into} ALTER COLUMN {name} DROP EXPRESSION"),
+            ));
+            return;
+        }
+        (Some(here), Some(there)) if here != there => found.warnings.push(format!(
+            "{into} generates column {name} as {there}, the source as {here}: archived rows show \
+             another value"
+        )),
+        _ => {}
+    }
+    if other.generated.is_none() && !holds(column, other) {
+        found.drift.push(Refusal::new(
+            format!("column {name} is {} in {into}, {} in the source", other.type_sql, column.type_sql),
+            format!("ALTER TABLE {into} ALTER COLUMN {name} TYPE {}", column.type_sql),
+        ));
+    }
+    if other.is_not_null && !column.is_not_null {
+        found.warnings.push(format!(
+            "{into} refuses NULL in column {name}, the source allows it: a row with NULL there stops \
+             the move"
+        ));
+    }
+}
+
+/// Whether every value of one column fits into the other unchanged.
+fn holds(column: &Column, other: &Column) -> bool {
+    if column.type_id != other.type_id {
+        return false;
+    }
+    let wider = match column.base_type.as_str() {
+        // The modifier is the length.
+        "character varying" | "bit varying" => column.modifier >= 0 && other.modifier >= column.modifier,
+        // Precision above, scale below bit 16: more digits in front do no harm.
+        "numeric" => {
+            column.modifier >= 0
+                && other.modifier & 0xffff == column.modifier & 0xffff
+                && other.modifier >= column.modifier
+        }
+        _ => false,
+    };
+    // Without a modifier a character or bit has length 1, and an interval or time all it can hold.
+    let unlimited = other.modifier == -1 && !matches!(other.base_type.as_str(), "character" | "bit");
+    column.modifier == other.modifier || unlimited || wider
+}
+
+fn stamps(column: &Column, source: &[Column]) -> bool {
+    let is_time = matches!(
+        column.base_type.as_str(),
+        "timestamp with time zone" | "timestamp without time zone" | "date"
+    );
+    column.name.as_str() == ARCHIVED_AT
+        && is_time
+        && column.generated.is_none()
+        && find(source, &column.name).is_none()
+}
+
+fn find<'a>(columns: &'a [Column], name: &Ident) -> Option<&'a Column> {
+    columns.iter().find(|column| column.name == *name)
+}

@@ -1,0 +1,99 @@
+//! Which rows are due: older than a fixed instant, and as the condition says.
+
+use chrono::{DateTime, Utc};
+
+use crate::pg::condition::Condition;
+use crate::pg::ident::{Ident, TableName};
+
+/// How a column tells a row's age. A value without a zone is read as UTC.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AgeType {
+    /// `timestamptz`
+    Instant,
+    /// `timestamp`
+    WallClock,
+    /// `date`: a row counts as old once its whole day is.
+    Day,
+}
+
+impl AgeType {
+    /// By the type's name as `format_type` gives it.
+    #[must_use]
+    pub fn of(base_type: &str) -> Option<Self> {
+        match base_type {
+            "timestamp with time zone" => Some(Self::Instant),
+            "timestamp without time zone" => Some(Self::WallClock),
+            "date" => Some(Self::Day),
+            _ => None,
+        }
+    }
+
+    fn sql(self) -> &'static str {
+        match self {
+            Self::Instant => "timestamptz",
+            Self::WallClock => "timestamp",
+            Self::Day => "date",
+        }
+    }
+
+    /// The cut-off as a value of this type: rows below it are old.
+    #[must_use]
+    pub fn cutoff(self, instant: DateTime<Utc>) -> String {
+        let form = match self {
+            Self::Instant => "%Y-%m-%d %H:%M:%S%.6f+00",
+            Self::WallClock => "%Y-%m-%d %H:%M:%S%.6f",
+            Self::Day => "%Y-%m-%d",
+        };
+        instant.format(form).to_string()
+    }
+}
+
+/// Counting stops here: an operator wants to know whether it is ten rows or many.
+pub const COUNT_MAX: u64 = 100_000;
+
+/// The rows of a table that are due, as SQL. `$1` is the cut-off.
+#[derive(Debug, Clone)]
+pub struct DueRows {
+    /// The hot table.
+    pub source: TableName,
+    /// The column that tells the age.
+    pub age: Ident,
+    /// How it does.
+    pub age_type: AgeType,
+    /// Which of the old rows; absent: all.
+    pub condition: Option<Condition>,
+}
+
+impl DueRows {
+    /// What follows WHERE. NULL is never below the cut-off.
+    #[must_use]
+    pub fn predicate(&self) -> String {
+        let age = format!("{} < $1::{}", self.age, self.age_type.sql());
+        match &self.condition {
+            Some(condition) => format!("{age} AND {condition}"),
+            None => age,
+        }
+    }
+
+    /// Counts them, up to one more than [`COUNT_MAX`].
+    #[must_use]
+    pub fn count(&self) -> String {
+        format!(
+            "SELECT count(*) FROM (SELECT FROM {} WHERE {} LIMIT {}) AS due",
+            self.source,
+            self.predicate(),
+            COUNT_MAX + 1
+        )
+    }
+
+    /// The place in the condition that a place in [`Self::count`] stands for; both count
+    /// characters from 1.
+    #[must_use]
+    pub fn place_in_condition(&self, place: usize) -> Option<usize> {
+        let condition = self.condition.as_ref()?.as_str();
+        let count = self.count();
+        let start = count.rfind(&format!("(\n{condition}\n)"))? + "(\n".len();
+        let before = count[..start].chars().count();
+        place.checked_sub(before).filter(|at| (1..=condition.chars().count()).contains(at))
+    }
+}

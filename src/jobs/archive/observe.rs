@@ -1,0 +1,241 @@
+//! What the archive job looks at. Questions, no policy.
+
+use sqlx::postgres::{PgDatabaseError, PgErrorPosition};
+use sqlx::{AssertSqlSafe, PgConnection};
+
+use super::due::{AgeType, DueRows};
+use crate::config::checked::ArchiveTable;
+use crate::pg::catalog::columns::{self, Column};
+use crate::pg::catalog::foreign_keys::{self, Referrer};
+use crate::pg::catalog::functions;
+use crate::pg::catalog::indexes::{self, Index};
+use crate::pg::catalog::privileges::{self, SchemaRights};
+use crate::pg::catalog::publications::{self, Publishing};
+use crate::pg::catalog::relation::{self, Relation};
+use crate::pg::catalog::shape;
+use crate::pg::catalog::triggers::{self, Fires, Hook};
+use crate::pg::fault::{Fault, Kind};
+use crate::pg::ident::{Ident, TableName};
+use crate::pg::session::Reader;
+use crate::pg::version::Version;
+
+/// The facts of every configured table, in the configuration's order.
+pub type Seen = Vec<(TableName, Result<Facts, Fault>)>;
+
+/// What concerns one hot table.
+#[derive(Debug, Clone)]
+pub struct Facts {
+    /// The server's version.
+    pub version: Version,
+    /// Our role.
+    pub user: Ident,
+    /// The hot table; `None`: there is none of that name.
+    pub source: Option<Source>,
+    /// The archive table; `None`: there is none of that name.
+    pub target: Option<Target>,
+    /// What we may do in the archive table's schema; `None`: there is no such schema.
+    pub target_schema: Option<SchemaRights>,
+    /// The shape of both tables, or of the source while there is no target.
+    pub shape: String,
+    /// Functions in the condition that may answer differently each time.
+    pub volatile: Vec<String>,
+    /// How many rows are due.
+    pub due: Due,
+    /// Where an unfinished pass stands.
+    pub position: Option<Position>,
+}
+
+/// A hot table.
+#[derive(Debug, Clone)]
+pub struct Source {
+    /// What the name stands for.
+    pub relation: Relation,
+    /// Its columns.
+    pub columns: Vec<Column>,
+    /// Its B-tree indexes.
+    pub indexes: Vec<Index>,
+    /// What fires on DELETE.
+    pub hooks: Vec<Hook>,
+    /// Foreign keys that point at it.
+    pub referrers: Vec<Referrer>,
+    /// Who replicates its deletes.
+    pub publishing: Publishing,
+    /// Privileges we lack on it.
+    pub missing: Vec<String>,
+    /// We may reach what is in its schema.
+    pub may_use_schema: bool,
+}
+
+/// An archive table.
+#[derive(Debug, Clone)]
+pub struct Target {
+    /// What the name stands for.
+    pub relation: Relation,
+    /// Its columns.
+    pub columns: Vec<Column>,
+    /// What fires on INSERT.
+    pub hooks: Vec<Hook>,
+    /// Privileges we lack on it.
+    pub missing: Vec<String>,
+}
+
+/// How many rows are due.
+#[derive(Debug, Clone)]
+pub enum Due {
+    /// Exactly so many, if up to [`super::due::COUNT_MAX`].
+    Rows(u64),
+    /// Counting took longer than `statement_timeout`.
+    Uncounted,
+    /// The server refuses the condition, or another fact already forbids the question.
+    Unasked(Option<Fault>),
+}
+
+/// Where an unfinished pass stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Position {
+    /// [`super::walk::Walk::signature`] of the pass.
+    pub walk: String,
+    /// The values of its columns in the last row moved, as text.
+    pub after: Vec<String>,
+}
+
+/// Privileges needed on the hot table. UPDATE is what the server asks for `FOR UPDATE`, by which
+/// rows that others hold locked are stepped over.
+pub const SOURCE_PRIVILEGES: [&str; 3] = ["SELECT", "UPDATE", "DELETE"];
+/// Privileges needed on the archive table.
+pub const TARGET_PRIVILEGES: [&str; 1] = ["INSERT"];
+
+/// Looks at one table.
+///
+/// # Errors
+/// Where the server does not answer, or refuses to show its catalog.
+pub async fn table(
+    reader: &mut Reader<'_>,
+    name: &TableName,
+    policy: &ArchiveTable,
+) -> Result<Facts, Fault> {
+    let source = source(reader.conn, name).await?;
+    let target = target(reader.conn, &policy.into).await?;
+    let owner = source.as_ref().map(|source| &source.relation.owner);
+    let target_schema = match owner {
+        Some(owner) => privileges::in_schema_of(reader.conn, &policy.into, owner).await?,
+        None => None,
+    };
+    let tables = [source.as_ref().map(|_| name), target.as_ref().map(|_| &policy.into)];
+    let shape = shape::of(reader.conn, &tables.into_iter().flatten().collect::<Vec<_>>()).await?;
+    let functions = policy.condition.as_ref().map_or(&[][..], |condition| condition.functions());
+    let volatile = functions::volatile_among(reader.conn, functions).await?;
+    let due = match source.as_ref().and_then(|source| due_rows(name, policy, &source.columns)) {
+        Some(rows) if volatile.is_empty() => {
+            count(reader, &rows, policy).await?
+        }
+        _ => Due::Unasked(None),
+    };
+    let position = position(reader.conn, name).await?;
+    let version = reader.server.version;
+    let user = Ident::new(&reader.server.user)
+        .map_err(|error| Fault::new(Kind::Bug, "read our role's name", error.to_string()))?;
+    Ok(Facts { version, user, source, target, target_schema, shape, volatile, due, position })
+}
+
+/// What tells which rows are due, if the age column can.
+#[must_use]
+pub fn due_rows(name: &TableName, policy: &ArchiveTable, columns: &[Column]) -> Option<DueRows> {
+    let column = columns.iter().find(|column| column.name == policy.age_column)?;
+    Some(DueRows {
+        source: name.clone(),
+        age: policy.age_column.clone(),
+        age_type: AgeType::of(&column.base_type)?,
+        condition: policy.condition.clone(),
+    })
+}
+
+async fn source(conn: &mut PgConnection, name: &TableName) -> Result<Option<Source>, Fault> {
+    let Some(relation) = relation::find(conn, name).await? else { return Ok(None) };
+    let rights = privileges::in_schema_of(conn, name, &relation.owner).await?;
+    Ok(Some(Source {
+        columns: columns::of(conn, relation.oid).await?,
+        indexes: indexes::of(conn, relation.oid).await?,
+        hooks: triggers::of(conn, relation.oid, &relation.tree, Fires::OnDelete).await?,
+        referrers: foreign_keys::pointing_at(conn, &relation.tree).await?,
+        publishing: publications::of(conn, &relation).await?,
+        missing: privileges::missing_on_table(conn, relation.oid, &SOURCE_PRIVILEGES).await?,
+        may_use_schema: rights.is_some_and(|rights| rights.may_use),
+        relation,
+    }))
+}
+
+async fn target(conn: &mut PgConnection, name: &TableName) -> Result<Option<Target>, Fault> {
+    let Some(relation) = relation::find(conn, name).await? else { return Ok(None) };
+    Ok(Some(Target {
+        columns: columns::of(conn, relation.oid).await?,
+        hooks: triggers::of(conn, relation.oid, &relation.tree, Fires::OnInsert).await?,
+        missing: privileges::missing_on_table(conn, relation.oid, &TARGET_PRIVILEGES).await?,
+        relation,
+    }))
+}
+
+/// Counts the rows due, up to a limit. That the server refuses the condition is a fact too.
+async fn count(
+    reader: &mut Reader<'_>,
+    rows: &DueRows,
+    policy: &ArchiveTable,
+) -> Result<Due, Fault> {
+    let cutoff = rows.age_type.cutoff(policy.older_than.before(reader.now, chrono_tz::UTC));
+    let counted = sqlx::query_scalar(AssertSqlSafe(rows.count()))
+        .bind(cutoff)
+        .persistent(false)
+        .fetch_one(&mut *reader.conn)
+        .await;
+    let error = match counted {
+        Ok(count) => return Ok(Due::Rows(i64::unsigned_abs(count))),
+        Err(error) => error,
+    };
+    let fault = Fault::from_sqlx("count the rows due in", &error).on(&rows.source);
+    match fault.kind {
+        Kind::TimedOut => Ok(Due::Uncounted),
+        // The session cannot tell a time-out from a cancel; if it is a cancel, the next statement
+        // meets it again.
+        Kind::Cancelled => Ok(Due::Uncounted),
+        kind if kind.ends_run() => Err(fault),
+        _ => Ok(Due::Unasked(Some(explain(fault, &error, rows)))),
+    }
+}
+
+/// Says where in the condition the server stumbled.
+fn explain(mut fault: Fault, error: &sqlx::Error, rows: &DueRows) -> Fault {
+    let position = error
+        .as_database_error()
+        .and_then(|error| error.try_downcast_ref::<PgDatabaseError>())
+        .and_then(PgDatabaseError::position);
+    if let Some(PgErrorPosition::Original(place)) = position
+        && let Some(place) = rows.place_in_condition(place)
+    {
+        fault.message += &format!(", at character {place} of the condition");
+    }
+    if fault.kind == Kind::Server && rows.condition.is_some() {
+        fault.kind = Kind::Refused;
+        fault.hint.get_or_insert_with(|| {
+            "correct `where`; functions, types and tables outside pg_catalog need their schema".into()
+        });
+    }
+    fault
+}
+
+async fn position(conn: &mut PgConnection, name: &TableName) -> Result<Option<Position>, Fault> {
+    let failed = |error: sqlx::Error| Fault::from_sqlx("read the stored position of", &error).on(name);
+    let exists: bool = sqlx::query_scalar("SELECT to_regclass('archive_position') IS NOT NULL")
+        .fetch_one(&mut *conn)
+        .await
+        .map_err(failed)?;
+    if !exists {
+        return Ok(None);
+    }
+    let row: Option<(String, sqlx::types::Json<Vec<String>>)> =
+        sqlx::query_as("SELECT walk, after FROM archive_position WHERE source = $1")
+            .bind(name.to_string())
+            .fetch_optional(conn)
+            .await
+            .map_err(failed)?;
+    Ok(row.map(|(walk, after)| Position { walk, after: after.0 }))
+}

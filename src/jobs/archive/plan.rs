@@ -1,0 +1,178 @@
+//! What to move. Policy, no questions.
+
+use chrono::{DateTime, Utc};
+
+use super::action::{ArchiveAction, CreateTarget, Move};
+use super::columns;
+use super::due::{COUNT_MAX, DueRows};
+use super::observe::{Due, Facts, Seen, Source, due_rows};
+use super::preflight;
+use super::sql::{self, Texts};
+use super::walk::Walk;
+use crate::config::checked::{Archive, ArchiveTable};
+use crate::job::Plan;
+use crate::pg::fault::Fault;
+use crate::pg::ident::TableName;
+
+/// Plans every table by itself.
+#[must_use]
+pub fn plan(config: &Archive, seen: &Seen, now: DateTime<Utc>) -> Plan<ArchiveAction> {
+    let mut plan = Plan::default();
+    for (name, facts) in seen {
+        let Some(policy) = config.tables.get(name) else { continue };
+        match facts {
+            Ok(facts) => table(name, policy, facts, now, &mut plan),
+            Err(fault) => plan.refuse(name, fault.clone()),
+        }
+    }
+    plan
+}
+
+fn table(
+    name: &TableName,
+    policy: &ArchiveTable,
+    facts: &Facts,
+    now: DateTime<Utc>,
+    plan: &mut Plan<ArchiveAction>,
+) {
+    let findings = preflight::check(name, policy, facts);
+    let refused = !findings.refusals.is_empty();
+    for refusal in findings.refusals {
+        plan.refuse(name, refusal.fault(name));
+    }
+    if let Due::Unasked(Some(fault)) = &facts.due {
+        plan.refuse(name, fault.clone());
+        return;
+    }
+    if refused {
+        return;
+    }
+    plan.warnings.extend(findings.warnings.iter().map(|warning| format!("{name}: {warning}")));
+    let Some(job) = Work::new(name, policy, facts, now) else {
+        let why = "its key and age column could not be read";
+        plan.refuse(name, Fault::new(crate::pg::fault::Kind::Bug, "archive", why).on(name));
+        return;
+    };
+    if let Due::Rows(0) = facts.due
+        && job.after().is_none()
+    {
+        plan.spare(name, job.nothing_due());
+        return;
+    }
+    plan.actions.extend(job.create_target());
+    plan.actions.push(job.rows());
+}
+
+/// What the actions of one table are made of.
+struct Work<'a> {
+    name: &'a TableName,
+    policy: &'a ArchiveTable,
+    facts: &'a Facts,
+    source: &'a Source,
+    due: DueRows,
+    walk: Walk,
+    cutoff: String,
+}
+
+impl<'a> Work<'a> {
+    fn new(
+        name: &'a TableName,
+        policy: &'a ArchiveTable,
+        facts: &'a Facts,
+        now: DateTime<Utc>,
+    ) -> Option<Self> {
+        let source = facts.source.as_ref()?;
+        let due = due_rows(name, policy, &source.columns)?;
+        let walk = Walk::choose(&source.columns, &source.indexes, &policy.age_column)?;
+        let cutoff = due.age_type.cutoff(policy.older_than.before(now, chrono_tz::UTC));
+        Some(Self { name, policy, facts, source, due, walk, cutoff })
+    }
+
+    fn map(&self) -> columns::Mapping {
+        match &self.facts.target {
+            Some(target) => columns::map(&self.source.columns, &target.columns),
+            None => columns::map_to_copy(&self.source.columns),
+        }
+    }
+
+    /// A position counts only along the same walk.
+    fn after(&self) -> Option<Vec<String>> {
+        let position = self.facts.position.as_ref()?;
+        let fits = position.walk == self.walk.signature()
+            && position.after.len() == self.walk.columns.len();
+        fits.then(|| position.after.clone())
+    }
+
+    /// The owner is the source's, where we may give it away.
+    fn create_target(&self) -> Option<ArchiveAction> {
+        if self.facts.target.is_some() {
+            return None;
+        }
+        let Self { name, policy, facts, source, walk, .. } = self;
+        let into = &policy.into;
+        let mut statements = vec![sql::create_target(name, into, walk, &self.map(), facts.version)];
+        let owner = &source.relation.owner;
+        if *owner != facts.user && facts.target_schema.is_some_and(|rights| rights.may_hand_over) {
+            statements.push(format!("ALTER TABLE {into} OWNER TO {owner}"));
+        }
+        let (into, source) = (into.clone(), (*name).clone());
+        Some(ArchiveAction::CreateTarget(CreateTarget { into, source, statements }))
+    }
+
+    fn rows(&self) -> ArchiveAction {
+        let Self { name, policy, facts, walk, .. } = self;
+        let texts = Texts::new(&self.due, &policy.into, walk, &self.map());
+        ArchiveAction::Move(Box::new(Move {
+            source: (*name).clone(),
+            into: policy.into.clone(),
+            cutoff: self.cutoff.clone(),
+            walk: walk.signature(),
+            walk_columns: walk.columns.len(),
+            after: self.after(),
+            shape: facts.target.as_ref().map(|_| facts.shape.clone()),
+            batch_rows: policy.batch_rows,
+            max_rows: policy.max_rows,
+            due: match facts.due {
+                Due::Rows(count) if count <= COUNT_MAX => Some(count),
+                _ => None,
+            },
+            texts,
+            reason: self.reason(),
+        }))
+    }
+
+    fn reason(&self) -> String {
+        let Self { policy, facts, walk, .. } = self;
+        let rows = match facts.due {
+            Due::Rows(count) if count > COUNT_MAX => format!("more than {COUNT_MAX} rows are due"),
+            Due::Rows(1) => "1 row is due".to_owned(),
+            Due::Rows(count) => format!("{count} rows are due"),
+            Due::Uncounted | Due::Unasked(_) => {
+                "rows may be due, too many to count within statement_timeout".to_owned()
+            }
+        };
+        let goes_on = if self.after().is_some() {
+            "; goes on where an earlier run stopped, then looks from the start again"
+        } else {
+            ""
+        };
+        format!(
+            "{rows}, {}; moves them to {} by {} along {}, {}{goes_on}",
+            self.age(),
+            policy.into,
+            policy.batch_rows,
+            walk.list(),
+            walk.reason
+        )
+    }
+
+    fn nothing_due(&self) -> String {
+        let matching = if self.due.condition.is_some() { " that the condition allows" } else { "" };
+        format!("nothing older than {}{matching}: {}", self.policy.older_than, self.age())
+    }
+
+    /// `created_at before 2025-01-01 00:00:00.000000+00`
+    fn age(&self) -> String {
+        format!("{} before {}", self.due.age, self.cutoff)
+    }
+}

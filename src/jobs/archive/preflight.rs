@@ -1,0 +1,269 @@
+//! What must be true before the first row moves. Each hazard here loses or hides rows on a real
+//! server, silently or half-way.
+
+use super::columns;
+use super::observe::{Facts, Source, Target};
+use super::refusal::Refusal;
+use super::walk::Walk;
+use crate::config::checked::ArchiveTable;
+use crate::pg::catalog::privileges::SchemaRights;
+use crate::pg::catalog::relation::{Kind, Persistence, Relation};
+use crate::pg::catalog::triggers::Hook;
+use crate::pg::ident::{Ident, TableName};
+
+/// What was found.
+#[derive(Debug, Default)]
+pub struct Findings {
+    /// Reasons not to touch the table; with one of them nothing moves.
+    pub refusals: Vec<Refusal>,
+    /// Worth knowing; rows move all the same.
+    pub warnings: Vec<String>,
+}
+
+impl Findings {
+    fn refuse(&mut self, why: impl Into<String>, cure: impl Into<String>) {
+        self.refusals.push(Refusal::new(why, cure));
+    }
+}
+
+/// Checks one table.
+#[must_use]
+pub fn check(name: &TableName, policy: &ArchiveTable, facts: &Facts) -> Findings {
+    let mut found = Findings::default();
+    let Some(source) = &facts.source else {
+        found.refuse("there is no such table", "correct the name in [archive.tables], or create it");
+        return found;
+    };
+    kind(&source.relation, name, &mut found);
+    if !found.refusals.is_empty() {
+        return found;
+    }
+    source_side(name, policy, source, &facts.user, &mut found);
+    volatile(&facts.volatile, &mut found);
+    match (&facts.target, facts.target_schema) {
+        (_, None) => {
+            let schema = &policy.into.schema;
+            found.refuse(format!("there is no schema {schema}"), format!("CREATE SCHEMA {schema}"));
+        }
+        (Some(target), Some(rights)) => {
+            if !rights.may_use {
+                grant(&format!("USAGE ON SCHEMA {}", policy.into.schema), &facts.user, &mut found);
+            }
+            target_side(policy, source, target, &facts.user, &mut found);
+        }
+        (None, Some(rights)) => missing_target(name, policy, rights, facts, &mut found),
+    }
+    found
+}
+
+/// Only tables that last can be moved from or to.
+fn kind(relation: &Relation, name: &TableName, found: &mut Findings) {
+    let what = match (relation.kind, relation.persistence) {
+        (Kind::View, _) => "a view",
+        (Kind::Foreign, _) => "a foreign table, which one transaction cannot move rows from or to",
+        (Kind::Other, _) => "not a table",
+        (_, Persistence::Temporary) => "a temporary table",
+        (Kind::Table | Kind::Partitioned, _) if relation.has_foreign_parts => {
+            "partitioned into foreign tables, which one transaction cannot move rows from or to"
+        }
+        (Kind::Table | Kind::Partitioned, _) => return,
+    };
+    found.refuse(format!("{name} is {what}"), "name a table");
+}
+
+fn source_side(
+    name: &TableName,
+    policy: &ArchiveTable,
+    source: &Source,
+    user: &Ident,
+    found: &mut Findings,
+) {
+    let relation = &source.relation;
+    if relation.has_heirs {
+        found.refuse(
+            "other tables inherit from it, and no key tells its rows from theirs",
+            "archive each table that inherits by itself, or turn them into partitions",
+        );
+    }
+    row_security(relation, name, found);
+    for referrer in &source.referrers {
+        let (constraint, table) = (&referrer.constraint, &referrer.table);
+        found.refuse(
+            format!(
+                "foreign key {constraint} of {table} points at it: a delete would fail, or delete or \
+                 change rows there"
+            ),
+            format!(
+                "ALTER TABLE {table} DROP CONSTRAINT {constraint}, or take this table out of \
+                 [archive.tables]"
+            ),
+        );
+    }
+    hooks(&source.hooks, "DELETE", found);
+    publishing(source, found);
+    if !source.may_use_schema {
+        grant(&format!("USAGE ON SCHEMA {}", name.schema), user, found);
+    }
+    if !source.missing.is_empty() {
+        grant(&format!("{} ON {name}", source.missing.join(", ")), user, found);
+    }
+    age_and_key(policy, source, found);
+}
+
+fn row_security(relation: &Relation, name: &TableName, found: &mut Findings) {
+    if relation.row_security {
+        found.refuse(
+            format!("row level security is on for {name}: it decides which rows are seen and kept"),
+            format!("ALTER TABLE {name} DISABLE ROW LEVEL SECURITY"),
+        );
+    }
+}
+
+/// What swallows rows is refused, what only watches is mentioned.
+fn hooks(hooks: &[Hook], event: &str, found: &mut Findings) {
+    for Hook { name, table, can_swallow, is_rule } in hooks {
+        if *is_rule {
+            found.refuse(
+                format!("rule {name} on {table} rewrites each {event}"),
+                format!("DROP RULE {name} ON {table}"),
+            );
+        } else if *can_swallow {
+            found.refuse(
+                format!("trigger {name} on {table} fires before each {event} and can swallow the row"),
+                format!("ALTER TABLE {table} DISABLE TRIGGER {name}, or make it an AFTER trigger"),
+            );
+        } else {
+            found.warnings.push(format!("trigger {name} on {table} fires for the {event} of each batch"));
+        }
+    }
+}
+
+fn publishing(source: &Source, found: &mut Findings) {
+    let names: Vec<String> = source.publishing.publications.iter().map(ToString::to_string).collect();
+    if names.is_empty() {
+        return;
+    }
+    let names = names.join(", ");
+    for table in &source.publishing.without_identity {
+        found.refuse(
+            format!(
+                "{table} has no replica identity, and publication {names} publishes deletes: the \
+                 server refuses them"
+            ),
+            format!("ALTER TABLE {table} REPLICA IDENTITY FULL, or add a primary key"),
+        );
+    }
+    if source.publishing.without_identity.is_empty() {
+        found.warnings.push(format!(
+            "publication {names} publishes deletes: subscribers lose the rows that are archived here"
+        ));
+    }
+}
+
+fn age_and_key(policy: &ArchiveTable, source: &Source, found: &mut Findings) {
+    let age = &policy.age_column;
+    match source.columns.iter().find(|column| column.name == *age) {
+        None => {
+            let names: Vec<String> = source.columns.iter().map(|c| c.name.to_string()).collect();
+            found.refuse(
+                format!("it has no column {age}"),
+                format!("correct age_column; the columns are {}", names.join(", ")),
+            );
+        }
+        Some(column) if super::due::AgeType::of(&column.base_type).is_none() => found.refuse(
+            format!("age_column {age} is of type {}", column.type_sql),
+            "name a column of type timestamptz, timestamp or date",
+        ),
+        Some(_) => {}
+    }
+    if Walk::choose(&source.columns, &source.indexes, age).is_none() {
+        found.refuse(
+            "it has no primary key, and no unique index on NOT NULL columns of built-in types, to \
+             tell its rows apart by",
+            "add a primary key, or CREATE UNIQUE INDEX CONCURRENTLY on NOT NULL columns",
+        );
+    }
+}
+
+/// INSERT and DELETE evaluate the condition separately: they must agree on each row.
+fn volatile(functions: &[String], found: &mut Findings) {
+    for function in functions {
+        found.refuse(
+            format!("the condition calls {function}, which may answer differently each time"),
+            "use a STABLE or IMMUTABLE function; declare it so if it is one",
+        );
+    }
+}
+
+fn target_side(
+    policy: &ArchiveTable,
+    source: &Source,
+    target: &Target,
+    user: &Ident,
+    found: &mut Findings,
+) {
+    let into = &policy.into;
+    let (here, there) = (&source.relation, &target.relation);
+    if here.tree.contains(&there.oid) || there.tree.contains(&here.oid) {
+        found.refuse(
+            format!("{into} is the table itself, or one of them holds the other as a partition"),
+            "name another table in `into`",
+        );
+        return;
+    }
+    let before = found.refusals.len();
+    kind(there, into, found);
+    if found.refusals.len() > before {
+        return;
+    }
+    if there.persistence == Persistence::Unlogged && here.persistence == Persistence::Permanent {
+        found.refuse(
+            format!("{into} is unlogged: a crash of the server would empty it"),
+            format!("ALTER TABLE {into} SET LOGGED"),
+        );
+    }
+    row_security(there, into, found);
+    hooks(&target.hooks, "INSERT", found);
+    if !target.missing.is_empty() {
+        grant(&format!("{} ON {into}", target.missing.join(", ")), user, found);
+    }
+    let compared = columns::compare(&source.columns, &target.columns, into);
+    found.refusals.extend(compared.drift);
+    found.warnings.extend(compared.warnings);
+}
+
+/// The target will be created, if that is allowed.
+fn missing_target(
+    name: &TableName,
+    policy: &ArchiveTable,
+    rights: SchemaRights,
+    facts: &Facts,
+    found: &mut Findings,
+) {
+    let into = &policy.into;
+    if !policy.create_target {
+        found.refuse(
+            format!("there is no archive table {into}"),
+            format!("create {into}, or let pgtend do it: create_target = true"),
+        );
+        return;
+    }
+    if !rights.may_create {
+        grant(&format!("CREATE ON SCHEMA {}", into.schema), &facts.user, found);
+    }
+    let owner = facts.source.as_ref().map(|source| &source.relation.owner);
+    if let Some(owner) = owner.filter(|owner| **owner != facts.user && !rights.may_hand_over) {
+        found.warnings.push(format!(
+            "{into} will belong to {}, not to {owner}, who owns {name}: {} may not hand it over",
+            facts.user, facts.user
+        ));
+    }
+}
+
+fn grant(what: &str, user: &Ident, found: &mut Findings) {
+    let (privileges, on) = what.split_once(" ON ").unwrap_or((what, ""));
+    found.refusals.push(Refusal::permission(
+        format!("{user} lacks {privileges} on {}", on.strip_prefix("SCHEMA ").unwrap_or(on)),
+        format!("GRANT {what} TO {user}"),
+    ));
+}

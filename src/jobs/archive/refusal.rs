@@ -1,0 +1,30 @@
+//! Why a table cannot be archived as it is.
+
+use crate::pg::fault::{Fault, Kind};
+use crate::pg::ident::TableName;
+
+/// A reason, with its cure.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    kind: Kind,
+    why: String,
+    cure: String,
+}
+
+impl Refusal {
+    /// A fact that a person must change.
+    pub fn new(why: impl Into<String>, cure: impl Into<String>) -> Self {
+        Self { kind: Kind::Refused, why: why.into(), cure: cure.into() }
+    }
+
+    /// A privilege that a person must grant.
+    pub fn permission(why: impl Into<String>, grant: impl Into<String>) -> Self {
+        Self { kind: Kind::Permission, why: why.into(), cure: grant.into() }
+    }
+
+    /// As the plan reports it.
+    #[must_use]
+    pub fn fault(self, source: &TableName) -> Fault {
+        Fault::new(self.kind, "archive", self.why).on(source).with_hint(self.cure)
+    }
+}

@@ -1,0 +1,169 @@
+//! The statements of a move. Their text is fixed for the whole run: what changes travels as values.
+
+use std::fmt::Write as _;
+
+use super::columns::{ARCHIVED_AT, Mapping};
+use super::due::DueRows;
+use super::walk::Walk;
+use crate::pg::catalog::shape;
+use crate::pg::ident::{Ident, TableName};
+use crate::pg::version::Version;
+
+/// The texts. `$1` is the cut-off, unless said otherwise.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Texts {
+    /// The first and last row of the first range; `$2`: rows at most. No row: nothing is due.
+    pub first_range: String,
+    /// The same behind a row of the walk: `$3`, …
+    pub next_range: String,
+    /// Copies a range: `$2`, … its first row, then its last.
+    pub insert: String,
+    /// Whether both tables still look as they did; `$1`: their shape.
+    pub unchanged: String,
+    /// Deletes the same range; values as for `insert`.
+    pub delete: String,
+    /// Moves what nobody holds locked in a range; values as for `insert`. Returns whether all that
+    /// was deleted was inserted, and how much.
+    pub step_over: String,
+    /// Counts what is left in a range; values as for `insert`.
+    pub left: String,
+    /// Stores the walk's position; `$1`: source, `$2`: walk, `$3`: values.
+    pub remember: String,
+    /// Ends the pass; `$1`: source.
+    pub forget: String,
+}
+
+const REMEMBER: &str = "\
+INSERT INTO archive_position (source, walk, after, updated_at)
+VALUES ($1, $2, $3::jsonb, now())
+ON CONFLICT (source) DO UPDATE
+SET walk = excluded.walk, after = excluded.after, updated_at = excluded.updated_at";
+
+const FORGET: &str = "DELETE FROM archive_position WHERE source = $1";
+
+impl Texts {
+    /// Writes them.
+    #[must_use]
+    pub fn new(due: &DueRows, into: &TableName, walk: &Walk, map: &Mapping) -> Self {
+        let (source, predicate) = (&due.source, due.predicate());
+        let range = range(walk);
+        let (columns, values) = lists(map);
+        let overriding = if map.overrides_identity { " OVERRIDING SYSTEM VALUE" } else { "" };
+        let insert_into = format!("INSERT INTO {into} ({columns}){overriding}");
+        Self {
+            first_range: edges(source, &predicate, walk),
+            next_range: edges(source, &format!("{}\n  AND {predicate}", above(walk, ">", 3)), walk),
+            insert: format!(
+                "{insert_into}\nSELECT {values}\nFROM {source}\nWHERE {range}\n  AND {predicate}"
+            ),
+            unchanged: format!("SELECT {} = $1", shape::sql(&[source, into])),
+            delete: format!("DELETE FROM {source}\nWHERE {range}\n  AND {predicate}"),
+            step_over: step_over(source, &insert_into, walk, map, &format!("{range}\n  AND {predicate}")),
+            left: format!("SELECT count(*) FROM {source}\nWHERE {range}\n  AND {predicate}"),
+            remember: REMEMBER.to_owned(),
+            forget: FORGET.to_owned(),
+        }
+    }
+}
+
+/// The two lists of the INSERT.
+fn lists(map: &Mapping) -> (String, String) {
+    let (mut columns, mut values) = (list(&map.into), list(&map.from));
+    if map.stamps {
+        let _ = write!(columns, ", {ARCHIVED_AT}");
+        values += ", now()";
+    }
+    (columns, values)
+}
+
+fn list(names: &[Ident]) -> String {
+    names.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+}
+
+/// The rows above (or below) a row whose values are `$bind` and following. The leading column stands
+/// by itself too, for the pruning of partitions.
+fn above(walk: &Walk, operator: &str, bind: usize) -> String {
+    let value = |(offset, (_, type_sql)): (usize, &(Ident, String))| {
+        format!("${}::{type_sql}", bind + offset)
+    };
+    let values: Vec<String> = walk.columns.iter().enumerate().map(value).collect();
+    let leading = &walk.columns[0].0;
+    if walk.columns.len() == 1 {
+        return format!("{leading} {operator} {}", values[0]);
+    }
+    let loose = if operator.starts_with('>') { ">=" } else { "<=" };
+    format!(
+        "{leading} {loose} {} AND {} {operator} ({})",
+        values[0],
+        walk.list(),
+        values.join(", ")
+    )
+}
+
+/// Both ends included.
+fn range(walk: &Walk) -> String {
+    let ends = [above(walk, ">=", 2), above(walk, "<=", 2 + walk.columns.len())];
+    ends.join("\n  AND ")
+}
+
+/// One row: the first row's values as text, then the last's. The names are qualified, or ORDER BY
+/// would mean the texts.
+fn edges(source: &TableName, condition: &str, walk: &Walk) -> String {
+    let each = |form: fn(&Ident) -> String| {
+        walk.columns.iter().map(|(name, _)| form(name)).collect::<Vec<_>>().join(", ")
+    };
+    let plain = each(ToString::to_string);
+    let text = each(|name| format!("due.{name}::text"));
+    let up = each(|name| format!("due.{name}"));
+    let down = each(|name| format!("due.{name} DESC"));
+    format!(
+        "WITH due AS MATERIALIZED (\nSELECT {plain}\nFROM {source}\nWHERE {condition}\n\
+         ORDER BY {plain} LIMIT $2::bigint)\n\
+         SELECT * FROM (SELECT {text} FROM due ORDER BY {up} LIMIT 1) AS lowest,\n\
+         (SELECT {text} FROM due ORDER BY {down} LIMIT 1) AS highest"
+    )
+}
+
+/// One statement, so that what is deleted is what is inserted, in the version that was locked.
+fn step_over(
+    source: &TableName,
+    insert_into: &str,
+    walk: &Walk,
+    map: &Mapping,
+    condition: &str,
+) -> String {
+    let key = list(&walk.key);
+    let (from, (_, values)) = (list(&map.from), lists(map));
+    format!(
+        "WITH free AS MATERIALIZED (\nSELECT {key}\nFROM {source}\nWHERE {condition}\n\
+         FOR UPDATE SKIP LOCKED),\n\
+         moved AS (\nDELETE FROM {source}\nWHERE {condition}\n  AND ({key}) IN (SELECT {key} FROM free)\n\
+         RETURNING {from}),\n\
+         kept AS (\n{insert_into}\nSELECT {values} FROM moved\nRETURNING 1)\n\
+         SELECT (SELECT count(*) FROM moved) = (SELECT count(*) FROM kept), (SELECT count(*) FROM kept)"
+    )
+}
+
+/// Creates a target like the source: its columns without defaults, identities and generators, as
+/// each value is given; the key, but no other index, as each costs half the rate; no foreign key, as
+/// an archive outlives what it points at.
+#[must_use]
+pub fn create_target(
+    source: &TableName,
+    into: &TableName,
+    walk: &Walk,
+    map: &Mapping,
+    version: Version,
+) -> String {
+    let compression = if version.has_column_compression() { " INCLUDING COMPRESSION" } else { "" };
+    let stamp = if map.stamps {
+        format!("  {ARCHIVED_AT} timestamptz NOT NULL DEFAULT now(),\n")
+    } else {
+        String::new()
+    };
+    format!(
+        "CREATE TABLE IF NOT EXISTS {into} (\n  LIKE {source} INCLUDING COMMENTS INCLUDING STORAGE\
+         {compression},\n{stamp}  PRIMARY KEY ({})\n)",
+        list(&walk.key)
+    )
+}

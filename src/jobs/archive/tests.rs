@@ -1,0 +1,1 @@
+//! Policy, without a server.

@@ -1,0 +1,79 @@
+//! In which order a table is walked, so that each batch is one range behind the last.
+
+use crate::pg::catalog::columns::Column;
+use crate::pg::catalog::indexes::Index;
+use crate::pg::ident::Ident;
+
+/// An order without ties, which an index serves.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Walk {
+    /// The columns, the most significant first, with their types as SQL writes them.
+    pub columns: Vec<(Ident, String)>,
+    /// The columns that tell a row from all others.
+    pub key: Vec<Ident>,
+    /// Why this order; continues "walks (…), ".
+    pub reason: String,
+}
+
+impl Walk {
+    /// Chooses the order. An index that leads with the age finds old rows at once, and a range of
+    /// ages has no gaps; without one the key alone is walked, from one end to the other.
+    #[must_use]
+    pub fn choose(columns: &[Column], indexes: &[Index], age: &Ident) -> Option<Self> {
+        let key = indexes.iter().find_map(|index| key_of(index, columns))?;
+        let by_age = indexes
+            .iter()
+            .filter(|index| !index.is_partial && index.columns.first() == Some(&Some(age.clone())))
+            .max_by_key(|index| shared_columns(index, age, &key));
+        let (order, reason) = match by_age {
+            Some(index) => {
+                let behind = key.iter().filter(|column| *column != age);
+                let order = std::iter::once(age).chain(behind).cloned().collect();
+                (order, format!("as index {} leads with {age}", index.name))
+            }
+            None => (key.clone(), format!("as no index leads with {age}")),
+        };
+        let with_type = |name: &Ident| {
+            let column = columns.iter().find(|column| column.name == *name)?;
+            Some((name.clone(), column.type_sql.clone()))
+        };
+        Some(Self { columns: order.iter().filter_map(with_type).collect(), key, reason })
+    }
+
+    /// `(created_at, id)`
+    #[must_use]
+    pub fn list(&self) -> String {
+        let names: Vec<String> = self.columns.iter().map(|(name, _)| name.to_string()).collect();
+        format!("({})", names.join(", "))
+    }
+
+    /// What a stored position belongs to: a position along other columns means nothing.
+    #[must_use]
+    pub fn signature(&self) -> String {
+        let columns: Vec<String> =
+            self.columns.iter().map(|(name, type_sql)| format!("{name} {type_sql}")).collect();
+        columns.join(", ")
+    }
+}
+
+/// How many columns of the walk the index serves, from the first on.
+fn shared_columns(index: &Index, age: &Ident, key: &[Ident]) -> usize {
+    let walk = std::iter::once(age).chain(key.iter().filter(|column| *column != age));
+    index.columns.iter().zip(walk).take_while(|(a, b)| a.as_ref() == Some(*b)).count()
+}
+
+/// The index's columns, if they tell each row from all others and their order is the server's own.
+fn key_of(index: &Index, columns: &[Column]) -> Option<Vec<Ident>> {
+    if !index.is_unique || index.is_partial {
+        return None;
+    }
+    index
+        .columns
+        .iter()
+        .map(|name| {
+            let name = name.as_ref()?;
+            let column = columns.iter().find(|column| column.name == *name)?;
+            (column.is_not_null && column.has_own_order).then(|| name.clone())
+        })
+        .collect()
+}

@@ -1,0 +1,30 @@
+//! Functions that an operator's condition calls.
+
+use sqlx::PgConnection;
+
+use super::failed;
+use crate::pg::condition::FunctionName;
+use crate::pg::fault::Fault;
+
+const VOLATILE: &str = "\
+SELECT DISTINCT concat_ws('.', quote_ident(f.schema), quote_ident(f.name)) \
+FROM unnest($1::text[], $2::text[]) AS f (schema, name) \
+JOIN pg_proc AS p ON p.proname = f.name \
+JOIN pg_namespace AS n ON n.oid = p.pronamespace \
+WHERE p.provolatile = 'v' \
+  AND CASE WHEN f.schema IS NULL THEN pg_function_is_visible(p.oid) ELSE n.nspname = f.schema END \
+ORDER BY 1";
+
+/// Those of the functions that may answer differently each time: `VOLATILE`, which is also what a
+/// function is that was declared without a word about it.
+///
+/// # Errors
+/// Where the server does not answer.
+pub async fn volatile_among(
+    conn: &mut PgConnection,
+    functions: &[FunctionName],
+) -> Result<Vec<String>, Fault> {
+    let schemas: Vec<Option<&str>> = functions.iter().map(|f| f.schema.as_deref()).collect();
+    let names: Vec<&str> = functions.iter().map(|f| f.name.as_str()).collect();
+    sqlx::query_scalar(VOLATILE).bind(schemas).bind(names).fetch_all(conn).await.map_err(failed)
+}
