@@ -94,7 +94,7 @@ pub async fn run(
         }
     };
     let Count { rows, batches } = count;
-    Ok(Totals { rows, batches, rows_per_s: count.per_s(started) as u64, ended })
+    Ok(Totals { rows, batches, rows_per_s: count.per_s(started), ended })
 }
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -109,15 +109,15 @@ impl Count {
         self.batches += 1;
     }
 
-    fn per_s(self, started: Instant) -> f64 {
-        let seconds = clock::monotonic().saturating_duration_since(started).as_secs_f64();
-        self.rows as f64 / seconds.max(0.001)
+    fn per_s(self, started: Instant) -> u64 {
+        self.rows.saturating_mul(1000) / clock::millis_since(started).max(1)
     }
 
     fn in_message(self, mut fault: Fault) -> Fault {
         if self.batches > 0 {
-            fault.message +=
-                &format!("; {} rows in {} batches were committed before", self.rows, self.batches);
+            let Self { rows, batches } = self;
+            let before = format!("; {rows} rows in {batches} batches were committed before");
+            fault.message.push_str(&before);
         }
         fault
     }
@@ -129,6 +129,6 @@ fn progress(limits: &Limits, count: Count, started: Instant) -> Event {
         rows: count.rows,
         rows_total: limits.expected,
         batches: count.batches,
-        rows_per_s: count.per_s(started),
+        rows_per_s: f64::from(u32::try_from(count.per_s(started)).unwrap_or(u32::MAX)),
     }
 }

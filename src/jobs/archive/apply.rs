@@ -40,9 +40,10 @@ pub async fn rows(cx: &mut Context<'_>, rows: &Move) -> Result<Applied, Fault> {
         after: rows.after.clone(),
         pass: Pass { is_whole: rows.after.is_none(), ..Pass::default() },
         passes: 1,
+        is_proven: false,
     };
     let totals = run(cx, &limits, &mut walker).await.map_err(|fault| explain(fault, rows))?;
-    Ok(Applied { rows: Some(totals.rows), batches: totals.batches, note: note(rows, totals, walker.pass) })
+    Ok(Applied { rows: Some(totals.rows), batches: totals.batches, note: note(totals, &walker) })
 }
 
 /// One walk from the start, or from a stored position, to the end.
@@ -63,6 +64,8 @@ struct Walker<'a> {
     after: Option<Vec<String>>,
     pass: Pass,
     passes: u32,
+    /// A whole pass found nothing to move.
+    is_proven: bool,
 }
 
 impl Batches for Walker<'_> {
@@ -77,8 +80,8 @@ impl Batches for Walker<'_> {
             if self.after.take().is_some() {
                 session.run(&self.rows.forget()).await?;
             }
-            let proven = self.pass.is_whole && self.pass.moved == 0;
-            if proven || self.passes == PASSES_MAX {
+            self.is_proven = self.pass.is_whole && self.pass.moved == 0;
+            if self.is_proven || self.passes == PASSES_MAX {
                 return Ok(None);
             }
             self.passes += 1;
@@ -144,7 +147,7 @@ impl Walker<'_> {
         question
             .binds
             .iter()
-            .fold(query, |query, value| query.bind(value))
+            .fold(query, sqlx::query::Query::bind)
             .fetch_optional(session.reader().conn)
             .await
             .map_err(|error| self.failed(&error))
@@ -173,21 +176,20 @@ fn explain(fault: Fault, rows: &Move) -> Fault {
 }
 
 /// What the operator should know of a move that went well.
-fn note(rows: &Move, totals: Totals, pass: Pass) -> Option<String> {
-    let mut parts = Vec::new();
-    if totals.rows > 0 {
-        parts.push(format!("{} rows/s", totals.rows_per_s));
-    }
-    match totals.ended {
-        Ended::Done => {}
+fn note(totals: Totals, walker: &Walker<'_>) -> Option<String> {
+    let rate = (totals.rows > 0).then(|| format!("{} rows/s", totals.rows_per_s));
+    let end = match totals.ended {
+        Ended::Done if walker.is_proven => None,
+        Ended::Done => Some("rows became due all the while; the next run goes on".to_owned()),
         Ended::AtLimit => {
-            let max = rows.max_rows.unwrap_or(totals.rows);
-            parts.push(format!("stopped at max_rows = {max}; the next run goes on"));
+            let max = walker.rows.max_rows.unwrap_or(totals.rows);
+            Some(format!("stopped at max_rows = {max}; the next run goes on"))
         }
-        Ended::Stopped => parts.push("stopped on request; the next run goes on".to_owned()),
-    }
-    if pass.left > 0 {
-        parts.push(format!("{} rows left for the next run, as others hold them locked", pass.left));
-    }
+        Ended::Stopped => Some("stopped on request; the next run goes on".to_owned()),
+    };
+    let left = walker.pass.left;
+    let left = (left > 0)
+        .then(|| format!("{left} rows that others hold locked are left for the next run"));
+    let parts: Vec<String> = [rate, end, left].into_iter().flatten().collect();
     (!parts.is_empty()).then(|| parts.join("; "))
 }

@@ -211,7 +211,8 @@ fn explain(mut fault: Fault, error: &sqlx::Error, rows: &DueRows) -> Fault {
     if let Some(PgErrorPosition::Original(place)) = position
         && let Some(place) = rows.place_in_condition(place)
     {
-        fault.message += &format!(", at character {place} of the condition");
+        let place = format!(", at character {place} of the condition");
+        fault.message.push_str(&place);
     }
     if fault.kind == Kind::Server && rows.condition.is_some() {
         fault.kind = Kind::Refused;

@@ -59,7 +59,7 @@ impl Texts {
             unchanged: format!("SELECT {} = $1", shape::sql(&[source, into])),
             delete: format!("DELETE FROM {source}\nWHERE {range}\n  AND {predicate}"),
             step_over: step_over(source, &insert_into, walk, map, &format!("{range}\n  AND {predicate}")),
-            left: format!("SELECT count(*) FROM {source}\nWHERE {range}\n  AND {predicate}"),
+            left: format!("-- after that: how many stayed\nSELECT count(*) FROM {source}\nWHERE {range}\n  AND {predicate}"),
             remember: REMEMBER.to_owned(),
             forget: FORGET.to_owned(),
         }
@@ -135,7 +135,7 @@ fn step_over(
     let key = list(&walk.key);
     let (from, (_, values)) = (list(&map.from), lists(map));
     format!(
-        "WITH free AS MATERIALIZED (\nSELECT {key}\nFROM {source}\nWHERE {condition}\n\
+        "-- only where rows stay locked: moves the others\nWITH free AS MATERIALIZED (\nSELECT {key}\nFROM {source}\nWHERE {condition}\n\
          FOR UPDATE SKIP LOCKED),\n\
          moved AS (\nDELETE FROM {source}\nWHERE {condition}\n  AND ({key}) IN (SELECT {key} FROM free)\n\
          RETURNING {from}),\n\

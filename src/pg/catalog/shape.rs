@@ -17,16 +17,16 @@ pub fn sql(tables: &[&TableName]) -> String {
         .join(", ");
     format!(
         "\
-(SELECT hashtextextended(string_agg(fact, ' ' ORDER BY fact COLLATE \"C\"), 0)::text FROM (
-  SELECT concat_ws(' ', 'table', oid, relkind, relrowsecurity) FROM pg_class
-   WHERE oid IN ({list})
+(SELECT hashtextextended(string_agg(fact, ' ' ORDER BY fact COLLATE \"C\"), 0)::text
+FROM unnest(ARRAY[{list}]) AS t (id), LATERAL (
+  SELECT concat_ws(' ', 'table', oid, relkind, relrowsecurity) FROM pg_class WHERE oid = t.id
   UNION ALL
-  SELECT concat_ws(' ', 'column', attrelid, attname, atttypid, atttypmod, attgenerated, attidentity)
-    FROM pg_attribute WHERE attrelid IN ({list}) AND attnum > 0 AND NOT attisdropped
+  SELECT concat_ws(' ', 'column', t.id::oid, attname, atttypid, atttypmod, attgenerated, attidentity)
+  FROM pg_attribute WHERE attrelid = t.id AND attnum > 0 AND NOT attisdropped
   UNION ALL
-  SELECT concat_ws(' ', 'trigger', oid, tgenabled) FROM pg_trigger WHERE tgrelid IN ({list})
+  SELECT concat_ws(' ', 'trigger', oid, tgenabled) FROM pg_trigger WHERE tgrelid = t.id
   UNION ALL
-  SELECT concat_ws(' ', 'rule', oid, ev_enabled) FROM pg_rewrite WHERE ev_class IN ({list})
+  SELECT concat_ws(' ', 'rule', oid, ev_enabled) FROM pg_rewrite WHERE ev_class = t.id
 ) AS facts (fact))"
     )
 }

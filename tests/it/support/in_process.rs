@@ -1,0 +1,90 @@
+//! Jobs run inside the test, through the same claim and the same runner as in the program: for
+//! tests that look at an outcome as a value, or stop a run at an exact place.
+
+use std::fs;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use pgtend::config;
+use pgtend::job::plan::PlanView;
+use pgtend::job::{JobName, Outcome};
+use pgtend::jobs::AnyJob;
+use pgtend::pg::connect::Server;
+use pgtend::pg::schema;
+use pgtend::pg::session::{Backend, Session, SessionSpec};
+use pgtend::scheduler::claim::{Claimed, Trigger, claim};
+use pgtend::scheduler::execute::Engine;
+use pgtend::shutdown::Stop;
+
+use super::db::Db;
+
+/// A configuration, connected.
+pub struct InProcess {
+    engine: Engine,
+    jobs: Vec<AnyJob>,
+}
+
+impl InProcess {
+    /// Reads the configuration, to which the database's URL is added, and makes pgtend's own schema.
+    pub async fn new(db: &Db, config: &str) -> Self {
+        let this = Self::without_schema(db.url(), config).await;
+        schema::ensure(&this.engine.server).await.expect("pgtend's own schema");
+        this
+    }
+
+    /// The same with another URL, and nothing made.
+    pub async fn without_schema(url: &str, config: &str) -> Self {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let dir = tempfile::tempdir().expect("a directory");
+        let file = dir.path().join("pgtend.toml");
+        fs::write(&file, format!("[database]\nurl = \"{url}\"\n\n{config}")).expect("write");
+        let loaded = config::load(Some(&file), std::iter::empty());
+        let config = loaded.unwrap_or_else(|problems| panic!("{problems}")).config;
+        let server = Server::connect(&config.database).await.expect("connect");
+        let engine = Engine {
+            server,
+            holder: format!("test {}", COUNT.fetch_add(1, Ordering::Relaxed)),
+            history_retention: config.daemon.history_retention,
+            stop: Stop::default(),
+        };
+        Self { jobs: AnyJob::configured(&config), engine }
+    }
+
+    /// The tokens that stop its runs.
+    pub fn stop(&self) -> &Stop {
+        &self.engine.stop
+    }
+
+    /// Its pools.
+    pub fn server(&self) -> &Server {
+        &self.engine.server
+    }
+
+    /// One run, now. `None`: another process runs this job.
+    pub async fn once(&self, job: JobName) -> Option<Outcome> {
+        let now = self.engine.server.now().await.expect("the clock");
+        let control = &self.engine.server.control;
+        match claim(control, &self.engine.holder, job, now, Trigger::Manual).await {
+            Ok(Claimed::Won(claim)) => Some(self.engine.execute(self.job(job), &claim, None).await),
+            Ok(_) => None,
+            Err(fault) => panic!("{fault}"),
+        }
+    }
+
+    /// What a run would do.
+    pub async fn plan(&self, job: JobName) -> PlanView {
+        let now = self.engine.server.now().await.expect("the clock");
+        let spec = SessionSpec {
+            name: "plan",
+            fence: None,
+            backend: Backend::default(),
+            stop: self.engine.stop.soft.clone(),
+        };
+        let mut session = Session::open(&self.engine.server, spec).await.expect("a session");
+        let plan = self.job(job).plan(&mut session.reader(), now).await;
+        plan.unwrap_or_else(|fault| panic!("{fault}"))
+    }
+
+    fn job(&self, name: JobName) -> &AnyJob {
+        self.jobs.iter().find(|job| job.name() == name).expect("it is configured")
+    }
+}
