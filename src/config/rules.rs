@@ -133,15 +133,29 @@ impl Rules<'_> {
         }
     }
 
+    /// A row must not come back to the table it left, on whatever way.
     fn archive_table(&mut self, table: &KeyPath) {
         let into = table.join("into");
-        let name = table.last().parse::<TableName>();
-        if let (Some(target), Ok(name)) = (self.settings.get::<TableName>(&into), name)
-            && target == name
-        {
-            let message = format!("is {target}, the table itself; write another table");
-            self.blame(&[into], message);
+        let Ok(start) = table.last().parse::<TableName>() else { return };
+        let next = |from: &KeyPath| self.settings.get::<TableName>(&from.join("into"));
+        let way: Vec<TableName> = std::iter::successors(next(table), |at| {
+            if *at == start { None } else { next(&table.parent().join(&at.to_string())) }
+        })
+        // A circle that does not lead back here is told at its own tables.
+        .take(self.settings.instances().len())
+        .collect();
+        if way.last() != Some(&start) {
+            return;
         }
+        let message = match &way[..] {
+            [itself] => format!("is {itself}, the table itself; write another table"),
+            [first, ..] => format!(
+                "is {first}, from which rows would be archived back into {start}; take one of them \
+                 out"
+            ),
+            [] => return,
+        };
+        self.blame(&[into], message);
     }
 
     fn partition_table(&mut self, table: &KeyPath) {
@@ -182,19 +196,26 @@ impl Rules<'_> {
         }
     }
 
-    /// One duration must be shorter than another.
+    /// One duration must be shorter than another. The one that is written is to blame, not a default.
     fn shorter(&mut self, short: &KeyPath, long: &KeyPath, why: &str) {
         let both = (self.settings.get::<Duration>(short), self.settings.get::<Duration>(long));
-        if let (Some(a), Some(b)) = both
-            && a >= b
-        {
-            let message = format!(
-                "is {} and must be shorter than {}: {why}",
-                self.value(short),
-                self.named(long)
-            );
-            self.blame(&[short.clone(), long.clone()], message);
+        let (Some(short_limit), Some(long_limit)) = both else { return };
+        if short_limit < long_limit {
+            return;
         }
+        let (blamed, other, relation) =
+            if self.is_written(short) { (short, long, "shorter") } else { (long, short, "longer") };
+        let message = format!(
+            "is {} and must be {relation} than {}: {why}",
+            self.value(blamed),
+            self.named(other)
+        );
+        self.blame(std::slice::from_ref(blamed), message);
+    }
+
+    fn is_written(&self, path: &KeyPath) -> bool {
+        let setting = self.settings.setting(path);
+        setting.is_some_and(|setting| !matches!(setting.place, Place::Default(_)))
     }
 
     /// Notes a problem about the first of the settings, at the place of the first that is written.

@@ -90,6 +90,23 @@ fn no_wrong_url_is_repeated_wherever_it_stands() {
 }
 
 #[test]
+fn what_is_no_toml_is_not_repeated() {
+    for text in [
+        "[database]\nurl = \"postgres://app:canary@localhost/app\n",
+        "[database]\nurl = postgres://app:canary@localhost/app\n",
+        "[database]\nurl = \"postgres://app:can\\qary@localhost/app\" canary\n",
+        "[database]\nurl = \"canary\"\nurl = \"canary\"\n",
+        "[database]\nurl = [\"canary\"]\n",
+        "[database]\nurl = { password = \"canary\" }\n",
+        "[database]\n\"url\" \"canary\"\n",
+    ] {
+        let messages = World::new(&[("pgtend.toml", text)]).problems(&[]);
+        assert_ne!(messages, "nothing is wrong");
+        assert!(!messages.contains("canary"), "{messages}");
+    }
+}
+
+#[test]
 fn a_url_under_any_key_is_masked_in_what_is_said_about_it() {
     let url = "postgres://app:canary@localhost/app";
     let world = World::new(&[("pgtend.toml", LEAST)]);
