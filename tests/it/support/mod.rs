@@ -20,6 +20,6 @@ mod wait;
 
 pub use db::{Db, LogMark, NO_ROWS, Rows, rows, run};
 pub use in_process::InProcess;
-pub use program::{Daemon, Program, Ran, pgtend};
+pub use program::{Daemon, Program, Ran, pgtend, send_signal};
 pub use servers::{OwnServer, majors, on_every_major, on_own_server};
 pub use wait::wait_until;

@@ -156,9 +156,8 @@ impl Daemon {
     }
 
     /// Sends a signal by its name: `TERM`, `HUP`, `USR1`, …
-    pub async fn signal(&self, name: &str) {
-        let sent = Command::new("kill").args(["-s", name, &self.pid().to_string()]).status().await;
-        assert!(sent.expect("run kill").success(), "SIG{name} could not be sent");
+    pub fn signal(&self, name: &str) {
+        send_signal(name, self.pid());
     }
 
     /// Kills it as a crash would, and waits until it is gone.
@@ -182,6 +181,13 @@ impl Daemon {
     fn text(&self) -> Vec<String> {
         self.lines.lock().expect("not poisoned").clone()
     }
+}
+
+/// Sends a signal by the shell's own `kill`: a bare machine has no program of that name.
+pub fn send_signal(name: &str, pid: u32) {
+    let sent =
+        std::process::Command::new("sh").args(["-c", &format!("kill -s {name} {pid}")]).status();
+    assert!(sent.expect("run sh").success(), "SIG{name} could not be sent to {pid}");
 }
 
 /// Reads on, so that the program never blocks on a full pipe.
