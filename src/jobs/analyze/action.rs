@@ -1,0 +1,195 @@
+//! One ANALYZE, and what is written down after it.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use sqlx::postgres::types::Oid;
+
+use super::observe::Leaf;
+use crate::job::{Action, Applied};
+use crate::pg::fault::{Fault, Kind};
+use crate::pg::ident::TableName;
+use crate::pg::notices;
+use crate::pg::session::Session;
+use crate::pg::step::{LockWait, Mode, Statement, Step};
+
+/// ANALYZE takes SHARE UPDATE EXCLUSIVE, behind which no reader and no writer queues; but whoever
+/// waits for a lock longer than `deadlock_timeout` (1 s) makes the server cancel an autovacuum.
+const LOCK_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// Analyzes one table.
+#[derive(Debug, Clone)]
+pub struct Refresh {
+    /// The table.
+    pub table: TableName,
+    /// How far the ANALYZE reaches.
+    pub reach: Reach,
+    /// Why.
+    pub why: String,
+    /// What to write down afterwards; empty where the server's own counters say it all.
+    pub memos: Vec<Memo>,
+    /// How to see that it happened.
+    pub witness: Option<Witness>,
+    /// Statistics objects that can never be built; a warning about them is expected.
+    pub impossible: Vec<String>,
+}
+
+/// How far an ANALYZE reaches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reach {
+    /// A table without partitions.
+    Table,
+    /// A partitioned parent alone (18 and later).
+    ParentOnly,
+    /// A partitioned parent with everything below it: up to 17 the server knows no other way.
+    Tree,
+}
+
+/// What is written down about one table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Memo {
+    /// Its oid.
+    pub relation: u32,
+    /// What had no statistics before.
+    pub lacking: Vec<String>,
+    /// For a parent: its leaves' counters before.
+    pub leaves: Option<Vec<Leaf>>,
+}
+
+/// The server's note of the last ANALYZE, which must move. From 15 on it moves at once; before, it
+/// takes its time, and the warning alone must do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Witness {
+    /// The table's oid.
+    pub oid: u32,
+    /// The note before.
+    pub before: Option<DateTime<Utc>>,
+}
+
+const REMEMBER: &str = "\
+INSERT INTO analyze_memory (relation, analyzed_at, lacking, leaves, writes, row_counts)
+SELECT relation, now(), lacking, leaves, writes, row_counts
+FROM jsonb_to_recordset($1::jsonb)
+     AS memo (relation oid, lacking text[], leaves oid[], writes bigint[], row_counts bigint[])
+ON CONFLICT (relation) DO UPDATE
+SET analyzed_at = excluded.analyzed_at, lacking = excluded.lacking, leaves = excluded.leaves,
+    writes = excluded.writes, row_counts = excluded.row_counts";
+const FORGET: &str = "\
+DELETE FROM analyze_memory
+WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_class WHERE oid = relation)";
+
+impl Refresh {
+    fn analyze(&self) -> Step {
+        let only = if self.reach == Reach::ParentOnly { "ONLY " } else { "" };
+        self.step("analyze", Mode::Alone, vec![Statement::new(format!(
+            "ANALYZE {only}{}",
+            self.table
+        ))])
+    }
+
+    fn remember(&self) -> Option<Step> {
+        if self.memos.is_empty() {
+            return None;
+        }
+        let memos = self.memos.iter().map(Memo::json).collect::<serde_json::Value>();
+        let statements = vec![
+            Statement::new(REMEMBER).bind(vec![Some(memos.to_string())]),
+            Statement::new(FORGET),
+        ];
+        Some(self.step("remember the analyze of", Mode::Transaction, statements))
+    }
+
+    fn step(&self, doing: &'static str, mode: Mode, statements: Vec<Statement>) -> Step {
+        let lock = LockWait::patient(LOCK_TIMEOUT);
+        Step { doing, object: self.table.to_string(), mode, lock, statements }
+    }
+
+    /// Analyzes, sees that it happened, and writes down what the next plan needs.
+    pub(super) async fn apply(&self, session: &mut Session) -> Result<Applied, Fault> {
+        let (result, warnings) = notices::collect(session.run(&self.analyze())).await;
+        result.map_err(|fault| self.gone(fault))?;
+        let (expected, unexpected): (Vec<_>, Vec<_>) =
+            warnings.into_iter().partition(|warning| self.is_expected(warning));
+        if !unexpected.is_empty() {
+            return Err(self.fault(unexpected.join("; ")));
+        }
+        if !self.is_witnessed(session).await? {
+            return Err(self.fault("the server reports success, but has not analyzed it"));
+        }
+        if let Some(step) = self.remember() {
+            session.run(&step).await?;
+        }
+        let note = (!expected.is_empty()).then(|| expected.join("; "));
+        Ok(Applied { note, ..Applied::default() })
+    }
+
+    /// ANALYZE only warns where it skips a table; the server's text may be in any language, so that
+    /// every warning counts, but for the one that every ANALYZE of this table gives.
+    fn is_expected(&self, warning: &str) -> bool {
+        self.impossible.iter().any(|object| warning.contains(object))
+    }
+
+    fn fault(&self, message: impl Into<String>) -> Fault {
+        Fault::new(Kind::Server, "analyze", message).on(&self.table).with_hint(
+            "ANALYZE skips what the role neither owns nor may MAINTAIN (17 and later); \
+             pgtend plan analyze names the GRANT",
+        )
+    }
+
+    /// A table dropped since it was observed is no failure.
+    fn gone(&self, fault: Fault) -> Fault {
+        match fault.sqlstate.as_deref() {
+            Some("42P01" | "3F000") => Fault { kind: Kind::Changed, ..fault }.on(&self.table),
+            _ => fault,
+        }
+    }
+
+    async fn is_witnessed(&self, session: &mut Session) -> Result<bool, Fault> {
+        let Some(Witness { oid, before }) = &self.witness else { return Ok(true) };
+        sqlx::query_scalar("SELECT pg_stat_get_last_analyze_time($1) IS DISTINCT FROM $2")
+            .bind(Oid(*oid))
+            .bind(before)
+            .fetch_one(&mut *session.reader().conn)
+            .await
+            .map_err(|error| Fault::from_sqlx("see whether analyzed", &error).on(&self.table))
+    }
+}
+
+impl Memo {
+    fn json(&self) -> serde_json::Value {
+        let leaves = self.leaves.as_deref();
+        let each = |value: fn(&Leaf) -> u64| {
+            leaves.map(|leaves| leaves.iter().map(value).collect::<Vec<_>>())
+        };
+        serde_json::json!({
+            "relation": self.relation,
+            "lacking": self.lacking,
+            "leaves": each(|leaf| leaf.oid.into()),
+            "writes": each(|leaf| leaf.writes),
+            "row_counts": each(|leaf| leaf.rows),
+        })
+    }
+}
+
+impl Action for Refresh {
+    fn kind(&self) -> &'static str {
+        match self.reach {
+            Reach::Table => "analyze",
+            Reach::ParentOnly => "analyze_parent",
+            Reach::Tree => "analyze_tree",
+        }
+    }
+
+    fn object(&self) -> String {
+        self.table.to_string()
+    }
+
+    fn reason(&self) -> String {
+        self.why.clone()
+    }
+
+    fn sql(&self) -> Vec<String> {
+        let remember = self.remember();
+        self.analyze().sql().chain(remember.iter().flat_map(Step::sql)).collect()
+    }
+}

@@ -1,0 +1,228 @@
+//! What the server knows of its tables' statistics. Questions, no policy.
+
+use std::collections::HashMap;
+
+use chrono::{DateTime, Utc};
+use sqlx::postgres::PgRow;
+use sqlx::postgres::types::Oid;
+use sqlx::{PgConnection, Row};
+
+use crate::pg::fault::Fault;
+use crate::pg::ident::TableName;
+use crate::pg::session::Reader;
+use crate::pg::version::Version;
+
+/// Facts about every table of the database.
+#[derive(Debug, Clone)]
+pub struct Seen {
+    /// The server's.
+    pub version: Version,
+    /// The role we are connected as, for the GRANT in a cure.
+    pub role: String,
+    /// `track_counts`: without it no change is ever counted.
+    pub counted: bool,
+    /// By schema and name. Foreign tables only where they are partitions.
+    pub tables: Vec<Table>,
+    /// What earlier runs wrote down, by the table's oid.
+    pub memory: HashMap<u32, Memory>,
+}
+
+/// Facts about one table.
+#[derive(Debug, Clone)]
+pub struct Table {
+    /// Its oid.
+    pub oid: u32,
+    /// Its name.
+    pub name: TableName,
+    /// What it is.
+    pub kind: TableKind,
+    /// The parent it is a partition of.
+    pub parent: Option<u32>,
+    /// Rows as of the last VACUUM or ANALYZE. `None`: never counted (14 and later say so; 13 says 0).
+    pub reltuples: Option<u64>,
+    /// Live rows by the counters, which a crash may have lost.
+    pub live: u64,
+    /// Rows changed since the last ANALYZE; always 0 for a partitioned parent.
+    pub changed: u64,
+    /// Rows written since the counters began.
+    pub writes: u64,
+    /// Whether any of its blocks was ever read or written, as far as the counters reach.
+    pub touched: bool,
+    /// The last ANALYZE by hand; 13 keeps none for a partitioned parent.
+    pub analyzed_at: Option<DateTime<Utc>>,
+    /// The last one by autovacuum.
+    pub autoanalyzed_at: Option<DateTime<Utc>>,
+    /// Changed rows from which autovacuum analyzes it, where someone set that for this table.
+    pub own_due_from: Option<u64>,
+    /// What has no statistics although it could: `column a`, `index b`, `statistics c`.
+    pub lacking: Vec<String>,
+    /// Statistics objects, `schema.name`, that can never be built; ANALYZE warns of them each time.
+    pub impossible: Vec<String>,
+    /// Its owner.
+    pub owner: String,
+    /// The role may use the schema.
+    pub reachable: bool,
+    /// The role may analyze it.
+    pub permitted: bool,
+    /// The role may see its statistics; otherwise `lacking` is empty whatever is missing.
+    pub visible: bool,
+    /// The session that is analyzing or vacuuming it now.
+    pub busy: Option<i32>,
+}
+
+/// What a table is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TableKind {
+    /// A table or materialized view, partitions included.
+    Plain,
+    /// A partitioned parent: it holds no rows itself.
+    Parent,
+    /// A foreign table that is a partition.
+    Foreign,
+}
+
+/// What pgtend wrote down after it analyzed a table.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Memory {
+    /// What had no statistics before that ANALYZE.
+    pub lacking: Vec<String>,
+    /// For a parent: its leaves at that time.
+    pub leaves: Option<Vec<Leaf>>,
+}
+
+/// A leaf's counters at one time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Leaf {
+    /// Its oid.
+    pub oid: u32,
+    /// Rows written since the counters began.
+    pub writes: u64,
+    /// Rows held.
+    pub rows: u64,
+}
+
+impl Table {
+    /// Rows held, as well as the server knows.
+    pub fn rows(&self) -> u64 {
+        self.reltuples.filter(|&rows| rows > 0).unwrap_or(self.live)
+    }
+}
+
+const TABLES: &str = include_str!("sql/tables.sql");
+const GAPS: &str = include_str!("sql/gaps.sql");
+const BUSY: &str = include_str!("sql/busy.sql");
+
+/// Reads it all: catalogs, counters and pg_stats, no table and no table's size.
+pub(super) async fn observe(reader: &mut Reader<'_>) -> Result<Seen, Fault> {
+    let schema = reader.server.schema.as_str();
+    let found = read(reader.conn, schema).await;
+    let (counted, tables, memory) =
+        found.map_err(|error| Fault::from_sqlx("read what is known of the statistics", &error))?;
+    let Reader { server, .. } = reader;
+    Ok(Seen { version: server.version, role: server.user.clone(), counted, tables, memory })
+}
+
+type Read = (bool, Vec<Table>, HashMap<u32, Memory>);
+
+async fn read(conn: &mut PgConnection, own_schema: &str) -> Result<Read, sqlx::Error> {
+    let counted = sqlx::query_scalar("SELECT current_setting('track_counts')::bool")
+        .fetch_one(&mut *conn)
+        .await?;
+    let mut lacking: HashMap<Oid, Vec<String>> =
+        sqlx::query_as(GAPS).fetch_all(&mut *conn).await?.into_iter().collect();
+    let busy: HashMap<Oid, i32> =
+        sqlx::query_as(BUSY).fetch_all(&mut *conn).await?.into_iter().collect();
+    let rows = sqlx::query(TABLES).bind(own_schema).fetch_all(&mut *conn).await?;
+    let mut tables = Vec::with_capacity(rows.len());
+    for row in &rows {
+        let oid: Oid = row.try_get("oid")?;
+        let lacking = lacking.remove(&oid).unwrap_or_default();
+        tables.push(table(row, lacking, busy.get(&oid).copied())?);
+    }
+    Ok((counted, tables, memory(conn).await?))
+}
+
+fn table(row: &PgRow, lacking: Vec<String>, busy: Option<i32>) -> Result<Table, sqlx::Error> {
+    let reltuples: f64 = row.try_get("reltuples")?;
+    let name = TableName::new(
+        row.try_get::<String, _>("schema")?,
+        row.try_get::<String, _>("name")?,
+    );
+    Ok(Table {
+        oid: row.try_get::<Oid, _>("oid")?.0,
+        name: name.map_err(|error| sqlx::Error::Decode(error.into()))?,
+        kind: match row.try_get("kind")? {
+            "p" => TableKind::Parent,
+            "f" => TableKind::Foreign,
+            _ => TableKind::Plain,
+        },
+        parent: row.try_get::<Option<Oid>, _>("parent")?.map(|oid| oid.0),
+        reltuples: (reltuples >= 0.0).then(|| whole(reltuples)),
+        live: count(row, "live")?,
+        changed: count(row, "changed")?,
+        writes: count(row, "writes")?,
+        touched: row.try_get("touched")?,
+        analyzed_at: row.try_get("analyzed_at")?,
+        autoanalyzed_at: row.try_get("autoanalyzed_at")?,
+        own_due_from: row.try_get::<Option<f64>, _>("own_due_from")?.map(whole),
+        lacking,
+        impossible: row.try_get("impossible")?,
+        owner: row.try_get("owner")?,
+        reachable: row.try_get("reachable")?,
+        permitted: row.try_get("permitted")?,
+        visible: row.try_get("visible")?,
+        busy,
+    })
+}
+
+fn count(row: &PgRow, column: &str) -> Result<u64, sqlx::Error> {
+    row.try_get::<i64, _>(column).map(unsigned)
+}
+
+/// A counter can be below zero for a moment (a rolled-back transaction arrives late).
+fn unsigned(number: i64) -> u64 {
+    number.try_into().unwrap_or(0)
+}
+
+/// Counts of rows fit: they are estimates in a float4 of the server.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "clamped at zero; `as` saturates above"
+)]
+pub(super) fn whole(number: f64) -> u64 {
+    number.max(0.0).round() as u64
+}
+
+/// Before `migrate` there is nothing to remember; `plan` works all the same.
+async fn memory(conn: &mut PgConnection) -> Result<HashMap<u32, Memory>, sqlx::Error> {
+    let there: bool = sqlx::query_scalar("SELECT to_regclass('analyze_memory') IS NOT NULL")
+        .fetch_one(&mut *conn)
+        .await?;
+    if !there {
+        return Ok(HashMap::new());
+    }
+    let rows = sqlx::query("SELECT relation, lacking, leaves, writes, row_counts FROM analyze_memory")
+        .fetch_all(&mut *conn)
+        .await?;
+    rows.iter().map(|row| Ok((row.try_get::<Oid, _>("relation")?.0, remembered(row)?))).collect()
+}
+
+fn remembered(row: &PgRow) -> Result<Memory, sqlx::Error> {
+    let leaves: Option<Vec<Oid>> = row.try_get("leaves")?;
+    let writes: Option<Vec<i64>> = row.try_get("writes")?;
+    let rows: Option<Vec<i64>> = row.try_get("row_counts")?;
+    let leaves = leaves.zip(writes).zip(rows).map(|((leaves, writes), rows)| {
+        leaves
+            .into_iter()
+            .zip(writes)
+            .zip(rows)
+            .map(|((oid, writes), rows)| Leaf {
+                oid: oid.0,
+                writes: unsigned(writes),
+                rows: unsigned(rows),
+            })
+            .collect()
+    });
+    Ok(Memory { lacking: row.try_get("lacking")?, leaves })
+}
