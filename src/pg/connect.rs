@@ -148,7 +148,7 @@ impl Server {
         let lock_ms = self.settings.lock_timeout.as_millis();
         format!(
             "{}; SET statement_timeout = {timeout_ms}; SET lock_timeout = {lock_ms}; \
-             SET row_security = off; SET default_transaction_read_only = on",
+             SET row_security = off; SET client_min_messages = warning; SET default_transaction_read_only = on",
             common_settings(&self.facts, name)
         )
     }

@@ -31,10 +31,23 @@ impl Version {
         self.major() >= 18
     }
 
-    /// `transaction_timeout` exists, and so does the MAINTAIN privilege.
+    /// `transaction_timeout` exists.
     #[must_use]
     pub fn has_transaction_timeout(self) -> bool {
         self.major() >= 17
+    }
+
+    /// The privilege MAINTAIN exists: others than the owner can be allowed to ANALYZE.
+    #[must_use]
+    pub fn has_maintain(self) -> bool {
+        self.major() >= 17
+    }
+
+    /// Statistics counters live in shared memory: what a session reports is seen at once. Before,
+    /// a collector process passes it on within about half a second.
+    #[must_use]
+    pub fn has_immediate_counters(self) -> bool {
+        self.major() >= 15
     }
 
     /// `client_connection_check_interval` exists: the server notices a client that is gone.

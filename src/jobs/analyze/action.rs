@@ -3,14 +3,10 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use sqlx::postgres::types::Oid;
 
-use super::observe::Leaf;
-use crate::job::{Action, Applied};
-use crate::pg::fault::{Fault, Kind};
+use super::seen::Leaf;
+use crate::job::Action;
 use crate::pg::ident::TableName;
-use crate::pg::notices;
-use crate::pg::session::Session;
 use crate::pg::step::{LockWait, Mode, Statement, Step};
 
 /// ANALYZE takes SHARE UPDATE EXCLUSIVE, behind which no reader and no writer queues; but whoever
@@ -79,7 +75,8 @@ DELETE FROM analyze_memory
 WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_class WHERE oid = relation)";
 
 impl Refresh {
-    fn analyze(&self) -> Step {
+    /// The ANALYZE.
+    pub(super) fn analyze(&self) -> Step {
         let only = if self.reach == Reach::ParentOnly { "ONLY " } else { "" };
         self.step("analyze", Mode::Alone, vec![Statement::new(format!(
             "ANALYZE {only}{}",
@@ -87,7 +84,8 @@ impl Refresh {
         ))])
     }
 
-    fn remember(&self) -> Option<Step> {
+    /// Writing down what the next plan needs.
+    pub(super) fn remember(&self) -> Option<Step> {
         if self.memos.is_empty() {
             return None;
         }
@@ -102,56 +100,6 @@ impl Refresh {
     fn step(&self, doing: &'static str, mode: Mode, statements: Vec<Statement>) -> Step {
         let lock = LockWait::patient(LOCK_TIMEOUT);
         Step { doing, object: self.table.to_string(), mode, lock, statements }
-    }
-
-    /// Analyzes, sees that it happened, and writes down what the next plan needs.
-    pub(super) async fn apply(&self, session: &mut Session) -> Result<Applied, Fault> {
-        let (result, warnings) = notices::collect(session.run(&self.analyze())).await;
-        result.map_err(|fault| self.gone(fault))?;
-        let (expected, unexpected): (Vec<_>, Vec<_>) =
-            warnings.into_iter().partition(|warning| self.is_expected(warning));
-        if !unexpected.is_empty() {
-            return Err(self.fault(unexpected.join("; ")));
-        }
-        if !self.is_witnessed(session).await? {
-            return Err(self.fault("the server reports success, but has not analyzed it"));
-        }
-        if let Some(step) = self.remember() {
-            session.run(&step).await?;
-        }
-        let note = (!expected.is_empty()).then(|| expected.join("; "));
-        Ok(Applied { note, ..Applied::default() })
-    }
-
-    /// ANALYZE only warns where it skips a table; the server's text may be in any language, so that
-    /// every warning counts, but for the one that every ANALYZE of this table gives.
-    fn is_expected(&self, warning: &str) -> bool {
-        self.impossible.iter().any(|object| warning.contains(object))
-    }
-
-    fn fault(&self, message: impl Into<String>) -> Fault {
-        Fault::new(Kind::Server, "analyze", message).on(&self.table).with_hint(
-            "ANALYZE skips what the role neither owns nor may MAINTAIN (17 and later); \
-             pgtend plan analyze names the GRANT",
-        )
-    }
-
-    /// A table dropped since it was observed is no failure.
-    fn gone(&self, fault: Fault) -> Fault {
-        match fault.sqlstate.as_deref() {
-            Some("42P01" | "3F000") => Fault { kind: Kind::Changed, ..fault }.on(&self.table),
-            _ => fault,
-        }
-    }
-
-    async fn is_witnessed(&self, session: &mut Session) -> Result<bool, Fault> {
-        let Some(Witness { oid, before }) = &self.witness else { return Ok(true) };
-        sqlx::query_scalar("SELECT pg_stat_get_last_analyze_time($1) IS DISTINCT FROM $2")
-            .bind(Oid(*oid))
-            .bind(before)
-            .fetch_one(&mut *session.reader().conn)
-            .await
-            .map_err(|error| Fault::from_sqlx("see whether analyzed", &error).on(&self.table))
     }
 }
 

@@ -17,13 +17,15 @@ use crate::pg::fault::Fault;
 use crate::pg::session::Reader;
 
 mod action;
+mod apply;
 mod observe;
 mod plan;
+mod seen;
 #[cfg(test)]
 mod tests;
 
 pub use action::Refresh;
-pub use observe::Seen;
+pub use seen::Seen;
 
 /// The job, with what `[analyze]` says.
 pub struct Analyze {

@@ -1,0 +1,61 @@
+//! Running an ANALYZE, and seeing that it happened.
+
+use sqlx::postgres::types::Oid;
+
+use super::action::{Refresh, Witness};
+use crate::job::Applied;
+use crate::pg::fault::{Fault, Kind};
+use crate::pg::notices;
+use crate::pg::session::Session;
+
+impl Refresh {
+    /// Analyzes, sees that it happened, and writes down what the next plan needs.
+    pub(super) async fn apply(&self, session: &mut Session) -> Result<Applied, Fault> {
+        let (result, warnings) = notices::collect(session.run(&self.analyze())).await;
+        result.map_err(|fault| self.gone(fault))?;
+        let (expected, unexpected): (Vec<_>, Vec<_>) =
+            warnings.into_iter().partition(|warning| self.is_expected(warning));
+        if !unexpected.is_empty() {
+            return Err(self.fault(unexpected.join("; ")));
+        }
+        if !self.is_witnessed(session).await? {
+            return Err(self.fault("the server reports success, but has not analyzed it"));
+        }
+        if let Some(step) = self.remember() {
+            session.run(&step).await?;
+        }
+        let note = (!expected.is_empty()).then(|| expected.join("; "));
+        Ok(Applied { note, ..Applied::default() })
+    }
+
+    /// ANALYZE only warns where it skips a table; the server's text may be in any language, so that
+    /// every warning counts, but for the one that every ANALYZE of this table gives.
+    fn is_expected(&self, warning: &str) -> bool {
+        self.impossible.iter().any(|object| warning.contains(object))
+    }
+
+    fn fault(&self, message: impl Into<String>) -> Fault {
+        Fault::new(Kind::Server, "analyze", message).on(&self.table).with_hint(
+            "ANALYZE skips what the role neither owns nor may MAINTAIN (17 and later); \
+             pgtend plan analyze names the GRANT",
+        )
+    }
+
+    /// A table dropped since it was observed is no failure.
+    fn gone(&self, fault: Fault) -> Fault {
+        match fault.sqlstate.as_deref() {
+            Some("42P01" | "3F000") => Fault { kind: Kind::Changed, ..fault }.on(&self.table),
+            _ => fault,
+        }
+    }
+
+    async fn is_witnessed(&self, session: &mut Session) -> Result<bool, Fault> {
+        let Some(Witness { oid, before }) = &self.witness else { return Ok(true) };
+        sqlx::query_scalar("SELECT pg_stat_get_last_analyze_time($1) IS DISTINCT FROM $2")
+            .bind(Oid(*oid))
+            .bind(before)
+            .fetch_one(&mut *session.reader().conn)
+            .await
+            .map_err(|error| Fault::from_sqlx("see whether analyzed", &error).on(&self.table))
+    }
+}
