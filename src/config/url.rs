@@ -65,7 +65,33 @@ pub(super) fn check(text: &str) -> Result<(), String> {
             "the value names several hosts; write one, pgtend connects to one server".to_owned()
         );
     }
+    let host = url.host_str().unwrap_or_default();
+    let parts = [url.username(), url.password().unwrap_or_default(), host, url.path()];
+    if !parts.iter().all(|part| decodes(part)) {
+        let message = "the value is no text once its %-codes are decoded; write % itself as %25";
+        return Err(message.to_owned());
+    }
     url.query_pairs().try_for_each(|(name, value)| parameter(&name, &value))
+}
+
+/// Whether a part is UTF-8 once it is percent-decoded, as the driver wants it.
+fn decodes(part: &str) -> bool {
+    let mut bytes = Vec::with_capacity(part.len());
+    let mut rest = part.as_bytes();
+    while let [first, after @ ..] = rest {
+        let code = after.get(..2).and_then(|hex| std::str::from_utf8(hex).ok());
+        match code.and_then(|hex| u8::from_str_radix(hex, 16).ok()) {
+            Some(byte) if *first == b'%' => {
+                bytes.push(byte);
+                rest = &after[2..];
+            }
+            _ => {
+                bytes.push(*first);
+                rest = after;
+            }
+        }
+    }
+    String::from_utf8(bytes).is_ok()
 }
 
 fn parameter(name: &str, value: &str) -> Result<(), String> {
@@ -138,4 +164,51 @@ fn names_secret(text: &str) -> bool {
     let plain = ::url::form_urlencoded::parse(text.as_bytes()).map(|(name, _)| name.to_lowercase());
     plain.into_iter().any(|name| name.contains("password") || name.contains("secret"))
         || text.to_lowercase().contains("password=")
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use sqlx::postgres::PgConnectOptions;
+
+    use super::*;
+
+    #[test]
+    fn what_passes_is_what_the_driver_understands() {
+        for (text, host) in [
+            ("postgres://app@localhost/app", "localhost"),
+            (
+                "postgresql://app:p%40ss@db.example.org:6432/app?sslmode=verify-full",
+                "db.example.org",
+            ),
+            ("postgres://app@[::1]:5432/app", "[::1]"),
+            ("postgres://localhost/app?user=app&hostaddr=10.0.0.1", "10.0.0.1"),
+            ("postgres://localhost?options=-c%20search_path%3D&options[jit]=off", "localhost"),
+        ] {
+            assert_eq!(check(text), Ok(()), "{text}");
+            assert_eq!(text.parse::<PgConnectOptions>().unwrap().get_host(), host);
+        }
+        for text in ["postgres:///app?host=/run/postgresql", "postgres://app@%2Frun%2Fpg/app"] {
+            assert_eq!(check(text), Ok(()), "{text}");
+            assert!(text.parse::<PgConnectOptions>().unwrap().get_socket().is_some());
+        }
+    }
+
+    proptest! {
+        /// A password with any characters, encoded or not, is taken for the password or refused; it
+        /// is never told.
+        #[test]
+        fn no_password_is_told_or_taken_for_something_else(password in "[ -~]{8,20}") {
+            let text = format!("postgres://app:{password}@localhost/app");
+            prop_assert!(!masked(&text).contains(&password));
+            match check(&text) {
+                Err(message) => prop_assert!(!message.contains(&password)),
+                Ok(()) => {
+                    let options: PgConnectOptions = text.parse().unwrap();
+                    prop_assert_eq!(options.get_host(), "localhost");
+                    prop_assert_eq!(options.get_username(), "app");
+                }
+            }
+        }
+    }
 }
