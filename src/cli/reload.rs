@@ -1,11 +1,10 @@
 //! SIGHUP: a valid configuration replaces the one before; an invalid one changes nothing.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use super::Failure;
 use super::setup::{self, Setup};
-use crate::config::{self, Loaded};
+use crate::config;
 use crate::jobs::AnyJob;
 use crate::pg::fault::{Fault, Kind};
 use crate::scheduler::execute::Engine;
@@ -49,7 +48,7 @@ async fn replace(
 ) -> Result<Request, Failure> {
     let path = config::find_file(file);
     let loaded = config::load(path.as_deref(), config::process_environment())?;
-    let changed = changed_keys(&setup.loaded, &loaded);
+    let changed = loaded.changed_since(&setup.loaded);
     let mut next = engine.clone();
     if changed.iter().any(|key| key.starts_with("database.")) {
         // The new server is reached before the old one is let go; its runs end where they began.
@@ -68,14 +67,4 @@ async fn replace(
     setup.loaded = loaded;
     telemetry::emit(Event::ConfigReloaded { changed, restart_needed });
     Ok(Request::Reload(Box::new(next), jobs))
-}
-
-/// The keys whose effective values differ.
-fn changed_keys(before: &Loaded, after: &Loaded) -> Vec<String> {
-    let values = |loaded: &Loaded| -> BTreeMap<String, String> {
-        loaded.settings.iter().map(|(key, value, _)| (key, value)).collect()
-    };
-    let (before, after) = (values(before), values(after));
-    let keys: BTreeSet<&String> = before.keys().chain(after.keys()).collect();
-    keys.into_iter().filter(|key| before.get(*key) != after.get(*key)).cloned().collect()
 }

@@ -4,12 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use ::config::Value;
 
+use super::file;
 use super::keys::{Key, Otherwise, SECTIONS, Section, keys_of};
 use super::layer::{Layer, Leaf};
 use super::path::KeyPath;
 use super::problem::Place;
 use super::value::{Read, ValueKind};
-use super::{file, show};
 
 /// The effective settings. Secrets in them are masked.
 #[derive(Debug, Clone)]
@@ -120,13 +120,6 @@ impl Settings {
             .filter(|path| value(self, path) != value(before, path))
             .map(ToString::to_string)
             .collect()
-    }
-
-    /// Every setting as `config show` writes it: path, value as TOML, origin.
-    pub fn iter(&self) -> impl Iterator<Item = (String, String, String)> {
-        self.leaves.iter().map(|(path, setting)| {
-            (path.to_string(), show::literal(&setting.value), setting.place.origin())
-        })
     }
 }
 

@@ -72,9 +72,9 @@ pub(in crate::config) static KEYS: LazyLock<Vec<Key>> = LazyLock::new(|| {
 
 #[rustfmt::skip]
 const DATABASE: &[Key] = &[
-    key("database.url", Form::Url, Absent(r#""postgres://pgtend@localhost/app""#, "see url_file"),
+    key("database.url", Form::Url, Absent(r#""postgres://pgtend@localhost/app""#, "another source is used"),
         "Where the database is. Absent, with url_file: the systemd credential database_url, then DATABASE_URL, then libpq's PG* variables."),
-    key("database.url_file", Form::Path, Absent(r#""/run/secrets/database_url""#, "see url"),
+    key("database.url_file", Form::Path, Absent(r#""/run/secrets/database_url""#, "another source is used"),
         "A file that holds the URL and is not readable by everyone. It is read again at each connect."),
     key("database.schema", Form::Ident, Default(r#""pgtend""#),
         "pgtend's own schema: history, claims, baselines."),
