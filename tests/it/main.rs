@@ -8,6 +8,7 @@
 )]
 mod archive;
 mod notices;
+mod partitions;
 mod support;
 mod throwaway;
 mod tidy;

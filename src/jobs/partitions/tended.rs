@@ -158,7 +158,11 @@ fn permitted(name: &TableName, relation: &Relation, seen: &Seen) -> Result<(), F
     if !rights.acts_as_owner {
         return denied(
             format!("only the rights of its owner {owner} allow to attach a partition"),
-            format!("GRANT {owner} TO {me}; and let {me} INHERIT"),
+            match (seen.version.has_grant_with_set(), rights.may_give_to_owner) {
+                (true, _) => format!("GRANT {owner} TO {me} WITH INHERIT TRUE, SET TRUE"),
+                (false, false) => format!("GRANT {owner} TO {me}"),
+                (false, true) => format!("ALTER ROLE {me} INHERIT"),
+            },
         );
     }
     if relation.owner != seen.role && !rights.may_give_to_owner {

@@ -4,14 +4,15 @@
 use std::fs;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use chrono::{DateTime, Utc};
 use pgtend::config;
 use pgtend::job::plan::PlanView;
 use pgtend::job::{JobName, Outcome};
 use pgtend::jobs::AnyJob;
 use pgtend::pg::connect::Server;
 use pgtend::pg::schema;
-use pgtend::pg::session::{Backend, Session, SessionSpec};
-use pgtend::scheduler::claim::{Claimed, Trigger, claim};
+use pgtend::pg::session::{Backend, Fence, Session, SessionSpec};
+use pgtend::scheduler::claim::{Claimed, Trigger, claim, finish};
 use pgtend::scheduler::execute::Engine;
 use pgtend::shutdown::Stop;
 
@@ -70,18 +71,40 @@ impl InProcess {
         }
     }
 
+    /// One run as of another time.
+    pub async fn once_at(&self, job: JobName, now: DateTime<Utc>) -> Outcome {
+        let control = &self.engine.server.control;
+        let slot = self.engine.server.now().await.expect("the clock");
+        let claimed = claim(control, &self.engine.holder, job, slot, Trigger::Manual).await;
+        let Ok(Claimed::Won(claim)) = claimed else { panic!("not claimed: {claimed:?}") };
+        let stop = &self.engine.stop.soft;
+        let mut session = self.session(Some(claim.fence)).await;
+        let outcome = self.job(job).run(&mut session, now, stop).await;
+        finish(control, claim.fence, &outcome).await.expect("recorded");
+        outcome
+    }
+
     /// What a run would do.
     pub async fn plan(&self, job: JobName) -> PlanView {
         let now = self.engine.server.now().await.expect("the clock");
+        self.plan_at(job, now).await
+    }
+
+    /// What a run would do as of another time.
+    pub async fn plan_at(&self, job: JobName, now: DateTime<Utc>) -> PlanView {
+        let mut session = self.session(None).await;
+        let plan = self.job(job).plan(&mut session.reader(), now).await;
+        plan.unwrap_or_else(|fault| panic!("{fault}"))
+    }
+
+    async fn session(&self, fence: Option<Fence>) -> Session {
         let spec = SessionSpec {
-            name: "plan",
-            fence: None,
+            name: "test",
+            fence,
             backend: Backend::default(),
             stop: self.engine.stop.soft.clone(),
         };
-        let mut session = Session::open(&self.engine.server, spec).await.expect("a session");
-        let plan = self.job(job).plan(&mut session.reader(), now).await;
-        plan.unwrap_or_else(|fault| panic!("{fault}"))
+        Session::open(&self.engine.server, spec).await.expect("a session")
     }
 
     fn job(&self, name: JobName) -> &AnyJob {

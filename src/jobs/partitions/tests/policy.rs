@@ -292,7 +292,7 @@ fn what_cannot_be_tended_is_refused_with_the_cure() {
     refused tend partitions of f.expression: its key is an expression, not a plain column; partition it by a column, or remove it from [partitions.tables]
     refused tend partitions of g.number: its key ts is of type bigint; date, timestamp and timestamptz are supported; a later version of pgtend tends other keys; remove it from [partitions.tables] until then
     refused tend partitions of h."order": its key ts is ordered by an operator class of its own; partition it by the type's default order, or remove it from [partitions.tables]
-    refused tend partitions of i.stranger: only the rights of its owner "App Owner" allow to attach a partition; GRANT "App Owner" TO tend; and let tend INHERIT
+    refused tend partitions of i.stranger: only the rights of its owner "App Owner" allow to attach a partition; GRANT "App Owner" TO tend WITH INHERIT TRUE, SET TRUE
     refused tend partitions of j.no_create: tend may not create tables in schema j; GRANT USAGE, CREATE ON SCHEMA j TO tend
     refused tend partitions of k.owner: its owner app may not own tables in schema k; GRANT CREATE ON SCHEMA k TO app
     refused tend partitions of l.no_set: tend may not give a new partition to the owner app; GRANT app TO tend WITH SET TRUE
