@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use chrono::{DateTime, Utc};
 use pgtend::config;
 use pgtend::job::plan::PlanView;
+use pgtend::job::run::Start;
 use pgtend::job::{JobName, Outcome};
 use pgtend::jobs::AnyJob;
 use pgtend::pg::connect::Server;
@@ -79,7 +80,8 @@ impl InProcess {
         let Ok(Claimed::Won(claim)) = claimed else { panic!("not claimed: {claimed:?}") };
         let stop = &self.engine.stop.soft;
         let mut session = self.session(Some(claim.fence)).await;
-        let outcome = self.job(job).run(&mut session, now, stop).await;
+        let start = Start::new(job, 0);
+        let outcome = self.job(job).run(&mut session, now, stop, &start).await;
         finish(control, claim.fence, &outcome).await.expect("recorded");
         outcome
     }
