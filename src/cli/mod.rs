@@ -46,7 +46,7 @@ async fn dispatch(cli: Cli) -> Result<u8, Failure> {
     let file = cli.config.as_deref();
     match cli.command {
         Command::Run => run::run(file).await,
-        Command::Once(args) => once::once(file, &args).await,
+        Command::Once(args) => Box::pin(once::once(file, &args)).await,
         Command::Plan(args) => plan::plan(file, &args).await,
         Command::Status(args) => status::status(file, args.format).await,
         Command::Migrate => operate::migrate(file).await,

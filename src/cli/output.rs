@@ -26,7 +26,7 @@ pub fn print(text: &str) -> Result<(), Failure> {
 /// Writes a value as JSON.
 ///
 /// # Errors
-/// As [`print`].
+/// As [`print()`].
 pub fn json(value: &impl serde::Serialize) -> Result<(), Failure> {
     let text = serde_json::to_string_pretty(value)
         .map_err(|error| Failure::io("write JSON", &error.into()))?;
@@ -50,7 +50,7 @@ pub fn table(header: &[&str]) -> Table {
 /// The completions of a shell.
 ///
 /// # Errors
-/// As [`print`].
+/// As [`print()`].
 pub fn completions(shell: clap_complete::Shell) -> Result<u8, Failure> {
     let mut text = Vec::new();
     clap_complete::generate(shell, &mut Cli::command(), "pgtend", &mut text);
@@ -61,7 +61,7 @@ pub fn completions(shell: clap_complete::Shell) -> Result<u8, Failure> {
 /// The manual page.
 ///
 /// # Errors
-/// As [`print`].
+/// As [`print()`].
 pub fn man() -> Result<u8, Failure> {
     let mut text = Vec::new();
     clap_mangen::Man::new(Cli::command())

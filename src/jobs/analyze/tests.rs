@@ -22,7 +22,7 @@ fn policy() -> checked::Analyze {
             cron: "*/15 * * * *".parse().unwrap(),
             timezone: chrono_tz::UTC,
             jitter: std::time::Duration::ZERO,
-            timeout: std::time::Duration::from_secs(600),
+            timeout: std::time::Duration::from_mins(10),
             max_attempts: 1,
             catchup: checked::Catchup::Latest,
             start_deadline: None,

@@ -188,7 +188,7 @@ pub fn world(tables: impl IntoIterator<Item = Table>) -> World {
                 cron: "17 * * * *".parse().unwrap(),
                 timezone: Tz::UTC,
                 jitter: Duration::ZERO,
-                timeout: Duration::from_secs(60),
+                timeout: Duration::from_mins(1),
                 max_attempts: 1,
                 catchup: Catchup::Latest,
                 start_deadline: None,
