@@ -19,6 +19,13 @@ test: ## Test on the lowest and the highest PostgreSQL supported, 13 and 18
 test-all: ## Test on all six
 	@scripts/test 13 14 15 16 17 18
 
+soak: ## The daemon under load and kills, 10 minutes on 13 and on 18 (PGTEND_SOAK_MINUTES)
+	@scripts/postgres 13 18
+	cargo test --locked --test soak --no-run
+	@PGTEND_TEST_MAJORS=13 cargo test --locked --test soak -- --nocapture & first=$$!; \
+	  PGTEND_TEST_MAJORS=18 cargo test --locked --test soak -- --nocapture; second=$$?; \
+	  wait $$first && exit $$second
+
 lint: ## Formatting, clippy, documentation links, dependencies, units, scripts
 	@scripts/lint
 
@@ -31,5 +38,5 @@ postgres: ## Fetch PostgreSQL 13 and 18 into target/postgres, for tests by hand
 postgres-%: ## Fetch one major version: make postgres-15
 	@scripts/postgres $*
 
-.PHONY: help build demo test test-all lint bench postgres
+.PHONY: help build demo test test-all soak lint bench postgres
 .DEFAULT_GOAL := help

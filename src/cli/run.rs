@@ -26,15 +26,15 @@ pub async fn run(file: Option<&Path>) -> Result<u8, Failure> {
     let started = clock::monotonic();
     let setup = setup::configure(file)?;
     let jobs = setup.jobs(&[])?;
+    let stop = Stop::default();
+    let drain_timeout = setup.loaded.config.daemon.drain_timeout;
+    let (sender, asked) = mpsc::channel(4);
+    let listening = signals::daemon(stop.clone(), drain_timeout, sender)?;
     telemetry::emit(Event::DaemonStarted {
         pid: std::process::id(),
         config_file: setup.loaded.files.first().map(|path: &PathBuf| path.display().to_string()),
         jobs: jobs.iter().map(|job| job.name().as_str()).collect(),
     });
-    let stop = Stop::default();
-    let drain_timeout = setup.loaded.config.daemon.drain_timeout;
-    let (sender, asked) = mpsc::channel(4);
-    let listening = signals::daemon(stop.clone(), drain_timeout, sender)?;
     let serving = serve(file, setup, jobs, &stop, asked, &listening, started);
     let result = Box::pin(serving).await;
     let (exit_code, fault) = match &result {
