@@ -216,7 +216,7 @@ impl Fault {
                 Some(schema) => format!("{schema}.{table}"),
                 None => table.to_owned(),
             }),
-            message: error.message().to_owned(),
+            message: without_values(error.message(), sqlstate.as_deref()),
             detail: pg.and_then(|e| e.detail()).map(str::to_owned),
             hint: pg.and_then(|e| e.hint()).map(str::to_owned),
             sqlstate,
@@ -242,6 +242,19 @@ impl Fault {
     #[must_use]
     pub fn class(&self) -> Class {
         self.kind.class()
+    }
+}
+
+/// Data exceptions (SQLSTATE class 22) quote the value they stumble over: the contents of a row.
+fn without_values(message: &str, sqlstate: Option<&str>) -> String {
+    if !sqlstate.is_some_and(|code| code.starts_with("22")) {
+        return message.to_owned();
+    }
+    match (message.find('"'), message.rfind('"')) {
+        (Some(first), Some(last)) if first < last => {
+            format!("{}…{}", &message[..=first], &message[last..])
+        }
+        _ => message.to_owned(),
     }
 }
 
@@ -295,6 +308,21 @@ mod tests {
             let found = Kind::of_sqlstate(code);
             assert_eq!((found, found.class(), found.exit_code()), (kind, class, exit), "{code}");
         }
+    }
+
+    #[test]
+    fn values_of_rows_are_not_repeated() {
+        let said = "invalid input syntax for type integer: \"top \"secret\"\"";
+        let kept = "invalid input syntax for type integer: \"…\"";
+        assert_eq!(without_values(said, Some("22P02")), kept);
+        assert_eq!(
+            without_values("value \"9\" is out of range", Some("22003")),
+            "value \"…\" is out of range"
+        );
+        assert_eq!(
+            without_values("relation \"t\" is gone", Some("42P01")),
+            "relation \"t\" is gone"
+        );
     }
 
     #[test]

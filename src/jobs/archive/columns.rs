@@ -59,11 +59,11 @@ pub fn map_to_copy(source: &[Column]) -> Mapping {
 
 /// Compares an existing target with the source.
 #[must_use]
-pub fn compare(source: &[Column], target: &[Column], into: &TableName) -> Compared {
+pub fn compare(source: &[Column], target: &[Column], into: &TableName, age: &Ident) -> Compared {
     let mut found = Compared::default();
     for column in source {
         match find(target, &column.name) {
-            Some(other) => compare_column(column, other, into, &mut found),
+            Some(other) => compare_column(column, other, into, age, &mut found),
             None if column.generated.is_none() => found.drift.push(Refusal::new(
                 format!("{into} lacks column {}", column.name),
                 format!("ALTER TABLE {into} ADD COLUMN {} {}", column.name, column.type_sql),
@@ -82,7 +82,13 @@ pub fn compare(source: &[Column], target: &[Column], into: &TableName) -> Compar
     found
 }
 
-fn compare_column(column: &Column, other: &Column, into: &TableName, found: &mut Compared) {
+fn compare_column(
+    column: &Column,
+    other: &Column,
+    into: &TableName,
+    age: &Ident,
+    found: &mut Compared,
+) {
     let name = &column.name;
     match (&column.generated, &other.generated) {
         (None, Some(_)) => {
@@ -104,7 +110,8 @@ fn compare_column(column: &Column, other: &Column, into: &TableName, found: &mut
             format!("ALTER TABLE {into} ALTER COLUMN {name} TYPE {}", column.type_sql),
         ));
     }
-    if other.is_not_null && !column.is_not_null {
+    // A row without an age is never due.
+    if other.is_not_null && !column.is_not_null && name != age {
         found.warnings.push(format!(
             "{into} refuses NULL in column {name}, the source allows it: a row with NULL there stops \
              the move"

@@ -40,8 +40,8 @@ impl AgeType {
     #[must_use]
     pub fn cutoff(self, instant: DateTime<Utc>) -> String {
         let form = match self {
-            Self::Instant => "%Y-%m-%d %H:%M:%S%.6f+00",
-            Self::WallClock => "%Y-%m-%d %H:%M:%S%.6f",
+            Self::Instant => "%Y-%m-%d %H:%M:%S%.f+00",
+            Self::WallClock => "%Y-%m-%d %H:%M:%S%.f",
             Self::Day => "%Y-%m-%d",
         };
         instant.format(form).to_string()

@@ -66,6 +66,13 @@ pub struct Source {
     pub may_use_schema: bool,
 }
 
+impl Source {
+    /// Whether we may ask about its rows.
+    fn is_readable(&self) -> bool {
+        self.may_use_schema && !self.missing.iter().any(|privilege| privilege == SOURCE_PRIVILEGES[0])
+    }
+}
+
 /// An archive table.
 #[derive(Debug, Clone)]
 pub struct Target {
@@ -121,15 +128,15 @@ pub async fn table(
         Some(owner) => privileges::in_schema_of(reader.conn, &policy.into, owner).await?,
         None => None,
     };
-    let tables = [source.as_ref().map(|_| name), target.as_ref().map(|_| &policy.into)];
+    let tables =
+        [source.as_ref().map(|s| s.relation.oid), target.as_ref().map(|t| t.relation.oid)];
     let shape = shape::of(reader.conn, &tables.into_iter().flatten().collect::<Vec<_>>()).await?;
     let functions = policy.condition.as_ref().map_or(&[][..], |condition| condition.functions());
     let volatile = functions::volatile_among(reader.conn, functions).await?;
-    let due = match source.as_ref().and_then(|source| due_rows(name, policy, &source.columns)) {
-        Some(rows) if volatile.is_empty() => {
-            count(reader, &rows, policy).await?
-        }
-        _ => Due::Unasked(None),
+    let readable = source.as_ref().filter(|source| source.is_readable() && volatile.is_empty());
+    let due = match readable.and_then(|source| due_rows(name, policy, &source.columns)) {
+        Some(rows) => count(reader, &rows, policy).await?,
+        None => Due::Unasked(None),
     };
     let position = position(reader.conn, name).await?;
     let version = reader.server.version;
@@ -191,7 +198,7 @@ async fn count(
         Ok(count) => return Ok(Due::Rows(i64::unsigned_abs(count))),
         Err(error) => error,
     };
-    let fault = Fault::from_sqlx("count the rows due in", &error).on(&rows.source);
+    let fault = Fault::from_sqlx("check the condition for", &error).on(&rows.source);
     match fault.kind {
         Kind::TimedOut => Ok(Due::Uncounted),
         // The session cannot tell a time-out from a cancel; if it is a cancel, the next statement
@@ -211,14 +218,18 @@ fn explain(mut fault: Fault, error: &sqlx::Error, rows: &DueRows) -> Fault {
     if let Some(PgErrorPosition::Original(place)) = position
         && let Some(place) = rows.place_in_condition(place)
     {
-        let place = format!(", at character {place} of the condition");
-        fault.message.push_str(&place);
+        fault.message = format!("{}, at character {place}", fault.message);
     }
     if fault.kind == Kind::Server && rows.condition.is_some() {
         fault.kind = Kind::Refused;
-        fault.hint.get_or_insert_with(|| {
-            "correct `where`; functions, types and tables outside pg_catalog need their schema".into()
-        });
+        let cure = match fault.sqlstate.as_deref() {
+            // Unknown function, table, type.
+            Some("42883" | "42P01" | "42704") => {
+                "correct `where`, and name what is not in pg_catalog with its schema"
+            }
+            _ => "correct `where`",
+        };
+        fault.hint = Some(fault.hint.map_or(cure.to_owned(), |hint| format!("{hint} {cure}")));
     }
     fault
 }

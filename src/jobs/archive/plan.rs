@@ -157,7 +157,8 @@ impl<'a> Work<'a> {
             ""
         };
         format!(
-            "{rows}, {}; moves them to {} by {} along {}, {}{goes_on}",
+            "{rows}: older than {} ({}); moves them to {} by {} along {}, {}{goes_on}",
+            policy.older_than,
             self.age(),
             policy.into,
             policy.batch_rows,
@@ -168,7 +169,7 @@ impl<'a> Work<'a> {
 
     fn nothing_due(&self) -> String {
         let matching = if self.due.condition.is_some() { " that the condition allows" } else { "" };
-        format!("nothing older than {}{matching}: {}", self.policy.older_than, self.age())
+        format!("nothing older than {} ({}){matching}", self.policy.older_than, self.age())
     }
 
     /// `created_at before 2025-01-01 00:00:00.000000+00`

@@ -150,7 +150,7 @@ fn publishing(source: &Source, found: &mut Findings) {
                 "{table} has no replica identity, and publication {names} publishes deletes: the \
                  server refuses them"
             ),
-            format!("ALTER TABLE {table} REPLICA IDENTITY FULL, or add a primary key"),
+            format!("ALTER TABLE {table} REPLICA IDENTITY FULL, or DEFAULT with a primary key"),
         );
     }
     if source.publishing.without_identity.is_empty() {
@@ -227,7 +227,7 @@ fn target_side(
     if !target.missing.is_empty() {
         grant(&format!("{} ON {into}", target.missing.join(", ")), user, found);
     }
-    let compared = columns::compare(&source.columns, &target.columns, into);
+    let compared = columns::compare(&source.columns, &target.columns, into, &policy.age_column);
     found.refusals.extend(compared.drift);
     found.warnings.extend(compared.warnings);
 }

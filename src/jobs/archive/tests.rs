@@ -1,1 +1,284 @@
 //! Policy, without a server.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use sqlx::postgres::types::Oid;
+
+use super::columns;
+use super::due::AgeType;
+use super::observe::{Due, Facts, Position, Source, Target};
+use super::plan::plan;
+use super::walk::Walk;
+use crate::config::checked::{Archive, ArchiveTable, Catchup, Schedule};
+use crate::job::JobName;
+use crate::pg::catalog::columns::Column;
+use crate::pg::catalog::indexes::Index;
+use crate::pg::catalog::privileges::SchemaRights;
+use crate::pg::catalog::publications::Publishing;
+use crate::pg::catalog::relation::{Kind, Persistence, Relation};
+use crate::pg::ident::{Ident, TableName};
+use crate::pg::version::Version;
+
+const NOW: &str = "2025-03-31T12:00:00Z";
+
+fn ident(name: &str) -> Ident {
+    Ident::new(name).unwrap()
+}
+
+fn column(name: &str, type_sql: &str, type_id: u32) -> Column {
+    Column {
+        name: ident(name),
+        type_id: Oid(type_id),
+        modifier: -1,
+        type_sql: type_sql.into(),
+        base_type: type_sql.into(),
+        has_own_order: true,
+        is_not_null: true,
+        has_default: false,
+        generated: None,
+        is_identity_always: false,
+    }
+}
+
+fn index(name: &str, columns: &[&str]) -> Index {
+    Index {
+        name: ident(name),
+        columns: columns.iter().map(|name| Some(ident(name))).collect(),
+        is_unique: false,
+        is_primary: false,
+        is_partial: false,
+    }
+}
+
+fn primary(columns: &[&str]) -> Index {
+    Index { is_unique: true, is_primary: true, ..index("jobs_pkey", columns) }
+}
+
+fn jobs_columns() -> Vec<Column> {
+    vec![
+        column("id", "bigint", 20),
+        column("status", "text", 25),
+        column("created_at", "timestamp with time zone", 1184),
+    ]
+}
+
+fn relation(oid: u32) -> Relation {
+    Relation {
+        oid: Oid(oid),
+        kind: Kind::Table,
+        persistence: Persistence::Permanent,
+        row_security: false,
+        has_heirs: false,
+        has_foreign_parts: false,
+        owner: ident("app"),
+        tree: vec![Oid(oid)],
+        ancestors: Vec::new(),
+    }
+}
+
+/// One table, and what is seen of it; each test bends what it is about.
+struct World {
+    policy: ArchiveTable,
+    source: Source,
+    facts: Facts,
+}
+
+fn world() -> World {
+    let archived_at = column("archived_at", "timestamp with time zone", 1184);
+    World {
+        policy: ArchiveTable {
+            into: "jobs_archive".parse().unwrap(),
+            age_column: ident("created_at"),
+            older_than: "1 month".parse().unwrap(),
+            condition: Some("status IN ('done', 'failed')".parse().unwrap()),
+            create_target: true,
+            batch_rows: 10_000,
+            max_rows: None,
+        },
+        source: Source {
+            relation: relation(1),
+            columns: jobs_columns(),
+            indexes: vec![primary(&["id"]), index("jobs_created_at_idx", &["created_at"])],
+            hooks: Vec::new(),
+            referrers: Vec::new(),
+            publishing: Publishing::default(),
+            missing: Vec::new(),
+            may_use_schema: true,
+        },
+        facts: Facts {
+            version: Version(180_004),
+            user: ident("pgtend"),
+            source: None,
+            target: Some(Target {
+                relation: relation(2),
+                columns: [jobs_columns(), vec![archived_at]].concat(),
+                hooks: Vec::new(),
+                missing: Vec::new(),
+            }),
+            target_schema: Some(SchemaRights {
+                may_use: true,
+                may_create: true,
+                may_hand_over: true,
+            }),
+            shape: "42".into(),
+            volatile: Vec::new(),
+            due: Due::Rows(1_234),
+            position: None,
+        },
+    }
+}
+
+impl World {
+    fn printed(self) -> String {
+        let name: TableName = "jobs".parse().unwrap();
+        let schedule = Schedule {
+            cron: "30 2 * * *".parse().unwrap(),
+            timezone: chrono_tz::UTC,
+            jitter: std::time::Duration::ZERO,
+            timeout: std::time::Duration::from_mins(1),
+            max_attempts: 1,
+            catchup: Catchup::Latest,
+            start_deadline: None,
+        };
+        let config = Archive { schedule, tables: BTreeMap::from([(name.clone(), self.policy)]) };
+        let facts = Facts { source: Some(self.source), ..self.facts };
+        let now: DateTime<Utc> = NOW.parse().unwrap();
+        plan(&config, &vec![(name, Ok(facts))], now).view(JobName::Archive).to_string()
+    }
+}
+
+#[test]
+fn a_move_is_printed_with_its_very_sql() {
+    insta::assert_snapshot!(world().printed());
+}
+
+#[test]
+fn without_an_index_on_the_age_the_key_is_walked() {
+    let mut world = world();
+    world.source.indexes = vec![primary(&["status", "id"])];
+    world.policy.condition = None;
+    insta::assert_snapshot!(world.printed());
+}
+
+#[test]
+fn a_missing_target_is_created_like_the_source() {
+    let mut world = world();
+    world.facts.target = None;
+    let printed = world.printed();
+    let (create, _) = printed.split_once("  + move_rows").unwrap();
+    insta::assert_snapshot!(create, @r"
+    archive: 2 to do, 0 left alone
+      + create_target public.jobs_archive: public.jobs is to be archived there, and it does not exist
+          CREATE TABLE IF NOT EXISTS public.jobs_archive (
+            LIKE public.jobs INCLUDING COMMENTS INCLUDING STORAGE INCLUDING COMPRESSION,
+            archived_at timestamptz NOT NULL DEFAULT now(),
+            PRIMARY KEY (id)
+          );
+          ALTER TABLE public.jobs_archive OWNER TO app;
+    ");
+}
+
+#[test]
+fn nothing_due_is_spared_with_the_cut_off() {
+    let mut world = world();
+    world.facts.due = Due::Rows(0);
+    insta::assert_snapshot!(world.printed(), @r"
+    archive: 0 to do, 1 left alone
+      · public.jobs: nothing older than 1 month (created_at before 2025-02-28 12:00:00+00) that the condition allows
+    ");
+}
+
+#[test]
+fn an_unfinished_pass_goes_on_even_if_nothing_is_due() {
+    let mut world = world();
+    world.facts.due = Due::Rows(0);
+    world.facts.position = Some(Position {
+        walk: "created_at timestamp with time zone, id bigint".into(),
+        after: vec!["2025-01-01 00:00:00+00".into(), "7".into()],
+    });
+    assert!(world.printed().contains("goes on where an earlier run stopped"));
+}
+
+#[test]
+fn a_position_along_other_columns_means_nothing() {
+    let mut world = world();
+    world.facts.due = Due::Rows(0);
+    world.facts.position = Some(Position { walk: "id bigint".into(), after: vec!["7".into()] });
+    assert!(world.printed().starts_with("archive: 0 to do"));
+}
+
+#[test]
+fn the_cut_off_is_an_instant_in_utc() {
+    let at: DateTime<Utc> = "2025-01-31T23:59:59.5Z".parse().unwrap();
+    assert_eq!(AgeType::Instant.cutoff(at), "2025-01-31 23:59:59.500+00");
+    assert_eq!(AgeType::WallClock.cutoff(at), "2025-01-31 23:59:59.500");
+    assert_eq!(AgeType::Day.cutoff(at), "2025-01-31");
+}
+
+#[test]
+fn walks_prefer_the_age_and_need_a_key() {
+    let walk = |indexes: &[Index]| {
+        Walk::choose(&jobs_columns(), indexes, &ident("created_at")).map(|walk| walk.list())
+    };
+    let unique = |columns| Index { is_unique: true, ..index("u", columns) };
+    let partial = |index| Index { is_partial: true, ..index };
+    assert_eq!(walk(&[primary(&["id"])]).unwrap(), "(id)");
+    assert_eq!(walk(&[primary(&["created_at", "id"])]).unwrap(), "(created_at, id)");
+    assert_eq!(
+        walk(&[primary(&["id", "created_at"]), index("a", &["created_at"])]).unwrap(),
+        "(created_at, id)"
+    );
+    assert_eq!(
+        walk(&[primary(&["id"]), partial(index("a", &["created_at"]))]).unwrap(),
+        "(id)",
+        "only the server knows whether a partial index serves the condition"
+    );
+    assert_eq!(walk(&[unique(&["status", "id"])]).unwrap(), "(status, id)");
+    assert_eq!(walk(&[partial(unique(&["id"]))]), None);
+    assert_eq!(walk(&[index("a", &["created_at"])]), None);
+}
+
+#[test]
+fn a_key_of_an_extensions_type_is_no_order() {
+    let mut columns = jobs_columns();
+    columns[0].has_own_order = false;
+    assert_eq!(Walk::choose(&columns, &[primary(&["id"])], &ident("created_at")), None);
+}
+
+/// Source and target column, and what is said about them.
+fn compared(from: &Column, into: &Column) -> Vec<String> {
+    let name = "a".parse().unwrap();
+    let found = columns::compare(std::slice::from_ref(from), std::slice::from_ref(into), &name, &ident("at"));
+    let drift = found.drift.into_iter().map(|refusal| refusal.fault(&name).to_string());
+    drift.chain(found.warnings).collect()
+}
+
+#[test]
+fn a_target_column_may_be_wider_and_never_narrower() {
+    let sized = |modifier| Column { modifier, ..column("c", "character varying", 1043) };
+    // Precision p and scale s are encoded as p·65536 + s + 4.
+    let numeric = |precision: i32, scale: i32| Column {
+        modifier: precision * 65_536 + scale + 4,
+        ..column("c", "numeric", 1700)
+    };
+    let unlimited = |column: Column| Column { modifier: -1, ..column };
+    for (from, into) in [
+        (sized(14), sized(14)),
+        (sized(14), sized(24)),
+        (sized(14), unlimited(sized(0))),
+        (numeric(10, 2), numeric(12, 2)),
+        (numeric(10, 2), unlimited(numeric(1, 1))),
+    ] {
+        assert_eq!(compared(&from, &into), [""; 0]);
+    }
+    for (from, into) in [
+        (sized(24), sized(14)),
+        (unlimited(sized(0)), sized(14)),
+        (numeric(10, 2), numeric(10, 3)),
+        (numeric(10, 2), numeric(8, 2)),
+        (column("c", "bigint", 20), column("c", "integer", 23)),
+    ] {
+        assert_eq!(compared(&from, &into).len(), 1, "{from:?} {into:?}");
+    }
+}

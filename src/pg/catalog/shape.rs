@@ -1,5 +1,6 @@
 //! A table's shape: one short text that changes when what was looked at in the catalog changes.
 
+use sqlx::postgres::types::Oid;
 use sqlx::{AssertSqlSafe, PgConnection};
 
 use super::failed;
@@ -10,11 +11,11 @@ use crate::pg::ident::{TableName, literal};
 /// foreign keys too) and rules. It is short, because it travels with every batch that relies on it.
 #[must_use]
 pub fn sql(tables: &[&TableName]) -> String {
-    let list = tables
-        .iter()
-        .map(|table| format!("{}::regclass", literal(&table.to_string())))
-        .collect::<Vec<_>>()
-        .join(", ");
+    let table = |name: &&TableName| format!("{}::regclass", literal(&name.to_string()));
+    expression(&tables.iter().map(table).collect::<Vec<_>>().join(", "))
+}
+
+fn expression(list: &str) -> String {
     format!(
         "\
 (SELECT hashtextextended(string_agg(fact, ' ' ORDER BY fact COLLATE \"C\"), 0)::text
@@ -31,15 +32,17 @@ FROM unnest(ARRAY[{list}]) AS t (id), LATERAL (
     )
 }
 
-/// The shape of these tables now; empty for no table.
+/// The shape of these tables now; empty for no table. By their identity, as a role that may not yet
+/// reach a table may not name it either.
 ///
 /// # Errors
-/// Where one of them is missing, or the server does not answer.
-pub async fn of(conn: &mut PgConnection, tables: &[&TableName]) -> Result<String, Fault> {
+/// Where the server does not answer.
+pub async fn of(conn: &mut PgConnection, tables: &[Oid]) -> Result<String, Fault> {
     if tables.is_empty() {
         return Ok(String::new());
     }
-    sqlx::query_scalar(AssertSqlSafe(format!("SELECT {}", sql(tables))))
+    let list: Vec<String> = tables.iter().map(|table| format!("{}::regclass", table.0)).collect();
+    sqlx::query_scalar(AssertSqlSafe(format!("SELECT {}", expression(&list.join(", ")))))
         .fetch_one(conn)
         .await
         .map_err(failed)
