@@ -11,6 +11,7 @@ use chrono_tz::Tz;
 
 use crate::pg::condition::Condition;
 use crate::pg::ident::{Ident, TableName};
+use crate::pg::partition_name::Template;
 use crate::time::cron::Cron;
 use crate::time::period::Period;
 
@@ -211,9 +212,9 @@ pub struct PartitionTable {
     pub premake: Period,
     /// The zone the bounds are midnight in.
     pub timezone: Tz,
-    /// Names of new partitions: literal text with `{table}`, `{year}`, `{month}`, `{day}`, …
-    /// Absent: chosen from the interval.
-    pub name: Option<String>,
+    /// Names of new partitions; it tells the partitions of the interval apart. Absent: as the
+    /// existing ones are called, or chosen from the interval.
+    pub name: Option<Template>,
     /// Age at which a partition expires. This version reports it and expires nothing.
     pub retention: Option<Period>,
 }

@@ -23,7 +23,6 @@ pub mod secret;
 mod settings;
 mod show;
 mod strange;
-mod template;
 mod url;
 mod value;
 

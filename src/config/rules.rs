@@ -11,6 +11,7 @@ use super::problem::{Place, Problems};
 use super::settings::Settings;
 use super::show::literal;
 use crate::pg::ident::{Ident, TableName};
+use crate::pg::partition_name::Template;
 use crate::time::period::Period;
 
 /// The jobs that this version has.
@@ -167,7 +168,19 @@ impl Rules<'_> {
         {
             let message =
                 format!("is {kept}, shorter than one partition of {grid}; write a longer one");
-            self.blame(&[retention.clone(), interval], message);
+            self.blame(&[retention.clone(), interval.clone()], message);
+        }
+        let template = table.join("name");
+        let named =
+            (self.settings.get::<Template>(&template), self.settings.get::<Period>(&interval));
+        if let (Some(name), Some(grid)) = named
+            && let Some(needed) = name.lacks(grid)
+        {
+            let message = format!(
+                "is {}, the same for several partitions of {grid}; add {needed}",
+                self.value(&template)
+            );
+            self.blame(&[template, interval.clone()], message);
         }
         for name in ["on_expiry", "quarantine"] {
             let path = table.join(name);

@@ -11,6 +11,7 @@ use super::near::{nearest, one_of};
 use super::url;
 use crate::pg::condition::Condition;
 use crate::pg::ident::{Ident, TableName};
+use crate::pg::partition_name::Template;
 use crate::time::cron::Cron;
 use crate::time::duration;
 use crate::time::period::Period;
@@ -156,6 +157,12 @@ impl Read for TableName {
 }
 
 impl Read for Condition {
+    fn read(value: &ValueKind) -> Result<Self, Wrong> {
+        text(value)?.parse().map_err(because)
+    }
+}
+
+impl Read for Template {
     fn read(value: &ValueKind) -> Result<Self, Wrong> {
         text(value)?.parse().map_err(because)
     }

@@ -8,6 +8,7 @@ pub mod fault;
 pub mod ident;
 pub mod lexer;
 pub mod notices;
+pub mod partition_name;
 pub mod schema;
 pub mod session;
 pub mod step;

@@ -1,5 +1,7 @@
 //! The partitions job against real servers.
 
+use std::fmt::Write;
+
 use chrono::{DateTime, Utc};
 use pgtend::job::plan::PlanView;
 use pgtend::job::{JobName, Outcome, Verdict};
@@ -25,7 +27,7 @@ fn config(tables: &[(&str, &str)]) -> String {
         let interval = if has("interval") { "" } else { "interval = \"1 month\"\n" };
         let premake = if has("premake") { "" } else { "premake = \"2 months\"\n" };
         let key = name.replace('\\', "\\\\").replace('"', "\\\"");
-        text.push_str(&format!("[partitions.tables.\"{key}\"]\n{interval}{premake}{settings}\n"));
+        let _ = writeln!(text, "[partitions.tables.\"{key}\"]\n{interval}{premake}{settings}");
     }
     text
 }
@@ -73,7 +75,7 @@ async fn shown(db: &Db, table: &str) -> String {
     let mut text = String::new();
     for row in partitions(db, table).await {
         let [name, bound] = &row[..] else { panic!("two columns") };
-        text.push_str(&format!("{} {}\n", name.as_deref().unwrap(), bound.as_deref().unwrap()));
+        let _ = writeln!(text, "{} {}", name.as_deref().unwrap(), bound.as_deref().unwrap());
     }
     text
 }

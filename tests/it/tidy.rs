@@ -14,6 +14,7 @@ const FLOORS: &[&[&str]] = &[
         "pg::condition",
         "pg::ident",
         "pg::lexer",
+        "pg::partition_name",
         "pg::step",
         "pg::version",
     ],
@@ -30,6 +31,7 @@ const PURE: &[&str] = &[
     "src/pg/condition",
     "src/pg/ident",
     "src/pg/lexer",
+    "src/pg/partition_name",
     "src/pg/step",
     "src/pg/version",
 ];

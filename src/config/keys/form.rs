@@ -6,11 +6,12 @@ use std::time::Duration;
 use chrono_tz::Tz;
 
 use super::super::near::one_of;
+use super::super::url;
 use super::super::value::{Read, ValueKind, Word, Wrong, has_secret, kind, shown, words};
-use super::super::{template, url};
 use super::later;
 use crate::pg::condition::Condition;
 use crate::pg::ident::{Ident, TableName};
+use crate::pg::partition_name::Template;
 use crate::time::cron::Cron;
 use crate::time::duration;
 use crate::time::period::Period;
@@ -126,9 +127,7 @@ impl Form {
                 String::read(value).and_then(|text| url::check(&text).map_err(Wrong::Sentence))
             }
             Self::Condition => Condition::read(value).map(drop),
-            Self::Template => {
-                String::read(value).and_then(|text| template::check(&text).map_err(Wrong::Because))
-            }
+            Self::Template => Template::read(value).map(drop),
             Self::Idents => Vec::<Ident>::read(value).map(drop),
             Self::Tables => Vec::<TableName>::read(value).map(drop),
         };
@@ -209,9 +208,7 @@ impl Form {
             Self::Condition => {
                 "what may follow WHERE, such as \"status IN ('done', 'failed')\"".to_owned()
             }
-            Self::Template => {
-                format!("text with {}", one_of(&template::placeholders_shown()))
-            }
+            Self::Template => format!("text with {}", one_of(&Template::placeholders())),
             Self::Idents => "a list such as [\"public\", \"app\"]".to_owned(),
             Self::Tables => "a list such as [\"public.jobs\", \"app.events\"]".to_owned(),
         }

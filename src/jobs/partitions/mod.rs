@@ -19,7 +19,6 @@ pub mod bounds;
 pub mod coverage;
 mod create;
 pub mod facts;
-pub mod names;
 mod observe;
 mod plan;
 mod tended;

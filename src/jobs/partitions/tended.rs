@@ -5,11 +5,11 @@ use chrono::NaiveDateTime;
 use super::bounds::{Axis, Edge, KeyType, parse_bound};
 use super::coverage::Existing;
 use super::facts::{Facts, Seen};
-use super::names::Template;
 use crate::config::checked::PartitionTable;
 use crate::pg::catalog::partition::Relation;
 use crate::pg::fault::{Fault, Kind};
 use crate::pg::ident::{Ident, TableName, quoted};
+use crate::pg::partition_name::Template;
 use crate::time::grid::Grid;
 
 /// A table that can be tended.
@@ -54,7 +54,7 @@ pub fn tended<'a>(
     let axis = Axis { grid, key: key_type };
     let (existing, siblings) = existing(facts, &axis).map_err(|fault| fault.on(name))?;
     let template = match &config.name {
-        Some(text) => configured_template(text, config).map_err(|fault| fault.on(name))?,
+        Some(template) => template.clone(),
         None => Template::of_siblings(siblings.into_iter(), &name.table, config.interval)
             .unwrap_or_else(|| Template::of_interval(config.interval)),
     };
@@ -184,12 +184,6 @@ fn permitted(name: &TableName, relation: &Relation, seen: &Seen) -> Result<(), F
         );
     }
     Ok(())
-}
-
-fn configured_template(text: &str, config: &PartitionTable) -> Result<Template, Fault> {
-    text.parse::<Template>()
-        .and_then(|template| template.must_tell_apart(config.interval).map(|()| template))
-        .map_err(|error| Fault::new(Kind::Configuration, DOING, format!("its name: {error}")))
 }
 
 type Siblings<'a> = Vec<(&'a str, NaiveDateTime)>;

@@ -8,8 +8,8 @@ use proptest::prelude::*;
 
 use super::super::bounds::{Axis, Edge, KeyType, Span};
 use super::super::coverage::{Coverage, Existing, coverage, covered_until};
-use super::super::names::Template;
 use crate::pg::ident::Ident;
+use crate::pg::partition_name::Template;
 use crate::time::grid::Grid;
 use crate::time::period::Period;
 

@@ -1,5 +1,7 @@
 //! What the planner decides, as an operator reads it.
 
+use std::fmt::Write;
+
 use chrono_tz::Tz;
 
 use super::world::{Table, look, table, world};
@@ -275,7 +277,6 @@ fn what_cannot_be_tended_is_refused_with_the_cure() {
             f.relation.rights.may_give_to_owner = false;
         }),
         table("m.mixed").interval("1 month 1 day"),
-        table("n.template").template("{table}_{year}"),
         table("o.temporary").seen(|f| f.relation.temporary = true),
         table("z.fine").premake("1 day"),
     ]);
@@ -297,7 +298,6 @@ fn what_cannot_be_tended_is_refused_with_the_cure() {
     refused tend partitions of k.owner: its owner app may not own tables in schema k; GRANT CREATE ON SCHEMA k TO app
     refused tend partitions of l.no_set: tend may not give a new partition to the owner app; GRANT app TO tend WITH SET TRUE
     refused tend partitions of m.mixed: `1 month 1 day` cannot be an interval; write one unit of a day or more: `1 day`, `1 week`, `1 month`, `1 quarter`, `1 year`, or a multiple of one
-    refused tend partitions of n.template: its name: partitions of 1 month would share names made from `{table}_{year}`; add {year} and {month}
     refused tend partitions of o.temporary: it is a temporary table; remove it from [partitions.tables]
     refused tend partitions of y.missing: there is no such table; check the name in [partitions.tables]: schema.table, each part quoted as in SQL
     "#);
@@ -377,7 +377,7 @@ fn sql(plan: &crate::job::Plan<super::super::PartitionAction>) -> String {
     let mut text = String::new();
     for step in plan.actions.iter().flat_map(super::super::PartitionAction::steps) {
         let millis: Vec<u128> = step.lock.tries.iter().map(std::time::Duration::as_millis).collect();
-        text.push_str(&format!("-- {} {}, lock_timeout {millis:?} ms\n", step.doing, step.object));
+        let _ = writeln!(text, "-- {} {}, lock_timeout {millis:?} ms", step.doing, step.object);
         for sql in step.sql() {
             text.push_str(&sql);
             text.push('\n');

@@ -1,4 +1,5 @@
 use super::*;
+use crate::time::period::Period;
 
 fn ident(name: &str) -> Ident {
     Ident::new(name).unwrap()
@@ -16,7 +17,7 @@ fn period(text: &str) -> Period {
 fn each_interval_has_its_own_form() {
     let name = |interval: &str, from: &str| {
         let template = Template::of_interval(period(interval));
-        template.must_tell_apart(period(interval)).unwrap();
+        assert_eq!(template.lacks(period(interval)), None);
         template.cell(&ident("events"), wall(from), 1).as_str().to_owned()
     };
     assert_eq!(name("1 year", "2026-01-01"), "events_p2026");
@@ -37,30 +38,41 @@ fn templates_are_read_and_refused() {
     let template: Template = text.parse().unwrap();
     assert_eq!(template.to_string(), text);
     assert_eq!(template.cell(&ident("t"), wall("2026-02-01"), 3).as_str(), "log t 2026/02_3");
-    assert_eq!(template.must_tell_apart(period("1 month")), Ok(()));
-    assert_eq!(template.must_tell_apart(period("1 year")), Ok(()));
-
     let weeks: Template = "{table}_{year}w{week}".parse().unwrap();
     assert_eq!(weeks.to_string(), "{table}_{year}w{week}");
-    assert_eq!(weeks.must_tell_apart(period("1 week")), Ok(()));
     assert_eq!(weeks.cell(&ident("t"), wall("2024-12-30"), 1).as_str(), "t_2025w01");
 
-    let message = |text: &str, interval: &str| {
-        let checked =
-            text.parse::<Template>().and_then(|template| template.must_tell_apart(period(interval)));
-        checked.unwrap_err().to_string()
-    };
+    let message = |text: &str| text.parse::<Template>().unwrap_err().to_string();
+    assert_eq!(message("{table}_{yaer}"), "{yaer} is not known");
+    assert_eq!(message("{}"), "{} is not known");
+    assert_eq!(message("{table"), "a { is not closed");
+    assert_eq!(message("table}"), "a } stands without its {");
+}
+
+#[test]
+fn a_template_must_tell_the_cells_of_its_grid_apart() {
+    let lacks =
+        |text: &str, interval: &str| text.parse::<Template>().unwrap().lacks(period(interval));
+    for (text, interval) in [
+        ("{year}", "1 year"),
+        ("{year}", "5 years"),
+        ("{year}{quarter}", "6 months"),
+        ("{year}{month}", "1 quarter"),
+        ("{year}{month}", "1 month"),
+        ("{year}w{week}", "1 week"),
+        ("{year}{month}{day}", "1 week"),
+        ("{year}{month}{day}", "2 weeks"),
+        ("{day}.{month}.{year}", "1 day"),
+    ] {
+        assert_eq!(lacks(text, interval), None, "{text} for {interval}");
+    }
+    assert_eq!(lacks("{table}", "1 year"), Some("{year}"));
+    assert_eq!(lacks("{year}", "1 quarter"), Some("{year}, and {quarter} or {month}"));
+    assert_eq!(lacks("{year}{quarter}", "1 month"), Some("{year} and {month}"));
+    assert_eq!(lacks("{year}{week}{month}", "1 day"), Some("{year}, {month} and {day}"));
     assert_eq!(
-        message("{table}_{yaer}", "1 month"),
-        "`{yaer}` is not known in a name; write {table}, {year}, {quarter}, {month}, {week} \
-         or {day}"
-    );
-    assert_eq!(message("{table", "1 month"), "a brace is not closed, or not opened");
-    assert_eq!(message("table}", "1 month"), "a brace is not closed, or not opened");
-    assert_eq!(
-        message("{table}_{year}_{month}", "1 day"),
-        "partitions of 1 day would share names made from `{table}_{year}_{month}`; add {year}, \
-         {month} and {day}"
+        lacks("{year}{month}", "1 week"),
+        Some("{year} and {week}, or {year}, {month} and {day}")
     );
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use chrono::NaiveDateTime;
 
 use super::DatePart::{self, Day, Month, Quarter, Week, WeekYear, Year};
-use super::{Part, Template, TemplateError};
+use super::{Part, Template};
 use crate::pg::ident::Ident;
 use crate::time::period::Period;
 
@@ -57,17 +57,12 @@ impl Template {
         Self(parts)
     }
 
-    /// Refuses a template that gives two cells of the grid the same name.
-    ///
-    /// # Errors
-    /// Parts of the date are missing.
-    pub fn must_tell_apart(&self, interval: Period) -> Result<(), TemplateError> {
+    /// What is missing to tell two cells of the grid apart, in words; nothing, if nothing is.
+    #[must_use]
+    pub fn lacks(&self, interval: Period) -> Option<&'static str> {
         let has = |wanted: &DatePart| self.0.contains(&Part::Date(*wanted));
         let Forms { any_of, needed, .. } = forms(interval);
-        if any_of.iter().any(|form| form.iter().all(has)) {
-            return Ok(());
-        }
-        Err(TemplateError::TooCoarse { template: self.to_string(), interval, needed })
+        (!any_of.iter().any(|form| form.iter().all(has))).then_some(needed)
     }
 
     /// The template that the names of existing partitions follow, if at least two agree on one that
@@ -92,7 +87,12 @@ impl Template {
 
 /// Takes a name apart that holds these parts of its date in this order, at most two characters
 /// apart, and no other digits after the first.
-fn read_name(name: &str, from: NaiveDateTime, form: &[DatePart], table: &Ident) -> Option<Template> {
+fn read_name(
+    name: &str,
+    from: NaiveDateTime,
+    form: &[DatePart],
+    table: &Ident,
+) -> Option<Template> {
     let first = form.first()?.render(from);
     name.rmatch_indices(&first).find_map(|(start, _)| {
         let head = &name[..start];

@@ -1,4 +1,5 @@
 //! Names of new partitions: from a template, never over 63 bytes, never the same for two ranges.
+//! Pure.
 
 use std::fmt;
 use std::ops::Range;
@@ -7,7 +8,6 @@ use std::str::FromStr;
 use chrono::{Datelike, NaiveDateTime, NaiveTime, Timelike};
 
 use crate::pg::ident::{IDENT_BYTES_MAX, Ident};
-use crate::time::period::Period;
 
 mod forms;
 
@@ -42,32 +42,22 @@ const PLACEHOLDERS: [(&str, Part); 6] = [
     ("year", Part::Date(DatePart::Year)),
     ("quarter", Part::Date(DatePart::Quarter)),
     ("month", Part::Date(DatePart::Month)),
-    ("day", Part::Date(DatePart::Day)),
     ("week", Part::Date(DatePart::Week)),
+    ("day", Part::Date(DatePart::Day)),
 ];
 
 /// Why a text is not a template.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TemplateError {
     /// Between braces stands no known word.
-    #[error(
-        "`{{{0}}}` is not known in a name; write {{table}}, {{year}}, {{quarter}}, {{month}}, \
-         {{week}} or {{day}}"
-    )]
+    #[error("{{{0}}} is not known")]
     Placeholder(String),
-    /// A brace without its counterpart.
-    #[error("a brace is not closed, or not opened")]
-    Brace,
-    /// Two partitions would get the same name.
-    #[error("partitions of {interval} would share names made from `{template}`; add {needed}")]
-    TooCoarse {
-        /// The template.
-        template: String,
-        /// The table's interval.
-        interval: Period,
-        /// What is missing.
-        needed: &'static str,
-    },
+    /// `{` without `}`.
+    #[error("a {{ is not closed")]
+    Open,
+    /// `}` without `{`.
+    #[error("a }} stands without its {{")]
+    Close,
 }
 
 impl FromStr for Template {
@@ -79,8 +69,8 @@ impl FromStr for Template {
         while let Some(brace) = rest.find(['{', '}']) {
             let (before, after) = rest.split_at(brace);
             push_text(&mut parts, before);
-            let inner = after.strip_prefix('{').ok_or(TemplateError::Brace)?;
-            let (word, after) = inner.split_once('}').ok_or(TemplateError::Brace)?;
+            let inner = after.strip_prefix('{').ok_or(TemplateError::Close)?;
+            let (word, after) = inner.split_once('}').ok_or(TemplateError::Open)?;
             let known = PLACEHOLDERS.iter().find(|(name, _)| *name == word);
             let (_, part) = known.ok_or_else(|| TemplateError::Placeholder(word.to_owned()))?;
             parts.push(part.clone());
@@ -126,6 +116,12 @@ impl DatePart {
 }
 
 impl Template {
+    /// Every placeholder, as it is written.
+    #[must_use]
+    pub fn placeholders() -> Vec<String> {
+        PLACEHOLDERS.iter().map(|(name, _)| format!("{{{name}}}")).collect()
+    }
+
     /// Beside a week and no month, the year is the one the week belongs to.
     fn with_week_year(mut self) -> Self {
         let has = |date| self.0.contains(&Part::Date(date));
