@@ -22,7 +22,7 @@ pub struct Refresh {
     pub reach: Reach,
     /// Why.
     pub why: String,
-    /// What to write down afterwards; empty where the server's own counters say it all.
+    /// What to write down afterwards: this table and whatever else the ANALYZE reaches.
     pub memos: Vec<Memo>,
     /// How to see that it happened.
     pub witness: Option<Witness>,
@@ -85,16 +85,13 @@ impl Refresh {
     }
 
     /// Writing down what the next plan needs.
-    pub(super) fn remember(&self) -> Option<Step> {
-        if self.memos.is_empty() {
-            return None;
-        }
+    pub(super) fn remember(&self) -> Step {
         let memos = self.memos.iter().map(Memo::json).collect::<serde_json::Value>();
         let statements = vec![
             Statement::new(REMEMBER).bind(vec![Some(memos.to_string())]),
             Statement::new(FORGET),
         ];
-        Some(self.step("remember the analyze of", Mode::Transaction, statements))
+        self.step("remember the analyze of", Mode::Transaction, statements)
     }
 
     fn step(&self, doing: &'static str, mode: Mode, statements: Vec<Statement>) -> Step {
@@ -137,7 +134,6 @@ impl Action for Refresh {
     }
 
     fn sql(&self) -> Vec<String> {
-        let remember = self.remember();
-        self.analyze().sql().chain(remember.iter().flat_map(Step::sql)).collect()
+        self.analyze().sql().chain(self.remember().sql()).collect()
     }
 }

@@ -21,9 +21,7 @@ impl Refresh {
         if !self.is_witnessed(session).await? {
             return Err(self.fault("the server reports success, but has not analyzed it"));
         }
-        if let Some(step) = self.remember() {
-            session.run(&step).await?;
-        }
+        session.run(&self.remember()).await?;
         let note = (!expected.is_empty()).then(|| expected.join("; "));
         Ok(Applied { note, ..Applied::default() })
     }

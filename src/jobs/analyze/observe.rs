@@ -71,6 +71,7 @@ fn table(row: &PgRow, lacking: Vec<String>, busy: Option<i32>) -> Result<Table, 
         lacking,
         impossible: row.try_get("impossible")?,
         owner: row.try_get("owner")?,
+        owner_is_superuser: row.try_get("owner_is_superuser")?,
         reachable: row.try_get("reachable")?,
         permitted: row.try_get("permitted")?,
         visible: row.try_get("visible")?,
@@ -105,7 +106,7 @@ async fn memory(conn: &mut PgConnection) -> Result<HashMap<u32, Memory>, sqlx::E
     if !there {
         return Ok(HashMap::new());
     }
-    let rows = sqlx::query("SELECT relation, lacking, leaves, writes, row_counts FROM analyze_memory")
+    let rows = sqlx::query("SELECT relation, analyzed_at, lacking, leaves, writes, row_counts FROM analyze_memory")
         .fetch_all(&mut *conn)
         .await?;
     rows.iter().map(|row| Ok((row.try_get::<Oid, _>("relation")?.0, remembered(row)?))).collect()
@@ -127,5 +128,9 @@ fn remembered(row: &PgRow) -> Result<Memory, sqlx::Error> {
             })
             .collect()
     });
-    Ok(Memory { lacking: row.try_get("lacking")?, leaves })
+    Ok(Memory {
+        analyzed_at: row.try_get("analyzed_at")?,
+        lacking: row.try_get("lacking")?,
+        leaves,
+    })
 }

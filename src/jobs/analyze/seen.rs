@@ -55,6 +55,8 @@ pub struct Table {
     pub impossible: Vec<String>,
     /// Its owner.
     pub owner: String,
+    /// Its owner may do anything, so that nobody should be made a member of it.
+    pub owner_is_superuser: bool,
     /// The role may use the schema.
     pub reachable: bool,
     /// The role may analyze it.
@@ -77,8 +79,10 @@ pub enum TableKind {
 }
 
 /// What pgtend wrote down after it analyzed a table.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Memory {
+    /// When that was.
+    pub analyzed_at: DateTime<Utc>,
     /// What had no statistics before that ANALYZE.
     pub lacking: Vec<String>,
     /// For a parent: its leaves at that time.

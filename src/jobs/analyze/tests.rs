@@ -57,6 +57,7 @@ fn fresh(oid: u32, text: &str) -> Table {
         lacking: Vec::new(),
         impossible: Vec::new(),
         owner: "app".into(),
+        owner_is_superuser: false,
         reachable: true,
         permitted: true,
         visible: true,
@@ -110,7 +111,11 @@ fn actions(plan: &Plan<Refresh>) -> Vec<String> {
 fn apply(seen: &mut Seen, plan: &Plan<Refresh>) {
     for action in &plan.actions {
         for memo in &action.memos {
-            let memory = Memory { lacking: memo.lacking.clone(), leaves: memo.leaves.clone() };
+            let memory = Memory {
+                analyzed_at: now() - TimeDelta::minutes(1),
+                lacking: memo.lacking.clone(),
+                leaves: memo.leaves.clone(),
+            };
             seen.memory.insert(memo.relation, memory);
         }
         let table = seen.tables.iter_mut().find(|table| table.name == action.table).unwrap();
@@ -190,6 +195,20 @@ fn what_an_analyze_cannot_mend_is_tried_once() {
 }
 
 #[test]
+fn counters_that_have_not_caught_up_with_our_own_analyze_are_not_believed() {
+    for (major, since, due) in [(14, 1, false), (14, 3, true), (15, 1, true)] {
+        let mut world = seen(major, vec![Table { changed: 9000, ..fresh(1, "t") }]);
+        let analyzed_at = now() - TimeDelta::seconds(since);
+        let memory = Memory { analyzed_at, lacking: Vec::new(), leaves: None };
+        world.memory.insert(1, memory);
+        assert_eq!(!planned(&world).actions.is_empty(), due, "{major}, {since} s");
+        // What is missing is in the catalog, and certain.
+        world.tables[0].lacking.push("statistics s".into());
+        assert_eq!(actions(&planned(&world)), ["analyze public.t"]);
+    }
+}
+
+#[test]
 fn hidden_statistics_are_reported_and_a_table_never_analyzed_is_found_all_the_same() {
     let hidden = |table: Table| Table { visible: false, lacking: Vec::new(), ..table };
     let loaded = Table { live: 10, ..hidden(empty(2, "loaded")) };
@@ -203,7 +222,9 @@ fn a_parent_is_due_by_what_its_leaves_counted_since() {
     let tree = || vec![parent(1, "p"), leaf(2, "p_1", 1), leaf(3, "p_2", 1)];
     let recorded = |leaves: &[(u32, u64, u64)]| {
         let leaves = leaves.iter().map(|&(oid, writes, rows)| Leaf { oid, writes, rows }).collect();
-        HashMap::from([(1, Memory { lacking: Vec::new(), leaves: Some(leaves) })])
+        let analyzed_at = now() - TimeDelta::hours(1);
+        let memory = Memory { analyzed_at, lacking: Vec::new(), leaves: Some(leaves) };
+        HashMap::from([(1, memory)])
     };
     for (leaves, expected) in [
         // Just as recorded, and below 5 % of 20,000.
@@ -277,7 +298,7 @@ fn no_relation_is_analyzed_twice_in_a_run() {
     assert_eq!(actions(&plan), ["analyze_tree public.p", "analyze public.other"]);
     // What the tree covers is remembered too, or the next run would not know.
     let memos: Vec<u32> = plan.actions[0].memos.iter().map(|memo| memo.relation).collect();
-    assert_eq!(memos, [1, 2]);
+    assert_eq!(memos, [1, 2, 4, 3]);
     let plan = planned(&seen(18, tree()));
     assert_eq!(
         actions(&plan),
@@ -368,5 +389,14 @@ fn the_plan_shows_the_very_sql() {
           WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_class WHERE oid = relation);
       + analyze public.p_1: changed since its last ANALYZE: 5000 of about 10000 rows; due above 1000
           ANALYZE public.p_1;
+          INSERT INTO analyze_memory (relation, analyzed_at, lacking, leaves, writes, row_counts)
+          SELECT relation, now(), lacking, leaves, writes, row_counts
+          FROM jsonb_to_recordset($1::jsonb)
+               AS memo (relation oid, lacking text[], leaves oid[], writes bigint[], row_counts bigint[])
+          ON CONFLICT (relation) DO UPDATE
+          SET analyzed_at = excluded.analyzed_at, lacking = excluded.lacking, leaves = excluded.leaves,
+              writes = excluded.writes, row_counts = excluded.row_counts;
+          DELETE FROM analyze_memory
+          WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_class WHERE oid = relation);
     ");
 }

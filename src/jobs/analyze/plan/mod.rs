@@ -110,13 +110,11 @@ fn refresh(
     if reach == Reach::Tree {
         reached.extend(forest.below(table));
     }
-    // What lacks nothing and has counters of its own needs no memo.
+    // What is due and what has no counters of its own; a leaf that is analyzed along with its tree,
+    // though it is fresh, needs no memo.
     let memos = reached
         .iter()
-        .filter(|table| {
-            table.kind == TableKind::Parent
-                || due.contains_key(&table.oid) && !table.lacking.is_empty()
-        })
+        .filter(|table| table.kind == TableKind::Parent || due.contains_key(&table.oid))
         .map(|table| Memo {
             relation: table.oid,
             lacking: table.lacking.clone(),

@@ -63,6 +63,8 @@ impl Obstacles<'_> {
         let usage = format!("GRANT USAGE ON SCHEMA {} TO {role}", name.schema);
         let right = if self.seen.version.has_maintain() {
             format!("GRANT MAINTAIN ON TABLE {name} TO {role}")
+        } else if table.owner_is_superuser {
+            format!("ALTER TABLE {name} OWNER TO {role} (only an owner may analyze before PostgreSQL 17)")
         } else {
             format!("GRANT {owner} TO {role} (only an owner may analyze before PostgreSQL 17)")
         };

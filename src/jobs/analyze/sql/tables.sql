@@ -10,7 +10,7 @@ SELECT c.oid, n.nspname::text AS schema, c.relname::text AS name, c.relkind::tex
        pg_stat_get_last_analyze_time(c.oid) AS analyzed_at,
        pg_stat_get_last_autoanalyze_time(c.oid) AS autoanalyzed_at,
        own.due_from AS own_due_from,
-       pg_get_userbyid(c.relowner)::text AS owner,
+       o.rolname::text AS owner, o.rolsuper AS owner_is_superuser,
        has_schema_privilege(n.oid, 'USAGE') AS reachable,
        pg_has_role(c.relowner, 'USAGE') OR pg_has_role(d.datdba, 'USAGE')
        -- CASE, because naming the privilege MAINTAIN is an error before 17.
@@ -30,6 +30,7 @@ SELECT c.oid, n.nspname::text AS schema, c.relname::text AS name, c.relkind::tex
               ORDER BY e.oid) AS impossible
 FROM pg_class c
 JOIN pg_namespace n ON n.oid = c.relnamespace
+JOIN pg_roles o ON o.oid = c.relowner
 JOIN pg_database d ON d.datname = current_database()
 LEFT JOIN pg_inherits up ON c.relispartition AND up.inhrelid = c.oid
 LEFT JOIN LATERAL (
