@@ -6,6 +6,7 @@
     clippy::print_stderr,
     reason = "a test that cannot go on says so and fails; clippy knows #[test] functions, not their helpers"
 )]
+mod analyze;
 mod archive;
 mod notices;
 mod partitions;
