@@ -113,6 +113,9 @@ impl Engine {
             let mut outcome = self.attempt(job, claim, stop, backend, start).await;
             let fault = worth_another_try(&outcome).filter(|_| attempt < max_attempts).cloned();
             let Some(fault) = fault.filter(|_| !stop.is_cancelled()) else {
+                if outcome.verdict == Verdict::Failed && !done.is_empty() {
+                    outcome.verdict = Verdict::Partial;
+                }
                 done.append(&mut outcome.actions);
                 return Outcome { actions: done, ..outcome };
             };
