@@ -23,7 +23,7 @@ pub use event::Event;
 pub use fields::JobState;
 pub use init::{Guard, init};
 pub use run::{RunFields, RunFinished, run_span};
-pub use slow_query::{Coverage, SlowQuery, SlowReason};
+pub use slow_query::{Coverage, CoverageGap, SlowQuery, SlowReason};
 
 use std::sync::OnceLock;
 

@@ -6,7 +6,7 @@ use chrono::{DateTime, SecondsFormat, Utc};
 
 use super::event::Event;
 use super::run::RunFinished;
-use super::slow_query::{Coverage, SlowQuery, SlowReason};
+use super::slow_query::{Coverage, CoverageGap, SlowQuery, SlowReason};
 use crate::job::Verdict;
 
 impl Event {
@@ -129,7 +129,7 @@ impl Event {
             Self::SlowQuerySuppressed { suppressed, max_lines } => format!(
                 "{suppressed} more statements changed, beyond the {max_lines} lines per poll"
             ),
-            Self::SlowQueryCoverage(coverage) => uncovered(coverage),
+            Self::SlowQueryCoverage(coverage) => coverage_changed(coverage),
             Self::StatusReported { job, state, last_outcome, last_run_at, next_run_at, .. } => {
                 let mut msg = format!("{job} is {state}");
                 if let (Some(outcome), Some(at)) = (last_outcome, last_run_at) {
@@ -235,6 +235,9 @@ fn reloaded(changed: &[String], restart_needed: &[String]) -> String {
 
 fn slow(query: &SlowQuery) -> String {
     let SlowQuery { calls, mean_ms, max_ms, interval_s, database, user, query: text, .. } = query;
+    if *calls == 0 {
+        return format!("not called any more by {user} in {database}: {text}");
+    }
     let what = match query.reason {
         SlowReason::Mean => "",
         SlowReason::NewMax => ", a new maximum",
@@ -245,20 +248,23 @@ fn slow(query: &SlowQuery) -> String {
     )
 }
 
-fn uncovered(coverage: &Coverage) -> String {
-    let Coverage { entries_max, deallocations, reset, hidden, .. } = coverage;
-    let mut reasons = Vec::new();
-    if *reset {
-        reasons.push("statistics were reset".to_owned());
+fn coverage_changed(coverage: &Coverage) -> String {
+    let Coverage { gaps, entries_max, entries_gone, hidden, .. } = coverage;
+    let reasons: Vec<String> = gaps
+        .iter()
+        .map(|gap| match gap {
+            CoverageGap::Evictions => format!(
+                "{entries_gone} statements were thrown out (raise pg_stat_statements.max, now \
+                 {entries_max})"
+            ),
+            CoverageGap::Hidden => {
+                format!("{hidden} statements are hidden (GRANT pg_read_all_stats to this role)")
+            }
+            CoverageGap::Off => "nothing is recorded (set compute_query_id = auto)".to_owned(),
+        })
+        .collect();
+    match reasons.len() {
+        0 => "slow statements are all seen again".to_owned(),
+        _ => format!("slow statements may be missed: {}", reasons.join("; ")),
     }
-    if *deallocations > 0 {
-        reasons.push(format!(
-            "statements were thrown out {deallocations} times (raise pg_stat_statements.max = \
-             {entries_max})"
-        ));
-    }
-    if *hidden > 0 {
-        reasons.push(format!("{hidden} statements are hidden (GRANT pg_read_all_stats)"));
-    }
-    format!("slow statements may have been missed: {}", reasons.join("; "))
 }

@@ -1,12 +1,12 @@
 //! The fields of the `slow_query` events.
 
 use chrono::{DateTime, Utc};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::fields::{decimals, id, optional_decimals};
 
 /// What made a statement slow.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SlowReason {
     /// The mean of the interval's calls.
@@ -40,7 +40,7 @@ pub struct SlowQuery {
     pub interval_s: f64,
     /// Calls that ended in the interval.
     pub calls: u64,
-    /// Their mean execution time.
+    /// Their mean time, planning included where the extension tracks it.
     #[serde(serialize_with = "decimals")]
     pub mean_ms: f64,
     /// Their total execution time.
@@ -80,9 +80,11 @@ pub struct SlowQuery {
     pub partial: bool,
 }
 
-/// Why an interval was not seen whole.
+/// Whether polls see everything, told when that changes.
 #[derive(Debug, Clone, Serialize)]
 pub struct Coverage {
+    /// What keeps them from it; empty where nothing does any more.
+    pub gaps: Vec<CoverageGap>,
     /// The interval.
     #[serde(serialize_with = "decimals")]
     pub interval_s: f64,
@@ -90,10 +92,23 @@ pub struct Coverage {
     pub entries: u64,
     /// `pg_stat_statements.max`.
     pub entries_max: u64,
-    /// Times it threw out statements in the interval; each may have taken calls with it.
-    pub deallocations: u64,
-    /// The statistics were reset in the interval.
-    pub reset: bool,
-    /// Statements without text, for want of `pg_read_all_stats`.
+    /// Times it threw out statements in the interval; each took calls with it. Not counted before
+    /// version 1.9 of the extension.
+    pub evictions: Option<u64>,
+    /// Statements of the previous poll that are gone.
+    pub entries_gone: u64,
+    /// Statements of others that are not shown to us, for want of `pg_read_all_stats`.
     pub hidden: u64,
+}
+
+/// What keeps polls from seeing everything.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CoverageGap {
+    /// Statements are thrown out all the time.
+    Evictions,
+    /// Statements of other roles are hidden from ours.
+    Hidden,
+    /// The server computes no query ids, so nothing is recorded.
+    Off,
 }

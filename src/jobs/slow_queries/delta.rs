@@ -17,7 +17,7 @@ use chrono::{DateTime, Utc};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Key {
     /// The role that ran it (oid).
-    pub user: u32,
+    pub role: u32,
     /// Called by a client; false for a statement inside a function.
     pub toplevel: bool,
     /// The server's hash of its parse tree.
@@ -37,12 +37,6 @@ pub enum Counter {
     Hit,
     /// Blocks not found there.
     Read,
-    /// Blocks made dirty.
-    Dirtied,
-    /// Blocks written out by the statement itself.
-    Written,
-    /// Blocks of temporary files read.
-    TempRead,
     /// Blocks of temporary files written.
     TempWritten,
     /// Waiting for reads and writes, in microseconds; 0 without `track_io_timing`.
@@ -74,6 +68,10 @@ impl IndexMut<Counter> for Sums {
 impl Sums {
     fn combine(self, other: Self, f: impl Fn(u64, u64) -> u64) -> Self {
         Self(std::array::from_fn(|at| f(self.0[at], other.0[at])))
+    }
+
+    fn mean_us(&self) -> Option<u64> {
+        self[Counter::Time].checked_div(self[Counter::Calls])
     }
 
     fn any_below(&self, other: &Self) -> bool {
@@ -132,6 +130,15 @@ impl Entry {
 /// What one poll saw: also the baseline of the next one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Snapshot {
+    /// What concerns all entries.
+    pub marks: Marks,
+    /// The entries of this database that we may see.
+    pub statements: BTreeMap<Key, Entry>,
+}
+
+/// What concerns all entries.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Marks {
     /// Which counters these are.
     pub origin: Origin,
     /// The server's clock when they were read.
@@ -148,12 +155,10 @@ pub struct Snapshot {
     pub entries_max: u64,
     /// Entries of this database that belong to others and that we may not see.
     pub hidden: u64,
-    /// The entries of this database that we may see, without our own role's.
-    pub statements: BTreeMap<Key, Entry>,
 }
 
 /// Counters of different origin cannot be compared.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Origin {
     /// The cluster's system identifier.
     pub system: i64,
@@ -161,6 +166,15 @@ pub struct Origin {
     pub database: u32,
     /// The extension's version: it decides which columns there are.
     pub extension: String,
+}
+
+impl Marks {
+    /// Whether there are so many entries that some may have been evicted: an eviction needs a full
+    /// house and leaves 95 % of it.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.entries.saturating_mul(10) >= self.entries_max.saturating_mul(9)
+    }
 }
 
 /// What came out of comparing a poll with its baseline.
@@ -201,7 +215,7 @@ pub struct Interval {
 }
 
 /// What one statement did.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Delta {
     /// How long its counters have counted this: shorter than the interval if its entry is younger.
     pub length: Duration,
@@ -213,13 +227,15 @@ pub struct Delta {
     pub max_is_new: bool,
     /// Earlier calls of this interval may be missing.
     pub partial: bool,
+    /// The mean of all calls before this interval, in microseconds, where there were any.
+    pub mean_before_us: Option<u64>,
 }
 
 impl Delta {
-    /// The mean duration of a call, in microseconds.
+    /// The mean duration of a call, in microseconds; 0 without calls.
     #[must_use]
     pub fn mean_us(&self) -> u64 {
-        self.sums[Counter::Time] / self.sums[Counter::Calls].max(1)
+        self.sums.mean_us().unwrap_or(0)
     }
 }
 
@@ -227,10 +243,10 @@ impl Delta {
 #[must_use]
 pub fn compare(before: Option<&Snapshot>, now: &Snapshot, stale_after: Duration) -> Comparison {
     let Some(before) = before else { return Comparison::Anew(Anew::First) };
-    if before.origin != now.origin {
+    if before.marks.origin != now.marks.origin {
         return Comparison::Anew(Anew::OtherOrigin);
     }
-    match (now.taken_at - before.taken_at).to_std() {
+    match (now.marks.taken_at - before.marks.taken_at).to_std() {
         Err(_) => Comparison::Anew(Anew::ClockWentBack),
         Ok(age) if age.is_zero() => Comparison::Anew(Anew::ClockWentBack),
         Ok(age) if age > stale_after => Comparison::Anew(Anew::Stale(age)),
@@ -253,7 +269,7 @@ fn interval(before: &Snapshot, now: &Snapshot, length: Duration) -> Interval {
             (delta.sums[Counter::Calls] > 0).then_some((*key, delta))
         })
         .collect();
-    let evictions = match (before.evictions, now.evictions) {
+    let evictions = match (before.marks.evictions, now.marks.evictions) {
         (Some(then), Some(now)) => Some(now.checked_sub(then).unwrap_or(now)),
         _ => None,
     };
@@ -274,20 +290,21 @@ struct Facts {
 
 impl Facts {
     fn of(before: &Snapshot, now: &Snapshot) -> Self {
-        let may_evict = may_evict(before, now);
+        let may_evict = may_evict(&before.marks, &now.marks);
         Self {
-            from: before.taken_at,
-            to: now.taken_at,
+            from: before.marks.taken_at,
+            to: now.marks.taken_at,
             reset_at: reset_at(before, now, may_evict),
             may_evict,
-            may_reveal: now.hidden < before.hidden,
+            may_reveal: now.marks.hidden < before.marks.hidden,
         }
     }
 
     fn of_known(&self, before: &Entry, now: &Entry) -> Delta {
         if self.reset_at.is_some() || now.is_recreated(before) {
             let is_exact = self.reset_at.is_some() || now.since.is_some();
-            return Delta { partial: !is_exact, ..self.whole(now) };
+            let mean_before_us = before.sums.mean_us();
+            return Delta { partial: !is_exact, mean_before_us, ..self.whole(now) };
         }
         Delta {
             length: self.length_from(self.from),
@@ -295,6 +312,7 @@ impl Facts {
             max_us: now.max_us,
             max_is_new: now.max_us > before.max_us || now.since != before.since,
             partial: self.may_evict && now.since.is_none(),
+            mean_before_us: before.sums.mean_us(),
         }
     }
 
@@ -318,6 +336,7 @@ impl Facts {
             max_us: now.max_us,
             max_is_new: true,
             partial: false,
+            mean_before_us: None,
         }
     }
 
@@ -326,13 +345,12 @@ impl Facts {
     }
 }
 
-/// Whether entries were, or may have been, evicted between two polls. Without a count of evictions
-/// (before extension 1.9) the number of entries decides: an eviction needs a full house and leaves
-/// 95 % of it.
-fn may_evict(before: &Snapshot, now: &Snapshot) -> bool {
+/// Whether entries were, or may have been, evicted between two polls. Before extension 1.9 nobody
+/// counts.
+fn may_evict(before: &Marks, now: &Marks) -> bool {
     match (before.evictions, now.evictions) {
         (Some(then), Some(now)) => then != now,
-        _ => now.entries.saturating_mul(10) >= now.entries_max.saturating_mul(9),
+        _ => now.is_full(),
     }
 }
 
@@ -340,8 +358,8 @@ fn may_evict(before: &Snapshot, now: &Snapshot) -> bool {
 /// crash, or a restart without `pg_stat_statements.save`) moves `stats_reset` too. Before extension
 /// 1.9 there is none; then a restart with lost entries tells, a clean one keeps them all.
 fn reset_at(before: &Snapshot, now: &Snapshot, may_evict: bool) -> Option<DateTime<Utc>> {
-    if now.stats_reset.is_some() {
-        return now.stats_reset.filter(|_| now.stats_reset != before.stats_reset);
+    if now.marks.stats_reset.is_some() {
+        return now.marks.stats_reset.filter(|_| now.marks.stats_reset != before.marks.stats_reset);
     }
     let lost_entries = || {
         before.statements.iter().any(|(key, entry)| match now.statements.get(key) {
@@ -349,6 +367,6 @@ fn reset_at(before: &Snapshot, now: &Snapshot, may_evict: bool) -> Option<DateTi
             None => true,
         })
     };
-    let restarted = now.started_at != before.started_at;
-    (restarted && !may_evict && lost_entries()).then_some(now.started_at)
+    let restarted = now.marks.started_at != before.marks.started_at;
+    (restarted && !may_evict && lost_entries()).then_some(now.marks.started_at)
 }

@@ -8,6 +8,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::delta::{Entry, Key, Since};
 
+/// Raised whenever the bytes or the meaning of a counter change; an older baseline is then dropped.
+pub const FORMAT: i32 = 1;
+
 /// Changes are folded into the full part once they concern this share of all entries: 1 of 2.
 const FOLD_SHARE: usize = 2;
 
@@ -25,6 +28,15 @@ pub struct Unpacked {
     pub changed: BTreeSet<Key>,
 }
 
+/// What a poll continues.
+#[derive(Debug, Clone, Copy)]
+pub struct Base<'a> {
+    /// The entries at the last poll.
+    pub entries: &'a BTreeMap<Key, Entry>,
+    /// The keys of the changed part.
+    pub changed: &'a BTreeSet<Key>,
+}
+
 /// What a poll writes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Packed {
@@ -36,12 +48,12 @@ pub enum Packed {
 
 /// Packs the entries of a poll, as changes to what is stored already where that is shorter.
 #[must_use]
-pub fn pack(stored: Option<&Unpacked>, now: &BTreeMap<Key, Entry>) -> Packed {
-    if let Some(stored) = stored {
-        let differs = |key: &&Key| now.get(*key) != stored.entries.get(*key);
-        let all = now.keys().chain(stored.entries.keys());
+pub fn pack(base: Option<Base<'_>>, now: &BTreeMap<Key, Entry>) -> Packed {
+    if let Some(base) = base {
+        let differs = |key: &&Key| now.get(*key) != base.entries.get(*key);
+        let all = now.keys().chain(base.entries.keys());
         let mut keys: BTreeSet<Key> = all.filter(differs).copied().collect();
-        keys.extend(&stored.changed);
+        keys.extend(base.changed);
         if keys.len() * FOLD_SHARE <= now.len() {
             let mut bytes = Vec::with_capacity(keys.len() * 64);
             for key in &keys {
@@ -87,7 +99,7 @@ fn put(bytes: &mut Vec<u8>, key: &Key, entry: Option<&Entry>) {
         Some(Some(_)) => HAS_SINCE | MINMAX_DIFFERS,
     };
     bytes.push(toplevel | rest);
-    put_number(bytes, u64::from(key.user));
+    put_number(bytes, u64::from(key.role));
     bytes.extend(key.queryid.to_le_bytes());
     let Some(entry) = entry else { return };
     for sum in entry.sums.0 {
@@ -121,8 +133,8 @@ struct Bytes<'a>(&'a [u8]);
 impl Bytes<'_> {
     fn take_entry(&mut self) -> Option<(Key, Option<Entry>)> {
         let flags = self.take_byte()?;
-        let user = u32::try_from(self.take_number()?).ok()?;
-        let key = Key { user, toplevel: flags & TOPLEVEL != 0, queryid: self.take_i64()? };
+        let role = u32::try_from(self.take_number()?).ok()?;
+        let key = Key { role, toplevel: flags & TOPLEVEL != 0, queryid: self.take_i64()? };
         if flags & GONE != 0 {
             return Some((key, None));
         }

@@ -16,13 +16,29 @@ const MASK: &str = "?";
 const CUT: &str = " …";
 
 /// What a statement is, as far as the thresholds depend on it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Class {
     /// Reads or changes rows.
     Query,
     /// Everything else: VACUUM, CREATE INDEX, COPY, COMMIT.
     Utility,
+    /// pgtend's own reading of the statistics.
+    Own,
+}
+
+impl Class {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Query, Self::Utility, Self::Own];
+
+    /// The word it is stored as.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Query => "query",
+            Self::Utility => "utility",
+            Self::Own => "own",
+        }
+    }
 }
 
 /// A statement that may be stored and logged.

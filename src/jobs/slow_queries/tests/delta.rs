@@ -235,15 +235,15 @@ fn without_a_usable_baseline_there_is_no_interval() {
     assert_eq!(anew(Some(&base), &world), Anew::ClockWentBack, "no time has passed");
     world.pass(3601);
     assert_eq!(anew(Some(&base), &world), Anew::Stale(Duration::from_secs(3601)));
-    world.now = base.taken_at - chrono::TimeDelta::seconds(1);
+    world.now = base.marks.taken_at - chrono::TimeDelta::seconds(1);
     assert_eq!(anew(Some(&base), &world), Anew::ClockWentBack);
 
     world.pass(61);
     let mut foreign = base.clone();
-    foreign.origin.system += 1;
+    foreign.marks.origin.system += 1;
     assert_eq!(anew(Some(&foreign), &world), Anew::OtherOrigin);
     foreign = base.clone();
-    foreign.origin.extension = "1.12".into();
+    foreign.marks.origin.extension = "1.12".into();
     assert_eq!(anew(Some(&foreign), &world), Anew::OtherOrigin);
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use crate::jobs::slow_queries::delta::{Counter, Entry, Key, Origin, Since, Snapshot};
+use crate::jobs::slow_queries::delta::{Counter, Entry, Key, Marks, Origin, Since, Snapshot};
 
 /// What the extension's version tells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,7 +42,7 @@ pub fn time(text: &str) -> DateTime<Utc> {
 }
 
 pub fn key(queryid: i64) -> Key {
-    Key { user: 10, toplevel: true, queryid }
+    Key { role: 10, toplevel: true, queryid }
 }
 
 impl World {
@@ -132,7 +132,7 @@ impl World {
 
     pub fn look(&self) -> Snapshot {
         let counts = self.extension != Extension::Blind;
-        Snapshot {
+        let marks = Marks {
             origin: Origin { system: 1, database: 5, extension: format!("{:?}", self.extension) },
             taken_at: self.now,
             started_at: self.started_at,
@@ -141,7 +141,8 @@ impl World {
             entries: self.entries.len() as u64,
             entries_max: self.entries_max as u64,
             hidden: self.hidden,
-            statements: self.entries.iter().map(|(&id, &entry)| (key(id), entry)).collect(),
-        }
+        };
+        let statements = self.entries.iter().map(|(&id, &entry)| (key(id), entry)).collect();
+        Snapshot { marks, statements }
     }
 }
