@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc};
 use super::event::Event;
 use super::fields::JobState;
 use super::run::{RunFields, RunFinished};
-use super::slow_query::{Coverage, SlowQuery, SlowReason};
+use super::slow_query::{Coverage, CoverageGap, SlowQuery, SlowReason};
 use crate::job::Verdict;
 use crate::pg::fault::{Blocker, Fault, Kind};
 
@@ -226,6 +226,18 @@ fn actions() -> Vec<Event> {
     ]
 }
 
+fn seen_whole() -> Coverage {
+    Coverage {
+        gaps: vec![],
+        interval_s: 60.0,
+        entries: 4950,
+        entries_max: 5000,
+        evictions: Some(3),
+        entries_gone: 700,
+        hidden: 17,
+    }
+}
+
 fn slow_queries() -> Vec<Event> {
     vec![
         Event::SlowQueryOpened(slow_query()),
@@ -235,14 +247,12 @@ fn slow_queries() -> Vec<Event> {
         Event::SlowQueryResolved(slow_query()),
         Event::SlowQueryResolved(bare_slow_query()),
         Event::SlowQuerySuppressed { suppressed: 12, max_lines: 20 },
+        Event::SlowQueryResolved(SlowQuery { calls: 0, ..bare_slow_query() }),
         Event::SlowQueryCoverage(Coverage {
-            interval_s: 60.0,
-            entries: 5000,
-            entries_max: 5000,
-            deallocations: 3,
-            reset: true,
-            hidden: 17,
+            gaps: vec![CoverageGap::Evictions, CoverageGap::Hidden, CoverageGap::Off],
+            ..seen_whole()
         }),
+        Event::SlowQueryCoverage(Coverage { evictions: None, ..seen_whole() }),
     ]
 }
 

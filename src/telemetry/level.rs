@@ -15,6 +15,8 @@ impl Event {
             Self::RunFinished(run) => of_verdict(run.outcome, run.actions_done),
             Self::RunSkipped { reason, .. } => of_verdict(*reason, 0),
             Self::ActionFailed { fault, .. } => of_fault(fault),
+            Self::SlowQueryCoverage(coverage) if coverage.gaps.is_empty() => Level::INFO,
+            Self::SlowQueryCoverage(_) => Level::WARN,
             Self::DaemonStopped { fault: Some(_), .. }
             | Self::DaemonPanicked { .. }
             | Self::ConfigRejected { .. }
@@ -32,7 +34,6 @@ impl Event {
             | Self::SlowQueryOpened(_)
             | Self::SlowQueryContinuing(_)
             | Self::SlowQuerySuppressed { .. }
-            | Self::SlowQueryCoverage(_)
             | Self::LogWriteRecovered { .. }
             | Self::LogPruneFailed { .. } => Level::WARN,
             Self::DaemonStarted { .. }

@@ -120,6 +120,11 @@ impl Action for Record {
     fn sql(&self) -> Vec<String> {
         self.step.sql().collect()
     }
+
+    /// A poll in which nothing changed leaves no trace but the next baseline.
+    fn is_upkeep(&self) -> bool {
+        self.events.is_empty()
+    }
 }
 
 fn summary(seen: &Seen) -> String {
