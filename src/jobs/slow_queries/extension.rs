@@ -62,29 +62,25 @@ impl Extension {
     #[must_use]
     pub fn marks_sql(&self) -> String {
         let Self { schema, .. } = self;
-        let info = if self.has(9) {
-            format!("(SELECT i FROM {schema}.pg_stat_statements_info() i)")
+        let (fields, info) = if self.has(9) {
+            let info = format!("CROSS JOIN {schema}.pg_stat_statements_info() i ");
+            ("i.stats_reset, i.dealloc AS evictions", info)
         } else {
-            "NULL".to_owned()
-        };
-        let field = |name: &str, kind: &str| {
-            if self.has(9) { format!("(c.info).{name}") } else { format!("NULL::{kind}") }
+            ("NULL::timestamptz AS stats_reset, NULL::bigint AS evictions", String::new())
         };
         format!(
             "SELECT clock_timestamp() AS taken_at, \
              pg_catalog.pg_postmaster_start_time() AS started_at, \
              (SELECT system_identifier FROM pg_catalog.pg_control_system()) AS system, \
-             {} AS stats_reset, {} AS evictions, c.entries, c.hidden, \
+             {fields}, c.entries, c.hidden, \
              pg_catalog.current_setting('pg_stat_statements.max')::bigint AS entries_max, \
              pg_catalog.current_setting('track_io_timing')::boolean AS times_io, \
              pg_catalog.current_setting('block_size')::bigint AS block_bytes, \
              coalesce(pg_catalog.current_setting('compute_query_id', true), 'on') <> 'off' \
              AS records \
-             FROM (SELECT {info} AS info, count(*) AS entries, \
+             FROM (SELECT count(*) AS entries, \
              count(*) FILTER (WHERE s.dbid = $1 AND s.queryid IS NULL) AS hidden \
-             FROM {schema}.pg_stat_statements(false) s) c",
-            field("stats_reset", "timestamptz"),
-            field("dealloc", "bigint"),
+             FROM {schema}.pg_stat_statements(false) s) c {info}"
         )
     }
 

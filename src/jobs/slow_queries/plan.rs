@@ -23,7 +23,7 @@ use crate::telemetry::{CoverageGap, Event, SlowReason};
 const TEXTS_MAX: usize = 200;
 /// Statements open at once. More are a flood that another line would not explain.
 const OPEN_MAX: usize = 500;
-/// From this many evictions a minute on, too much is lost.
+/// Above this many evictions a minute, too much is lost.
 const EVICTIONS_PER_MINUTE_MAX: u64 = 1;
 
 /// The statements whose texts the plan needs: the open ones, and of those that may open the
@@ -67,20 +67,23 @@ pub fn plan(policy: &Policy, seen: &Seen, now: DateTime<Utc>) -> Plan<Record> {
     plan
 }
 
-/// What keeps this poll from seeing everything. Evictions come and go, so that gap closes only
-/// when there are none.
-fn gaps_of(seen: &Seen, interval: &Interval, before: &BTreeSet<CoverageGap>) -> BTreeSet<CoverageGap> {
+/// What keeps this poll from seeing everything. A house that has begun to evict goes on while it is
+/// full.
+fn gaps_of(
+    seen: &Seen,
+    interval: &Interval,
+    before: &BTreeSet<CoverageGap>,
+) -> BTreeSet<CoverageGap> {
+    let marks = &seen.now.marks;
+    // Not counted before extension 1.9; each takes the twentieth part of the entries.
+    let estimate = || interval.vanished.saturating_mul(20) / marks.entries_max.max(1);
+    let evictions = interval.evictions.unwrap_or_else(estimate);
     let minutes = interval.length.as_secs().div_ceil(60);
-    let is_full = seen.now.marks.is_full();
-    let (many, any) = match interval.evictions {
-        Some(evictions) => (evictions > EVICTIONS_PER_MINUTE_MAX * minutes, evictions > 0),
-        // Not counted before extension 1.9; entries that leave a full house tell as much.
-        None => (is_full && interval.vanished > 0, is_full && interval.vanished > 0),
-    };
-    let evictions = many || any && before.contains(&CoverageGap::Evictions);
+    let evicts = evictions > EVICTIONS_PER_MINUTE_MAX * minutes;
+    let still_evicts = marks.is_full() && before.contains(&CoverageGap::Evictions);
     [
-        (CoverageGap::Evictions, evictions),
-        (CoverageGap::Hidden, seen.now.marks.hidden > 0),
+        (CoverageGap::Evictions, evicts || still_evicts),
+        (CoverageGap::Hidden, marks.hidden > 0),
         (CoverageGap::Off, !seen.server.records),
     ]
     .into_iter()
