@@ -10,6 +10,7 @@ mod analyze;
 mod archive;
 mod notices;
 mod partitions;
+mod slow_queries;
 mod support;
 mod throwaway;
 mod tidy;

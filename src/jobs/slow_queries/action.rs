@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::delta::{Comparison, Key, Marks};
 use super::pack::{Base, FORMAT, Packed, pack};
-use super::state::{Remembered, Seen};
+use super::state::{Decision, Seen};
 use crate::job::Action;
 use crate::pg::step::{Expect, LockWait, Mode, Statement, Step};
 use crate::telemetry::{CoverageGap, Event};
@@ -77,17 +77,11 @@ pub struct Record {
 impl Record {
     /// From what was decided.
     #[must_use]
-    pub fn new(
-        seen: &Seen,
-        gaps: &BTreeSet<CoverageGap>,
-        remembered: &Remembered,
-        events: Vec<Event>,
-        now: DateTime<Utc>,
-    ) -> Self {
-        let mut statements = vec![baseline(seen, gaps)];
+    pub fn new(seen: &Seen, decision: Decision, now: DateTime<Utc>) -> Self {
+        let mut statements = vec![baseline(seen, &decision.gaps)];
         statements.extend(texts(seen, now));
-        statements.extend(open(remembered));
-        statements.extend(resolved(remembered));
+        statements.extend(open(&decision));
+        statements.extend(resolved(&decision));
         let step = Step {
             doing: "store the poll of",
             object: "pg_stat_statements".to_owned(),
@@ -95,7 +89,7 @@ impl Record {
             lock: LockWait::patient(LOCK_TIMEOUT),
             statements,
         };
-        Self { step, events, summary: summary(seen) }
+        Self { step, events: decision.events, summary: summary(seen) }
     }
 }
 
@@ -190,8 +184,8 @@ WHERE t.stored_at < (SELECT stored_at FROM statement_text ORDER BY stored_at DES
     ]
 }
 
-fn open(remembered: &Remembered) -> Option<Statement> {
-    let rows = remembered.open.iter().map(|(key, open)| {
+fn open(decision: &Decision) -> Option<Statement> {
+    let rows = decision.open.iter().map(|(key, open)| {
         json!({
             "role": key.role, "toplevel": key.toplevel, "queryid": key.queryid,
             "reason": open.reason, "opened_at": open.opened_at, "slow_at": open.slow_at,
@@ -200,16 +194,16 @@ fn open(remembered: &Remembered) -> Option<Statement> {
         })
     });
     let statement = Statement::new(STORE_OPEN).bind(vec![Some(array(rows))]);
-    (!remembered.open.is_empty()).then_some(statement)
+    (!decision.open.is_empty()).then_some(statement)
 }
 
-fn resolved(remembered: &Remembered) -> Option<Statement> {
+fn resolved(decision: &Decision) -> Option<Statement> {
     let row = |key: &Key| {
         json!({ "role": key.role, "toplevel": key.toplevel, "queryid": key.queryid })
     };
-    let rows = array(remembered.resolved.iter().map(row));
+    let rows = array(decision.resolved.iter().map(row));
     let statement = Statement::new(FORGET_RESOLVED).bind(vec![Some(rows)]);
-    (!remembered.resolved.is_empty()).then_some(statement)
+    (!decision.resolved.is_empty()).then_some(statement)
 }
 
 fn array(rows: impl Iterator<Item = Value>) -> String {

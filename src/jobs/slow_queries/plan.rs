@@ -15,7 +15,7 @@ use super::delta::{Anew, Comparison, Counter, Delta, Interval, Key};
 use super::policy::Policy;
 use super::redact::Class;
 use super::report::{self, Totals};
-use super::state::{Open, Remembered, Seen, Text};
+use super::state::{Decision, Open, Seen, Text};
 use crate::job::Plan;
 use crate::telemetry::{CoverageGap, Event, SlowReason};
 
@@ -39,32 +39,35 @@ pub fn wanted(interval: &Interval, open: &BTreeMap<Key, Open>, policy: &Policy) 
     open.keys().chain(slow.into_iter().map(|(key, _)| key)).copied().collect()
 }
 
-/// Decides what is told and what is stored.
+/// The plan of a poll: one action, or a warning more.
 #[must_use]
 pub fn plan(policy: &Policy, seen: &Seen, now: DateTime<Utc>) -> Plan<Record> {
     let mut plan = Plan::default();
-    let mut remembered = Remembered::default();
-    let mut events = Vec::new();
-    let mut gaps = seen.baseline().map(|baseline| baseline.gaps.clone()).unwrap_or_default();
-    match &seen.comparison {
-        Comparison::Since(interval) => {
-            let poll = Poll { policy, seen, interval, now };
-            poll.tell_changes(&mut remembered, &mut events);
-            let gaps_now = gaps_of(seen, interval, &gaps);
-            if gaps_now != gaps {
-                events.push(report::coverage(seen, interval, &gaps_now));
-            }
-            gaps = gaps_now;
-        }
-        Comparison::Anew(Anew::Stale(age)) => plan.warnings.push(format!(
+    if let Comparison::Anew(Anew::Stale(age)) = &seen.comparison {
+        plan.warnings.push(format!(
             "the last poll was {} minutes ago, too long to compare with, so this one begins anew; \
              let the schedule say how often the job really runs",
             age.as_secs() / 60
-        )),
-        Comparison::Anew(_) => {}
+        ));
     }
-    plan.actions.push(Record::new(seen, &gaps, &remembered, events, now));
+    plan.actions.push(Record::new(seen, decide(policy, seen, now), now));
     plan
+}
+
+/// Decides what is told and what is remembered.
+#[must_use]
+pub fn decide(policy: &Policy, seen: &Seen, now: DateTime<Utc>) -> Decision {
+    let gaps = seen.baseline().map(|baseline| baseline.gaps.clone()).unwrap_or_default();
+    let mut decision = Decision { gaps, ..Decision::default() };
+    if let Comparison::Since(interval) = &seen.comparison {
+        Poll { policy, seen, interval, now }.tell_changes(&mut decision);
+        let gaps = gaps_of(seen, interval, &decision.gaps);
+        if gaps != decision.gaps {
+            decision.events.push(report::coverage(seen, interval, &gaps));
+            decision.gaps = gaps;
+        }
+    }
+    decision
 }
 
 /// What keeps this poll from seeing everything. A house that has begun to evict goes on while it is
@@ -117,14 +120,14 @@ struct Poll<'a> {
 }
 
 impl<'a> Poll<'a> {
-    fn tell_changes(&self, remembered: &mut Remembered, events: &mut Vec<Event>) {
+    fn tell_changes(&self, decision: &mut Decision) {
         let mut changes: Vec<Change<'a>> = Vec::new();
         let mut suppressed = 0;
         for (key, delta) in &self.interval.deltas {
             match (self.seen.texts.by_key.get(key), self.seen.open.get(key)) {
                 (Some(text), None) => changes.extend(self.opening(*key, text, delta)),
                 (Some(text), Some(open)) => {
-                    changes.extend(self.of_open(*key, text, delta, open, remembered));
+                    changes.extend(self.of_open(*key, text, delta, open, decision));
                 }
                 (None, _) if self.policy.slowness(delta, Class::Query).is_some() => suppressed += 1,
                 (None, _) => {}
@@ -142,19 +145,19 @@ impl<'a> Poll<'a> {
                 continue;
             }
             lines -= 1;
-            events.push(self.line(&change, &totals));
+            decision.events.push(self.line(&change, &totals));
             match change.kind {
-                Kind::Resolve => _ = remembered.resolved.insert(change.key),
-                Kind::Remind => _ = remembered.open.insert(change.key, change.open),
+                Kind::Resolve => _ = decision.resolved.insert(change.key),
+                Kind::Remind => _ = decision.open.insert(change.key, change.open),
                 Kind::Open => {
                     room -= 1;
-                    remembered.open.insert(change.key, change.open);
+                    decision.open.insert(change.key, change.open);
                 }
             }
         }
         if suppressed > 0 {
             let max_lines = self.policy.0.max_lines;
-            events.push(Event::SlowQuerySuppressed { suppressed, max_lines });
+            decision.events.push(Event::SlowQuerySuppressed { suppressed, max_lines });
         }
     }
 
@@ -178,7 +181,7 @@ impl<'a> Poll<'a> {
         text: &'a Text,
         delta: &Delta,
         open: &Open,
-        remembered: &mut Remembered,
+        decision: &mut Decision,
     ) -> Option<Change<'a>> {
         let change = |kind, open| Some(Change { kind, key, text, delta: *delta, open });
         let slowness: Option<SlowReason> = self.policy.slowness(delta, text.class);
@@ -188,11 +191,11 @@ impl<'a> Poll<'a> {
         }
         let still = Open { slow_at: self.now, ..open.clone() };
         if !self.policy.is_reminder_due(open, self.now) {
-            remembered.open.insert(key, still);
+            decision.open.insert(key, still);
             return None;
         }
         let reminded = Open { told_at: self.now, reminders: open.reminders + 1, ..still.clone() };
-        remembered.open.insert(key, still);
+        decision.open.insert(key, still);
         change(Kind::Remind, reminded)
     }
 

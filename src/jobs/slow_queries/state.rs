@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 
 use super::delta::{Comparison, Key, Snapshot};
 use super::redact::Class;
-use crate::telemetry::{CoverageGap, SlowReason};
+use crate::telemetry::{CoverageGap, Event, SlowReason};
 
 /// What a statement is and how to name it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -106,11 +106,15 @@ impl Seen {
     }
 }
 
-/// What changes in the stored state of statements.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Remembered {
-    /// New, or still slow.
+/// What follows from a poll.
+#[derive(Debug, Clone, Default)]
+pub struct Decision {
+    /// What is told, in this order.
+    pub events: Vec<Event>,
+    /// What keeps polls from seeing everything, now.
+    pub gaps: BTreeSet<CoverageGap>,
+    /// Statements that are slow: since now, or still.
     pub open: BTreeMap<Key, Open>,
-    /// No longer.
+    /// Statements that are no longer.
     pub resolved: BTreeSet<Key>,
 }

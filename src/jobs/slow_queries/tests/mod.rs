@@ -1,4 +1,5 @@
 mod delta;
 mod pack;
+mod plan;
 mod redact;
 mod world;
