@@ -141,6 +141,12 @@ impl Server {
         self.control.close().await;
     }
 
+    /// The server ends any one statement of a work session after this.
+    #[must_use]
+    pub fn statement_timeout(&self) -> Duration {
+        self.settings.statement_timeout
+    }
+
     /// The settings of a work session, as one simple query.
     #[must_use]
     pub fn session_settings(&self, name: &str) -> String {

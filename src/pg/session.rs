@@ -105,6 +105,7 @@ pub struct Session {
     spec: SessionSpec,
     /// The server's clock when the session was opened.
     opened_at: DateTime<Utc>,
+    statement_timeout: Duration,
     /// A statement is under way: dropping now must close the connection.
     busy: bool,
 }
@@ -126,6 +127,7 @@ impl Session {
             facts: Arc::clone(&server.facts),
             spec,
             opened_at: DateTime::UNIX_EPOCH,
+            statement_timeout: server.statement_timeout(),
             busy: true,
         };
         let settings = server.session_settings(session.spec.name);
@@ -267,6 +269,7 @@ impl Session {
         let pid = self.spec.backend.pid();
         let control = self.control.clone();
         let mut seen = Vec::new();
+        let started = clock::monotonic();
         let run = execute(&mut self.conn, statement);
         tokio::pin!(run);
         let result = tokio::select! {
@@ -281,8 +284,13 @@ impl Session {
         };
         result.map_err(|error| {
             let mut fault = Fault::from_sqlx(step.doing, &error);
-            if fault.kind == Kind::LockNotHad {
-                fault.blockers = seen;
+            match fault.kind {
+                Kind::LockNotHad => fault.blockers = seen,
+                // Both are 57014, and the words depend on the server's language.
+                Kind::Cancelled if started.elapsed() >= self.statement_timeout => {
+                    fault.kind = Kind::TimedOut;
+                }
+                _ => {}
             }
             fault
         })

@@ -10,6 +10,7 @@ mod analyze;
 mod archive;
 mod notices;
 mod partitions;
+mod session;
 mod slow_queries;
 mod support;
 mod throwaway;

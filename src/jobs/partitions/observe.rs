@@ -12,7 +12,7 @@ use super::tended::tended;
 use crate::config::checked::Partitions;
 use crate::pg::catalog::partition::{self, Child, Relation};
 use crate::pg::catalog::partition_default;
-use crate::pg::fault::Fault;
+use crate::pg::fault::{Fault, Kind};
 use crate::pg::ident::TableName;
 use crate::pg::session::Reader;
 
@@ -116,7 +116,7 @@ async fn second_look(
     for (name, default, key, ranges, asked) in questions {
         let answer = partition_default::rows_in(reader.conn, &default, &key, &asked).await;
         if let Err(fault) = &answer
-            && fault.kind.ends_run()
+            && fault.kind == Kind::Unreachable
         {
             return Err(fault.clone());
         }

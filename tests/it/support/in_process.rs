@@ -99,6 +99,15 @@ impl InProcess {
         plan.unwrap_or_else(|fault| panic!("{fault}"))
     }
 
+    /// The door for writes, under a claim of this job.
+    pub async fn door(&self, job: JobName) -> Session {
+        let now = self.engine.server.now().await.expect("the clock");
+        let control = &self.engine.server.control;
+        let claimed = claim(control, &self.engine.holder, job, now, Trigger::Manual).await;
+        let Ok(Claimed::Won(claim)) = claimed else { panic!("not claimed: {claimed:?}") };
+        self.session(Some(claim.fence)).await
+    }
+
     async fn session(&self, fence: Option<Fence>) -> Session {
         let spec = SessionSpec {
             name: "test",
