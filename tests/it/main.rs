@@ -12,6 +12,7 @@ mod notices;
 mod partitions;
 mod session;
 mod slow_queries;
+mod plan_is_run;
 mod support;
 mod throwaway;
 mod tidy;
