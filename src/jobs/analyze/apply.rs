@@ -12,7 +12,13 @@ impl Refresh {
     /// Analyzes, sees that it happened, and writes down what the next plan needs.
     pub(super) async fn apply(&self, session: &mut Session) -> Result<Applied, Fault> {
         let (result, warnings) = notices::collect(session.run(&self.analyze())).await;
-        result.map_err(|fault| self.gone(fault))?;
+        match result {
+            Err(fault) if is_gone(&fault) => {
+                let note = Some("dropped since it was looked at".to_owned());
+                return Ok(Applied { note, ..Applied::default() });
+            }
+            result => result?,
+        };
         let (expected, unexpected): (Vec<_>, Vec<_>) =
             warnings.into_iter().partition(|warning| self.is_expected(warning));
         if !unexpected.is_empty() {
@@ -39,14 +45,6 @@ impl Refresh {
         )
     }
 
-    /// A table dropped since it was observed is no failure.
-    fn gone(&self, fault: Fault) -> Fault {
-        match fault.sqlstate.as_deref() {
-            Some("42P01" | "3F000") => Fault { kind: Kind::Changed, ..fault }.on(&self.table),
-            _ => fault,
-        }
-    }
-
     async fn is_witnessed(&self, session: &mut Session) -> Result<bool, Fault> {
         let Some(Witness { oid, before }) = &self.witness else { return Ok(true) };
         sqlx::query_scalar("SELECT pg_stat_get_last_analyze_time($1) IS DISTINCT FROM $2")
@@ -56,4 +54,9 @@ impl Refresh {
             .await
             .map_err(|error| Fault::from_sqlx("see whether analyzed", &error).on(&self.table))
     }
+}
+
+/// No such table, or no such schema.
+fn is_gone(fault: &Fault) -> bool {
+    matches!(fault.sqlstate.as_deref(), Some("42P01" | "3F000"))
 }
