@@ -166,7 +166,12 @@ impl Server {
         let pid = self.pid()?;
         self.tell_guard("leave")?;
         self.dir.disable_cleanup(true);
-        Ok(format!("kill -QUIT {pid}; rm -rf {}", self.dir.path().display()))
+        // Its processes write into the directory until they are gone; so is the file then.
+        let (dir, file) = (self.dir.path().display(), self.data().join("postmaster.pid"));
+        Ok(format!(
+            "kill -INT {pid} && while [ -e {} ]; do sleep 0.1; done; rm -rf {dir}",
+            file.display()
+        ))
     }
 
     fn data(&self) -> PathBuf {
