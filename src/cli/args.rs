@@ -6,6 +6,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::pg::version::{MAJOR_MAX, MAJOR_MIN};
+
 /// Tends one PostgreSQL database: partitions, archiving, statistics, slow queries.
 ///
 /// Results go to standard output, logs to standard error.
@@ -163,8 +165,12 @@ pub struct DemoArgs {
     #[arg(long)]
     pub keep: bool,
     /// The PostgreSQL major version
-    #[arg(long, default_value_t = 18, value_name = "MAJOR")]
+    #[arg(long, default_value_t = MAJOR_MAX, value_name = "MAJOR", value_parser = majors())]
     pub postgres: u32,
+}
+
+fn majors() -> clap::builder::RangedI64ValueParser<u32> {
+    clap::value_parser!(u32).range(i64::from(MAJOR_MIN)..=i64::from(MAJOR_MAX))
 }
 
 /// `config …`

@@ -10,6 +10,7 @@ pub use exit::Failure;
 pub mod args;
 mod check;
 mod config;
+mod demo;
 mod exit;
 mod history;
 mod once;
@@ -59,6 +60,6 @@ async fn dispatch(cli: Cli) -> Result<u8, Failure> {
         Command::Completions { shell } => output::completions(shell),
         Command::Man => output::man(),
         Command::Check(args) => check::check(file, args.format).await,
-        Command::Demo(_) => Ok(70),
+        Command::Demo(args) => demo::demo(file, &args).await,
     }
 }

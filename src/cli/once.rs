@@ -43,7 +43,11 @@ pub async fn once(file: Option<&Path>, args: &OnceArgs) -> Result<u8, Failure> {
     Ok(exit_code(&outcomes))
 }
 
-async fn run_one(engine: &Engine, job: &AnyJob, slot: Slot) -> Result<Outcome, Failure> {
+/// Claims a slot and runs it; one that cannot be had is an outcome too.
+///
+/// # Errors
+/// The server does not answer.
+pub async fn run_one(engine: &Engine, job: &AnyJob, slot: Slot) -> Result<Outcome, Failure> {
     let now = engine.server.now().await?;
     let slot = match slot {
         Slot::Now => now,

@@ -4,7 +4,7 @@
 //! text, so no logger is needed earlier.
 
 use std::backtrace::{Backtrace, BacktraceStatus};
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write};
 use std::panic::PanicHookInfo;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -35,16 +35,20 @@ pub struct Guard {
 /// # Errors
 /// `Io` if the log file cannot be written.
 pub fn init(log: &Log) -> Result<Guard, Fault> {
+    init_to(log, std::io::stderr())
+}
+
+/// The same with another place in standard error's stead: the demo leaves that to its progress.
+///
+/// # Errors
+/// As [`init()`].
+pub fn init_to(log: &Log, out: impl Write + Send + 'static) -> Result<Guard, Fault> {
     let file = match &log.file {
         Some(settings) => Some(Arc::new(Mutex::new(RollingFile::open(settings.clone())?))),
         None => None,
     };
     let (filter, handle) = reload::Layer::new(filter(log.level));
-    let lines = LogLayer {
-        style: style(log.format),
-        out: Mutex::new(std::io::stderr()),
-        file: file.clone(),
-    };
+    let lines = LogLayer { style: style(log.format), out: Mutex::new(out), file: file.clone() };
     let subscriber =
         tracing_subscriber::registry().with(lines.with_filter(filter)).with(notices::layer());
     tracing::subscriber::set_global_default(subscriber)

@@ -21,7 +21,7 @@ mod tests;
 
 pub use event::Event;
 pub use fields::JobState;
-pub use init::{Guard, init};
+pub use init::{Guard, init, init_to};
 pub use run::{RunFields, RunFinished, run_span};
 pub use slow_query::{Coverage, CoverageGap, SlowQuery, SlowReason};
 

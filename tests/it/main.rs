@@ -8,9 +8,9 @@
 )]
 mod analyze;
 mod archive;
+mod demo;
 mod notices;
 mod partitions;
-mod plan_is_run;
 mod session;
 mod slow_queries;
 mod support;

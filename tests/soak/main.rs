@@ -14,7 +14,6 @@
 mod support;
 
 mod load;
-mod premake;
 mod verdict;
 
 use std::time::Duration;
