@@ -1,13 +1,17 @@
 //! `status`: per job, the last run, its outcome and the next run.
 
+use std::fmt::Write;
 use std::path::Path;
 
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 
 use super::args::Format;
+use super::plan::plan_one;
 use super::{Failure, output, setup};
+use crate::job::Standing;
 use crate::jobs::AnyJob;
+use crate::pg::fault::Fault;
 use crate::scheduler::due;
 use crate::scheduler::history::{self, Entry};
 use crate::scheduler::look::{self, JobFacts};
@@ -21,16 +25,16 @@ pub async fn status(file: Option<&Path>, format: Format) -> Result<u8, Failure> 
     let names: Vec<_> = jobs.iter().map(AnyJob::name).collect();
     let facts = look::look(control, &names).await?;
     let last = history::last(control).await?;
-    server.close().await;
-    let rows: Vec<Row> = jobs
-        .iter()
-        .zip(&facts.jobs)
-        .map(|(job, seen)| Row {
+    let mut rows = Vec::new();
+    for (job, seen) in jobs.iter().zip(&facts.jobs) {
+        rows.push(Row {
             seen,
             last: last.iter().find(|entry| entry.job == seen.job.as_str()),
             next: due::decide(&seen.due(job.schedule()), facts.now).next_at,
-        })
-        .collect();
+            standing: plan_one(&server, job, facts.now).await.map(|plan| plan.standing),
+        });
+    }
+    server.close().await;
     match format {
         Format::Json => output::json(&json!({
             "pgtend": env!("CARGO_PKG_VERSION"),
@@ -46,6 +50,8 @@ struct Row<'a> {
     seen: &'a JobFacts,
     last: Option<&'a Entry>,
     next: Option<DateTime<Utc>>,
+    /// How things stand with its tables; a job that cannot look says why.
+    standing: Result<Vec<Standing>, Fault>,
 }
 
 impl Row<'_> {
@@ -55,6 +61,8 @@ impl Row<'_> {
             "last_run": self.last,
             "next_run_at": self.next,
             "paused": self.seen.paused,
+            "standing": self.standing.as_ref().unwrap_or(&Vec::new()),
+            "error": self.standing.as_ref().err().map(ToString::to_string),
         })
     }
 }
@@ -80,5 +88,21 @@ fn as_text(rows: &[Row<'_>]) -> String {
             next,
         ]);
     }
-    format!("{}\n", table.trim_fmt())
+    format!("{}\n{}", table.trim_fmt(), standings(rows))
+}
+
+/// How things stand: until when tables are covered, what waits to be archived.
+fn standings(rows: &[Row<'_>]) -> String {
+    let mut text = String::new();
+    for row in rows {
+        // Writing to a string cannot fail.
+        let _ = match &row.standing {
+            Ok(standing) => standing.iter().try_for_each(|stands| {
+                let measure = stands.measure.replace('_', " ");
+                writeln!(text, "{}: {} {measure} {}", row.seen.job, stands.object, stands.value)
+            }),
+            Err(fault) => writeln!(text, "{}: {fault}", row.seen.job),
+        };
+    }
+    if text.is_empty() { text } else { format!("\n{text}") }
 }

@@ -18,7 +18,7 @@ pub mod plan;
 pub mod run;
 
 pub use outcome::{Applied, Outcome, Verdict};
-pub use plan::{Action, Plan, Refused, Spared};
+pub use plan::{Action, Plan, Refused, Spared, Standing};
 
 /// The jobs by name: configuration section, log field, folder and page use the same word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]

@@ -42,6 +42,17 @@ pub struct Refused {
     pub fault: Fault,
 }
 
+/// How things stand with one object, for `status`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Standing {
+    /// The object, as SQL names it.
+    pub object: String,
+    /// What is measured: `covered_until`, `rows_due`.
+    pub measure: &'static str,
+    /// How much, or until when.
+    pub value: String,
+}
+
 /// What a run intends.
 #[derive(Debug, Clone)]
 pub struct Plan<A> {
@@ -53,11 +64,19 @@ pub struct Plan<A> {
     pub refused: Vec<Refused>,
     /// Sentences for the operator.
     pub warnings: Vec<String>,
+    /// How things stand, whether or not there is anything to do.
+    pub standing: Vec<Standing>,
 }
 
 impl<A> Default for Plan<A> {
     fn default() -> Self {
-        Self { actions: Vec::new(), spared: Vec::new(), refused: Vec::new(), warnings: Vec::new() }
+        Self {
+            actions: Vec::new(),
+            spared: Vec::new(),
+            refused: Vec::new(),
+            warnings: Vec::new(),
+            standing: Vec::new(),
+        }
     }
 }
 
@@ -65,6 +84,16 @@ impl<A> Plan<A> {
     /// Leaves an object alone.
     pub fn spare(&mut self, object: impl fmt::Display, reason: impl Into<String>) {
         self.spared.push(Spared { object: object.to_string(), reason: reason.into() });
+    }
+
+    /// Says how things stand.
+    pub fn stands(
+        &mut self,
+        object: impl fmt::Display,
+        measure: &'static str,
+        value: impl Into<String>,
+    ) {
+        self.standing.push(Standing { object: object.to_string(), measure, value: value.into() });
     }
 
     /// Refuses a table.
@@ -86,6 +115,8 @@ pub struct PlanView {
     pub refused: Vec<Refused>,
     /// Sentences for the operator.
     pub warnings: Vec<String>,
+    /// How things stand; shown by `status`.
+    pub standing: Vec<Standing>,
 }
 
 /// An action as shown.
@@ -121,6 +152,7 @@ impl<A: Action> Plan<A> {
             spared: self.spared.clone(),
             refused: self.refused.clone(),
             warnings: self.warnings.clone(),
+            standing: self.standing.clone(),
         }
     }
 }

@@ -3,7 +3,7 @@
 use sqlx::postgres::{PgDatabaseError, PgErrorPosition};
 use sqlx::{AssertSqlSafe, PgConnection};
 
-use super::due::{AgeType, DueRows};
+use super::due::{AgeType, COUNT_MAX, DueRows};
 use crate::config::checked::ArchiveTable;
 use crate::pg::catalog::columns::{self, Column};
 use crate::pg::catalog::foreign_keys::{self, Referrer};
@@ -95,6 +95,18 @@ pub enum Due {
     Uncounted,
     /// The server refuses the condition, or another fact already forbids the question.
     Unasked(Option<Fault>),
+}
+
+impl Due {
+    /// The number, or what is known of it.
+    #[must_use]
+    pub fn in_short(&self) -> String {
+        match self {
+            Self::Rows(count) if *count > COUNT_MAX => format!("more than {COUNT_MAX}"),
+            Self::Rows(count) => count.to_string(),
+            Self::Uncounted | Self::Unasked(_) => "unknown".to_owned(),
+        }
+    }
 }
 
 /// Where an unfinished pass stands.

@@ -53,6 +53,7 @@ fn table(
         plan.refuse(name, Fault::new(crate::pg::fault::Kind::Bug, "archive", why).on(name));
         return;
     };
+    plan.stands(name, "rows_due", facts.due.in_short());
     if let Due::Rows(0) = facts.due
         && job.after().is_none()
     {

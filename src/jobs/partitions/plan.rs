@@ -90,11 +90,12 @@ impl Draft<'_> {
     /// What is left alone, and what the operator should know.
     fn report(&mut self, table: &Tended<'_>, found: &Coverage) {
         let key = table.axis.key;
-        let until = match found.until {
-            None => "no partition holds now".to_owned(),
-            Some(Edge::At(at)) => format!("covered until {}", key.words(at)),
-            Some(Edge::Start | Edge::End) => "covered for ever".to_owned(),
+        let (until, standing) = match found.until {
+            None => ("no partition holds now".to_owned(), "never".to_owned()),
+            Some(Edge::At(at)) => (format!("covered until {}", key.words(at)), key.words(at)),
+            Some(Edge::Start | Edge::End) => ("covered for ever".to_owned(), "for ever".to_owned()),
         };
+        self.plan.stands(table.name, "covered_until", standing);
         let premake = table.config.premake;
         let asked = format!("premake = {premake} asks for {}", key.words(found.target));
         self.plan.spare(table.name, format!("{until}; {asked}"));
