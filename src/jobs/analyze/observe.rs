@@ -18,11 +18,31 @@ const BUSY: &str = include_str!("sql/busy.sql");
 /// Reads it all: catalogs, counters and `pg_stats`, no table and no table's size.
 pub(super) async fn observe(reader: &mut Reader<'_>) -> Result<Seen, Fault> {
     let schema = reader.server.schema.as_str();
-    let found = read(reader.conn, schema).await;
+    let immediate = reader.server.version.has_immediate_counters();
+    let found = async {
+        settle(reader.conn, immediate).await?;
+        read(reader.conn, schema).await
+    };
+    let found = found.await;
     let (counted, tables, memory) =
         found.map_err(|error| Fault::from_sqlx("read what is known of the statistics", &error))?;
     let Reader { server, .. } = reader;
     Ok(Seen { version: server.version, role: server.user.clone(), counted, tables, memory })
+}
+
+/// A session reports what it has counted with some delay, and this one may just have archived: an
+/// ANALYZE would reset the counters, and its own old changes would then arrive as new ones. Up to 14
+/// a collector stands in between: a session tells it, and it writes out, no more than every 0.5 s.
+async fn settle(conn: &mut PgConnection, immediate: bool) -> Result<(), sqlx::Error> {
+    let waits: &[&'static str] = if immediate {
+        &["SELECT pg_stat_force_next_flush()"]
+    } else {
+        &["SELECT pg_sleep(0.5)", "SELECT pg_sleep(0.5)"]
+    };
+    for &sql in waits {
+        sqlx::query(sql).execute(&mut *conn).await?;
+    }
+    Ok(())
 }
 
 type Read = (bool, Vec<Table>, HashMap<u32, Memory>);
@@ -106,7 +126,7 @@ async fn memory(conn: &mut PgConnection) -> Result<HashMap<u32, Memory>, sqlx::E
     if !there {
         return Ok(HashMap::new());
     }
-    let rows = sqlx::query("SELECT relation, analyzed_at, lacking, leaves, writes, row_counts FROM analyze_memory")
+    let rows = sqlx::query("SELECT relation, lacking, leaves, writes, row_counts FROM analyze_memory")
         .fetch_all(&mut *conn)
         .await?;
     rows.iter().map(|row| Ok((row.try_get::<Oid, _>("relation")?.0, remembered(row)?))).collect()
@@ -128,9 +148,5 @@ fn remembered(row: &PgRow) -> Result<Memory, sqlx::Error> {
             })
             .collect()
     });
-    Ok(Memory {
-        analyzed_at: row.try_get("analyzed_at")?,
-        lacking: row.try_get("lacking")?,
-        leaves,
-    })
+    Ok(Memory { lacking: row.try_get("lacking")?, leaves })
 }

@@ -79,10 +79,8 @@ pub enum TableKind {
 }
 
 /// What pgtend wrote down after it analyzed a table.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Memory {
-    /// When that was.
-    pub analyzed_at: DateTime<Utc>,
     /// What had no statistics before that ANALYZE.
     pub lacking: Vec<String>,
     /// For a parent: its leaves at that time.

@@ -12,9 +12,6 @@ use crate::jobs::analyze::seen::{Leaf, Memory, Seen, Table, TableKind};
 /// A parent without a record of its leaves' counters is analyzed once, so that there is one; but
 /// not one that somebody else has just analyzed.
 const UNRECORDED_AGE: TimeDelta = TimeDelta::days(1);
-/// Up to 14 the counters reach us through a collector that writes them out twice a second. Until
-/// then they still show the changes from before our own ANALYZE.
-const SETTLING: TimeDelta = TimeDelta::seconds(2);
 
 /// What is to be done about a table.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,7 +50,7 @@ impl Judge<'_> {
         }
         let rows = table.rows();
         let due_above = self.due_above(rows).max(table.own_due_from.unwrap_or(0));
-        let changed = if self.is_settling(memory) { 0 } else { table.changed };
+        let changed = table.changed;
         if let Some(why) = missing(table, memory) {
             return Verdict::Due { why, weight: changed.max(rows) };
         }
@@ -84,11 +81,6 @@ impl Judge<'_> {
             "changed in its partitions since its last ANALYZE: {words} of about {rows} rows"
         );
         by_change(parent, &count, changed, self.due_above(rows))
-    }
-
-    fn is_settling(&self, memory: Option<&Memory>) -> bool {
-        !self.seen.version.has_immediate_counters()
-            && memory.is_some_and(|memory| self.now - memory.analyzed_at < SETTLING)
     }
 
     /// The number of changed rows that is not yet stale.

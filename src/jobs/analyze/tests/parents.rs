@@ -13,8 +13,7 @@ fn a_parent_is_due_by_what_its_leaves_counted_since() {
     let tree = || vec![parent(1, "p"), leaf(2, "p_1", 1), leaf(3, "p_2", 1)];
     let recorded = |leaves: &[(u32, u64, u64)]| {
         let leaves = leaves.iter().map(|&(oid, writes, rows)| Leaf { oid, writes, rows }).collect();
-        let analyzed_at = now() - TimeDelta::hours(1);
-        let memory = Memory { analyzed_at, lacking: Vec::new(), leaves: Some(leaves) };
+        let memory = Memory { lacking: Vec::new(), leaves: Some(leaves) };
         HashMap::from([(1, memory)])
     };
     for (leaves, expected) in [

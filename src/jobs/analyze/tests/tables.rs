@@ -79,20 +79,6 @@ fn what_an_analyze_cannot_mend_is_tried_once() {
 }
 
 #[test]
-fn counters_that_have_not_caught_up_with_our_own_analyze_are_not_believed() {
-    for (major, since, due) in [(14, 1, false), (14, 3, true), (15, 1, true)] {
-        let mut world = seen(major, vec![Table { changed: 9000, ..fresh(1, "t") }]);
-        let analyzed_at = now() - TimeDelta::seconds(since);
-        let memory = Memory { analyzed_at, lacking: Vec::new(), leaves: None };
-        world.memory.insert(1, memory);
-        assert_eq!(!planned(&world).actions.is_empty(), due, "{major}, {since} s");
-        // What is missing is in the catalog, and certain.
-        world.tables[0].lacking.push("statistics s".into());
-        assert_eq!(actions(&planned(&world)), ["analyze public.t"]);
-    }
-}
-
-#[test]
 fn hidden_statistics_are_reported_and_a_table_never_analyzed_is_found_all_the_same() {
     let hidden = |table: Table| Table { visible: false, lacking: Vec::new(), ..table };
     let loaded = Table { live: 10, ..hidden(empty(2, "loaded")) };

@@ -111,7 +111,6 @@ pub(super) fn apply(seen: &mut Seen, plan: &Plan<Refresh>) {
     for action in &plan.actions {
         for memo in &action.memos {
             let memory = Memory {
-                analyzed_at: now() - TimeDelta::minutes(1),
                 lacking: memo.lacking.clone(),
                 leaves: memo.leaves.clone(),
             };
