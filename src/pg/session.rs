@@ -155,6 +155,23 @@ impl Session {
     /// Gives the connection back to the pool.
     pub fn close(self) {}
 
+    /// Tells the server's counters what this session has changed, which it otherwise does at leisure:
+    /// up to 10 s later, or when the connection is closed. Until then an ANALYZE by another session
+    /// resets them too early.
+    pub async fn report_counts(&mut self) {
+        let sql = if self.facts.version.has_immediate_counters() {
+            "SELECT pg_stat_force_next_flush()"
+        } else {
+            // What ends 0.5 s after the last report reports again.
+            "SELECT pg_sleep(0.5)"
+        };
+        self.busy = true;
+        match self.plain(sql).await {
+            Ok(_) => self.busy = false,
+            Err(fault) => tracing::debug!(%fault, "the counters are told later"),
+        }
+    }
+
     /// Runs a step: one transaction (or lone statements), tried again while the fault is temporary
     /// and the ladder has rungs left.
     ///

@@ -156,7 +156,13 @@ impl Engine {
             Ok::<_, Fault>((Session::open(&self.server, spec).await?, now))
         };
         match opened.await {
-            Ok((mut session, now)) => job.run(&mut session, now, stop, start).await,
+            Ok((mut session, now)) => {
+                let outcome = job.run(&mut session, now, stop, start).await;
+                if outcome.rows() > 0 && outcome.error.is_none() {
+                    session.report_counts().await;
+                }
+                outcome
+            }
             Err(fault) => Outcome::nothing(claim.job, Verdict::Failed, Some(fault)),
         }
     }

@@ -336,3 +336,24 @@ fn pgtends_own_tables_and_the_catalogs_are_left_to_autovacuum() {
         assert_did(&once(&app).await, &[]);
     });
 }
+
+#[test]
+fn what_the_archive_has_moved_is_analyzed_once() {
+    on_every_major(|db| async move {
+        let tables = "CREATE TABLE jobs (id int PRIMARY KEY, at timestamptz NOT NULL);
+                      CREATE TABLE old_jobs (LIKE jobs INCLUDING INDEXES);
+                      INSERT INTO jobs SELECT i, now() - interval '60 days' + i * interval '1 minute'
+                      FROM generate_series(1, 50000) i;";
+        write(&db, tables, &[("jobs", 50_000)]).await;
+        let archive = "[archive]\nschedule = '0 0 1 1 *'\n[archive.tables.'jobs']\ninto = 'old_jobs'\n\
+                       age_column = 'at'\nolder_than = '30 days'\n";
+        let app = InProcess::new(&db, &format!("{archive}{CONFIG}")).await;
+        let moved = app.once(JobName::Archive).await.unwrap();
+        assert_eq!((moved.verdict, moved.rows()), (Verdict::Succeeded, 43_200), "{moved:#?}");
+        let mut both = done(&once(&app).await);
+        both.sort();
+        assert_eq!(both, ["analyze public.jobs", "analyze public.old_jobs"]);
+        // Counts that come too late would be taken for new changes.
+        assert_did(&once(&app).await, &[]);
+    });
+}

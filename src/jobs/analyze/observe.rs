@@ -30,17 +30,11 @@ pub(super) async fn observe(reader: &mut Reader<'_>) -> Result<Seen, Fault> {
     Ok(Seen { version: server.version, role: server.user.clone(), counted, tables, memory })
 }
 
-/// A session reports what it has counted with some delay, and this one may just have archived: an
-/// ANALYZE would reset the counters, and its own old changes would then arrive as new ones. Up to 14
-/// a collector stands in between: a session tells it, and it writes out, no more than every 0.5 s.
+/// Up to 14 a collector process writes the counters out, no more than every 0.5 s: older than that
+/// is what we could read at once, and perhaps from before the last run's own ANALYZE.
 async fn settle(conn: &mut PgConnection, immediate: bool) -> Result<(), sqlx::Error> {
-    let waits: &[&'static str] = if immediate {
-        &["SELECT pg_stat_force_next_flush()"]
-    } else {
-        &["SELECT pg_sleep(0.5)", "SELECT pg_sleep(0.5)"]
-    };
-    for &sql in waits {
-        sqlx::query(sql).execute(&mut *conn).await?;
+    if !immediate {
+        sqlx::query("SELECT pg_sleep(0.5)").execute(conn).await?;
     }
     Ok(())
 }

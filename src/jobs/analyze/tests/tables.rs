@@ -1,11 +1,10 @@
 //! Tables: missing and stale statistics, limits, rights.
 
-use chrono::TimeDelta;
 
 use super::world::*;
 use crate::config::checked;
 use crate::jobs::analyze::plan::plan;
-use crate::jobs::analyze::seen::{Memory, Table};
+use crate::jobs::analyze::seen::Table;
 use crate::pg::ident::Ident;
 
 #[test]
