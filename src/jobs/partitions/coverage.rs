@@ -1,6 +1,6 @@
 //! What of the time ahead has a partition, and what has not.
 
-use chrono::{DateTime, NaiveDateTime, Utc};
+use chrono::{DateTime, NaiveDateTime, SubsecRound, Utc};
 
 use super::bounds::{Axis, Edge, Span};
 use crate::time::period::Period;
@@ -55,7 +55,8 @@ pub fn coverage(
 ) -> Coverage {
     let mut found = Coverage {
         now: axis.at(now),
-        target: axis.at(premake.after(now, axis.grid.tz())),
+        // Whole seconds are what a person reads, and the partition is the same.
+        target: axis.at(premake.after(now, axis.grid.tz())).trunc_subsecs(0),
         until: None,
         missing: Vec::new(),
         cut: false,

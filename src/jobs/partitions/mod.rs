@@ -94,6 +94,9 @@ fn explained(fault: Fault) -> Fault {
         // check_violation
         Some("23514") => Fault { kind: Kind::Refused, ..fault }
             .with_hint("the default partition holds rows of this range; drain it"),
+        None if fault.kind == Kind::Changed => fault.with_hint(
+            "nothing was changed; look at that table, and drop it if nobody needs it any more",
+        ),
         _ => fault,
     }
 }

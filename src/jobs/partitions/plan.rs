@@ -208,13 +208,13 @@ impl Draft<'_> {
         }
     }
 
+    /// The nearest first, over all tables: what now needs is not kept waiting by another table's
+    /// next year.
     fn finish(mut self) -> Plan<PartitionAction> {
+        self.wanted.sort_by_key(|(from, _)| *from);
         if self.wanted.len() > MADE_MAX {
             self.cut = true;
-            // Stable: with equal bounds the order of the tables decides.
-            self.wanted.sort_by_key(|(from, _)| *from);
             self.wanted.truncate(MADE_MAX);
-            self.wanted.sort_by(|(a_from, a), (b_from, b)| (&a.parent, a_from).cmp(&(&b.parent, b_from)));
         }
         if self.cut {
             self.plan.warnings.push(format!(
@@ -222,8 +222,8 @@ impl Draft<'_> {
                  come first, the next run goes on. Is premake meant to be so long?"
             ));
         }
-        let creations = self.wanted.into_iter().map(|(_, new)| PartitionAction::Create(Box::new(new)));
-        self.plan.actions.extend(creations);
+        let creations = self.wanted.into_iter().map(|(_, new)| Box::new(new));
+        self.plan.actions.extend(creations.map(PartitionAction::Create));
         self.plan
     }
 }

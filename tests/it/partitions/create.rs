@@ -2,8 +2,8 @@
 
 use pgtend::job::JobName;
 
-use super::{config, now, once, plan, shown, succeeded, tend, tending};
-use crate::support::{InProcess, on_every_major, rows, run, wait_until};
+use super::{NOW, config, now, once, plan, shown, succeeded, tend, tending};
+use crate::support::{InProcess, on_every_major, pgtend, rows, run, wait_until};
 
 #[test]
 fn an_empty_table_is_covered_and_a_second_run_does_nothing() {
@@ -70,6 +70,29 @@ fn bounds_are_the_same_whatever_the_servers_zone() {
 }
 
 #[test]
+fn bounds_are_the_same_whatever_the_hosts_zone() {
+    on_every_major(|db| async move {
+        db.execute("CREATE TABLE events (ts timestamptz) PARTITION BY RANGE (ts)").await;
+        let tables = [("events", "timezone = \"Europe/Berlin\"")];
+        let here = plan(&tending(&db, &tables).await).await;
+        let here: Vec<&String> = here.actions.iter().flat_map(|action| &action.sql).collect();
+        for zone in ["Asia/Tokyo", "America/New_York"] {
+            let program = pgtend(&db, &config(&tables)).env("TZ", zone).env("PGTZ", zone);
+            let ran = program.run(&["plan", "partitions", "--now", NOW, "--format", "json"]).await;
+            assert_eq!(ran.code, Some(0), "{ran}");
+            let json = ran.json();
+            let actions = json["jobs"][0]["actions"].as_array().expect("a list").clone();
+            let there: Vec<String> = actions
+                .iter()
+                .flat_map(|action| action["sql"].as_array().expect("a list").clone())
+                .map(|sql| sql.as_str().expect("text").to_owned())
+                .collect();
+            assert_eq!(there.iter().collect::<Vec<_>>(), here, "with TZ={zone}");
+        }
+    });
+}
+
+#[test]
 fn any_name_works() {
     let tables = [
         "public.plain",
@@ -86,9 +109,12 @@ fn any_name_works() {
     ];
     on_every_major(move |db| async move {
         db.execute("CREATE SCHEMA \"Odd.Schema\"").await;
-        for table in tables {
+        for (number, table) in tables.iter().enumerate() {
+            let index = format!("\"its \\ 'key' {number}\"");
             db.execute(&format!(
-                "CREATE TABLE {table} (\"The Key\" date) PARTITION BY RANGE (\"The Key\")"
+                "CREATE TABLE {table} (\"The Key\" date NOT NULL) PARTITION BY RANGE (\"The Key\"); \
+                 ALTER TABLE {table} ADD CONSTRAINT {index} UNIQUE (\"The Key\"); \
+                 ALTER TABLE {table} REPLICA IDENTITY USING INDEX {index}"
             ))
             .await;
         }
@@ -102,6 +128,9 @@ fn any_name_works() {
         }
         let most = db.value("SELECT max(octet_length(relname)) FROM pg_class").await;
         assert_eq!(most, "63");
+        let kept =
+            "SELECT DISTINCT relreplident FROM pg_class WHERE relispartition AND relkind = 'r'";
+        assert_eq!(db.column(kept).await, ["i"]);
     });
 }
 

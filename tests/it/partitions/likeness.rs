@@ -98,6 +98,16 @@ fn nothing_of_the_parent_is_lost() {
             RESET ROLE;
             ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT DELETE ON TABLES TO like_stranger, PUBLIC;
         ").await;
+        if db.major() >= 18 {
+            db.execute(
+                "
+                ALTER TABLE events ADD COLUMN doubled int GENERATED ALWAYS AS (user_id * 2) VIRTUAL,
+                    ADD CONSTRAINT someone CHECK (user_id > 0) NOT ENFORCED,
+                    ADD CONSTRAINT has_body NOT NULL body;
+            ",
+            )
+            .await;
+        }
         tend(&tending(&db, &[("events", "")]).await).await;
         assert_eq!(differences(&db).await, [""; 0]);
         // What only shows in use: a generated identity, the parent's owner, a published update.
