@@ -13,6 +13,7 @@ mod notices;
 mod partitions;
 mod session;
 mod slow_queries;
+mod stop;
 mod support;
 mod throwaway;
 mod tidy;
