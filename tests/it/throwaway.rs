@@ -74,11 +74,14 @@ async fn programs_in_a_closed_directory_are_copied_and_removed_again() {
 
 #[tokio::test]
 async fn a_server_ends_with_a_killed_owner() {
-    for signal in ["KILL", "INT", "TERM"] {
-        let owner = Owner::spawn("hold");
-        let mode = fs::metadata(&owner.directory).unwrap().permissions().mode();
-        assert_eq!(mode & 0o077, 0, "others reach the socket, and need no password there");
-        owner.kill(signal).assert_gone().await;
+    for major in majors() {
+        let bin = Binaries::discover(Some(major)).unwrap().bin;
+        for signal in ["KILL", "INT", "TERM"] {
+            let owner = Owner::spawn_with("hold", &bin);
+            let mode = fs::metadata(&owner.directory).unwrap().permissions().mode();
+            assert_eq!(mode & 0o077, 0, "others reach the socket, and need no password there");
+            owner.kill(signal).assert_gone().await;
+        }
     }
 }
 
