@@ -60,15 +60,22 @@ pub struct DueRows {
     pub age: Ident,
     /// How it does.
     pub age_type: AgeType,
+    /// An index leads with the age.
+    pub by_index: bool,
     /// Which of the old rows; absent: all.
     pub condition: Option<Condition>,
 }
 
 impl DueRows {
     /// What follows WHERE. NULL is never below the cut-off.
+    ///
+    /// The cut-off arrives as text. In an index condition its cast is done once; elsewhere it would
+    /// be done for each row, so there it stands in a sub-select.
     #[must_use]
     pub fn predicate(&self) -> String {
-        let age = format!("{} < $1::{}", self.age, self.age_type.sql());
+        let cutoff = format!("$1::{}", self.age_type.sql());
+        let once = if self.by_index { cutoff } else { format!("(SELECT {cutoff})") };
+        let age = format!("{} < {once}", self.age);
         match &self.condition {
             Some(condition) => format!("{age} AND {condition}"),
             None => age,

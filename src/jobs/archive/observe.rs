@@ -4,6 +4,7 @@ use sqlx::postgres::{PgDatabaseError, PgErrorPosition};
 use sqlx::{AssertSqlSafe, PgConnection};
 
 use super::due::{AgeType, COUNT_MAX, DueRows};
+use super::walk;
 use crate::config::checked::ArchiveTable;
 use crate::pg::catalog::columns::{self, Column};
 use crate::pg::catalog::foreign_keys::{self, Referrer};
@@ -146,7 +147,7 @@ pub async fn table(
     let functions = policy.condition.as_ref().map_or(&[][..], |condition| condition.functions());
     let volatile = functions::volatile_among(reader.conn, functions).await?;
     let readable = source.as_ref().filter(|source| source.is_readable() && volatile.is_empty());
-    let due = match readable.and_then(|source| due_rows(name, policy, &source.columns)) {
+    let due = match readable.and_then(|source| due_rows(name, policy, source)) {
         Some(rows) => count(reader, &rows, policy).await?,
         None => Due::Unasked(None),
     };
@@ -159,12 +160,14 @@ pub async fn table(
 
 /// What tells which rows are due, if the age column can.
 #[must_use]
-pub fn due_rows(name: &TableName, policy: &ArchiveTable, columns: &[Column]) -> Option<DueRows> {
-    let column = columns.iter().find(|column| column.name == policy.age_column)?;
+pub fn due_rows(name: &TableName, policy: &ArchiveTable, source: &Source) -> Option<DueRows> {
+    let age = &policy.age_column;
+    let column = source.columns.iter().find(|column| column.name == *age)?;
     Some(DueRows {
         source: name.clone(),
-        age: policy.age_column.clone(),
+        age: age.clone(),
         age_type: AgeType::of(&column.base_type)?,
+        by_index: walk::on_age(&source.indexes, age).next().is_some(),
         condition: policy.condition.clone(),
     })
 }

@@ -83,7 +83,7 @@ impl<'a> Work<'a> {
         now: DateTime<Utc>,
     ) -> Option<Self> {
         let source = facts.source.as_ref()?;
-        let due = due_rows(name, policy, &source.columns)?;
+        let due = due_rows(name, policy, source)?;
         let walk = Walk::choose(&source.columns, &source.indexes, &policy.age_column)?;
         let cutoff = due.age_type.cutoff(policy.older_than.before(now, chrono_tz::UTC));
         Some(Self { name, policy, facts, source, due, walk, cutoff })

@@ -21,10 +21,7 @@ impl Walk {
     #[must_use]
     pub fn choose(columns: &[Column], indexes: &[Index], age: &Ident) -> Option<Self> {
         let key = indexes.iter().find_map(|index| key_of(index, columns))?;
-        let by_age = indexes
-            .iter()
-            .filter(|index| !index.is_partial && index.columns.first() == Some(&Some(age.clone())))
-            .max_by_key(|index| shared_columns(index, age, &key));
+        let by_age = on_age(indexes, age).max_by_key(|index| shared_columns(index, age, &key));
         let (order, reason) = match by_age {
             Some(index) => {
                 let behind = key.iter().filter(|column| *column != age);
@@ -54,6 +51,14 @@ impl Walk {
             self.columns.iter().map(|(name, type_sql)| format!("{name} {type_sql}")).collect();
         columns.join(", ")
     }
+}
+
+/// The indexes by which old rows are found at once. Whether a partial one serves the condition, only
+/// the server could say.
+pub fn on_age<'a>(indexes: &'a [Index], age: &'a Ident) -> impl Iterator<Item = &'a Index> {
+    indexes
+        .iter()
+        .filter(move |index| !index.is_partial && index.columns.first() == Some(&Some(age.clone())))
 }
 
 /// How many columns of the walk the index serves, from the first on.
