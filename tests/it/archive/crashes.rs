@@ -2,7 +2,7 @@
 use pgtend::job::{JobName, Verdict};
 
 use super::{ARCHIVE, JOBS, assert_whole, config, keep, moved, names};
-use crate::support::{Db, InProcess, NO_ROWS, on_every_major, wait_until};
+use crate::support::{Db, InProcess, NO_ROWS, on_every_major, pgtend, wait_until};
 
 /// Kills its own session at the n-th time it is called; a sequence does not go back on a rollback.
 async fn kill_every(db: &Db, n: u32) {
@@ -26,11 +26,7 @@ fn a_session_killed_at_any_statement_loses_and_doubles_nothing() {
     on_every_major(|db| async move {
         db.execute(JOBS).await;
         db.execute(ARCHIVE).await;
-        db.execute(
-            "INSERT INTO jobs (name, created_at) \
-             SELECT 'bulk ' || i, now() - interval '40 days' FROM generate_series(1, 60) AS i",
-        )
-        .await;
+        db.execute(&bulk(60)).await;
         keep(&db, "jobs").await;
         let app = InProcess::new(&db, &config("batch_rows = 2")).await;
         // Each batch calls it five times; 7 hits another statement each time.
@@ -95,5 +91,93 @@ fn a_stop_in_the_middle_ends_with_the_batch_in_hand() {
         moved(&next).await;
         assert_eq!(names(&db, "jobs WHERE name LIKE 'old _'").await, [""; 0]);
         assert_whole(&db, "jobs", "jobs_archive").await;
+    });
+}
+
+/// A batch takes a moment, so that a kill lands in the middle of one.
+const SLOWLY: &str = "
+CREATE FUNCTION slowly() RETURNS trigger LANGUAGE plpgsql AS
+    'BEGIN PERFORM pg_sleep(0.02); RETURN NULL; END';
+CREATE TRIGGER slowly AFTER DELETE ON jobs FOR EACH STATEMENT EXECUTE FUNCTION slowly();
+";
+
+/// So many more jobs that are due.
+fn bulk(count: u32) -> String {
+    format!(
+        "INSERT INTO jobs (name, created_at) \
+         SELECT 'bulk ' || i, now() - interval '40 days' FROM generate_series(1, {count}) AS i"
+    )
+}
+
+/// Waits until the server has noticed that the process is gone.
+async fn is_gone(db: &Db) {
+    wait_until("its sessions are gone", || async {
+        db.value(
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() \
+             AND application_name LIKE 'pgtend/%'",
+        )
+        .await
+            == "0"
+    })
+    .await;
+}
+
+#[test]
+fn a_process_killed_in_a_loop_loses_and_doubles_nothing() {
+    on_every_major(|db| async move {
+        db.execute(JOBS).await;
+        db.execute(ARCHIVE).await;
+        db.execute(&bulk(400)).await;
+        db.execute(SLOWLY).await;
+        keep(&db, "jobs").await;
+        let program = pgtend(&db, &config("batch_rows = 5"));
+        for round in 0..8 {
+            let before = names(&db, "jobs_archive").await.len();
+            let killed = program.spawn(&["once", "archive"]);
+            wait_until("some batches are committed", || async {
+                names(&db, "jobs_archive").await.len() >= before + 5 * (round % 3 + 1)
+            })
+            .await;
+            killed.kill9().await;
+            assert_whole(&db, "jobs", "jobs_archive").await;
+            // Its lease would be over in 30 s; a test does not wait for clocks.
+            db.execute(
+                "UPDATE pgtend.job_run SET lease_until = '2000-01-01' WHERE status = 'running'",
+            )
+            .await;
+            is_gone(&db).await;
+        }
+        let last = program.run(&["once", "archive", "--format", "json"]).await;
+        assert_eq!(last.code, Some(0), "{last}");
+        assert_eq!(
+            names(&db, "jobs").await,
+            ["young", "ageless", "from the future", "old and pending"]
+        );
+        assert_whole(&db, "jobs", "jobs_archive").await;
+    });
+}
+
+#[test]
+fn a_signal_ends_the_process_after_the_batch_in_hand() {
+    on_every_major(|db| async move {
+        db.execute(JOBS).await;
+        db.execute(ARCHIVE).await;
+        db.execute(&bulk(400)).await;
+        db.execute(SLOWLY).await;
+        keep(&db, "jobs").await;
+        let program = pgtend(&db, &config("batch_rows = 5"));
+        let running = program.spawn(&["once", "archive"]);
+        wait_until("the first batch is committed", || async {
+            !names(&db, "jobs_archive").await.is_empty()
+        })
+        .await;
+        running.signal("TERM");
+        let ended = running.wait_exit().await;
+        assert_eq!(ended.code, Some(0), "{ended}");
+        let stayed = names(&db, "jobs WHERE name LIKE 'bulk%'").await.len();
+        assert!(stayed > 0 && stayed.is_multiple_of(5), "{stayed} rows stayed");
+        assert_whole(&db, "jobs", "jobs_archive").await;
+        assert_eq!(db.column("SELECT status FROM pgtend.job_run").await, ["cancelled"]);
+        is_gone(&db).await;
     });
 }
