@@ -3,7 +3,6 @@
 -- things never get any (a partial index without rows), and must not be analyzed for ever.
 CREATE TABLE analyze_memory (
     relation    oid PRIMARY KEY,
-    analyzed_at timestamptz NOT NULL,
     -- What had no statistics before that ANALYZE: 'column a', 'index b', 'statistics c'.
     lacking     text[]      NOT NULL,
     -- For a partitioned parent: its leaves, with rows written since their counters began and rows

@@ -62,17 +62,12 @@ pub struct Witness {
     pub before: Option<DateTime<Utc>>,
 }
 
-const REMEMBER: &str = "\
-INSERT INTO analyze_memory (relation, analyzed_at, lacking, leaves, writes, row_counts)
-SELECT relation, now(), lacking, leaves, writes, row_counts
-FROM jsonb_to_recordset($1::jsonb)
-     AS memo (relation oid, lacking text[], leaves oid[], writes bigint[], row_counts bigint[])
-ON CONFLICT (relation) DO UPDATE
-SET analyzed_at = excluded.analyzed_at, lacking = excluded.lacking, leaves = excluded.leaves,
-    writes = excluded.writes, row_counts = excluded.row_counts";
+/// Also forgets tables that are gone.
 const FORGET: &str = "\
 DELETE FROM analyze_memory
-WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_class WHERE oid = relation)";
+WHERE relation = ANY ($1::oid[]) OR NOT EXISTS (SELECT FROM pg_class WHERE oid = relation)";
+const REMEMBER: &str = "\
+INSERT INTO analyze_memory SELECT * FROM jsonb_populate_recordset(NULL::analyze_memory, $1::jsonb)";
 
 impl Refresh {
     /// The ANALYZE.
@@ -87,9 +82,10 @@ impl Refresh {
     /// Writing down what the next plan needs.
     pub(super) fn remember(&self) -> Step {
         let memos = self.memos.iter().map(Memo::json).collect::<serde_json::Value>();
+        let oids: Vec<String> = self.memos.iter().map(|memo| memo.relation.to_string()).collect();
         let statements = vec![
+            Statement::new(FORGET).bind(vec![Some(format!("{{{}}}", oids.join(",")))]),
             Statement::new(REMEMBER).bind(vec![Some(memos.to_string())]),
-            Statement::new(FORGET),
         ];
         self.step("remember the analyze of", Mode::Transaction, statements)
     }

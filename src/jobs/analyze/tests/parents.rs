@@ -135,25 +135,13 @@ fn the_plan_shows_the_very_sql() {
     analyze: 2 to do, 0 left alone
       + analyze_parent public.p: changed in its partitions since its last ANALYZE: at least 5000 of about 10000 rows; due above 1000
           ANALYZE ONLY public.p;
-          INSERT INTO analyze_memory (relation, analyzed_at, lacking, leaves, writes, row_counts)
-          SELECT relation, now(), lacking, leaves, writes, row_counts
-          FROM jsonb_to_recordset($1::jsonb)
-               AS memo (relation oid, lacking text[], leaves oid[], writes bigint[], row_counts bigint[])
-          ON CONFLICT (relation) DO UPDATE
-          SET analyzed_at = excluded.analyzed_at, lacking = excluded.lacking, leaves = excluded.leaves,
-              writes = excluded.writes, row_counts = excluded.row_counts;
           DELETE FROM analyze_memory
-          WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_class WHERE oid = relation);
+          WHERE relation = ANY ($1::oid[]) OR NOT EXISTS (SELECT FROM pg_class WHERE oid = relation);
+          INSERT INTO analyze_memory SELECT * FROM jsonb_populate_recordset(NULL::analyze_memory, $1::jsonb);
       + analyze public.p_1: changed since its last ANALYZE: 5000 of about 10000 rows; due above 1000
           ANALYZE public.p_1;
-          INSERT INTO analyze_memory (relation, analyzed_at, lacking, leaves, writes, row_counts)
-          SELECT relation, now(), lacking, leaves, writes, row_counts
-          FROM jsonb_to_recordset($1::jsonb)
-               AS memo (relation oid, lacking text[], leaves oid[], writes bigint[], row_counts bigint[])
-          ON CONFLICT (relation) DO UPDATE
-          SET analyzed_at = excluded.analyzed_at, lacking = excluded.lacking, leaves = excluded.leaves,
-              writes = excluded.writes, row_counts = excluded.row_counts;
           DELETE FROM analyze_memory
-          WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_class WHERE oid = relation);
+          WHERE relation = ANY ($1::oid[]) OR NOT EXISTS (SELECT FROM pg_class WHERE oid = relation);
+          INSERT INTO analyze_memory SELECT * FROM jsonb_populate_recordset(NULL::analyze_memory, $1::jsonb);
     ");
 }
