@@ -154,11 +154,18 @@ impl Server {
         let lock_ms = self.settings.lock_timeout.as_millis();
         format!(
             "{}; SET statement_timeout = {timeout_ms}; SET lock_timeout = {lock_ms}; \
-             SET row_security = off; SET client_min_messages = warning; SET default_transaction_read_only = on",
+             SET row_security = off; SET client_min_messages = warning; \
+             SET default_transaction_read_only = on; {UNTRACKED}",
             common_settings(&self.facts, name)
         )
     }
 }
+
+/// Keeps our own work out of `pg_stat_statements`, and so out of the lines of `slow_queries`. Only
+/// a superuser may; for another role an administrator does it (docs/jobs/slow_queries.md).
+const UNTRACKED: &str = "\
+SELECT set_config('pg_stat_statements.track', 'none', false) FROM pg_catalog.pg_roles \
+WHERE rolname = current_user AND rolsuper";
 
 /// What every connection of ours is set to. The keep-alive settings make the server free our locks
 /// within about 25 s of a lost network, instead of two hours (shared findings: ARCHITECTURE.md).

@@ -2,7 +2,9 @@
 
 use serde_json::Value;
 
-use crate::support::{Db, NO_ROWS, Program, Ran, on_every_major, on_own_server, pgtend};
+use crate::support::{
+    Db, NO_ROWS, Program, Ran, on_every_major, on_own_server, pgtend, run, wait_until,
+};
 
 const CONFIG: &str = "[slow_queries]\nschedule = \"* * * * *\"\nslow_mean = \"100ms\"\n";
 /// In every literal; must be in no log line and in no table of ours.
@@ -151,7 +153,7 @@ impl Reconnected {
     }
 
     async fn call(&self, name: &str, seconds: f64) {
-        crate::support::run(&mut *self.0.lock().await, &statement(name, seconds)).await;
+        run(&mut *self.0.lock().await, &statement(name, seconds)).await;
     }
 
     /// Two hundred other statements, in a house for one hundred, each called often.
@@ -159,7 +161,7 @@ impl Reconnected {
         for n in 0..200 {
             // As many columns as no other statement has.
             let sql = format!("SELECT {};", vec!["1"; n + 1].join(", ")).repeat(5);
-            crate::support::run(&mut *self.0.lock().await, &sql).await;
+            run(&mut *self.0.lock().await, &sql).await;
         }
     }
 }
@@ -305,5 +307,43 @@ fn a_plan_shows_the_lines_and_changes_nothing() {
             let sql = sql.as_str().expect("text");
             assert!(log.contains(sql), "not run as shown: {sql}\n{log}");
         }
+    });
+}
+
+/// Two processes may poll at once, where a claim was lost; only one of them tells.
+#[test]
+fn a_poll_that_another_one_has_overtaken_tells_nothing() {
+    on_every_major(|db| async move {
+        install(&db).await;
+        let program = pgtend(&db, CONFIG);
+        poll(&program).await;
+        call(&db, "overtaken", 2, 0.12).await;
+
+        let mut other = db.connect().await;
+        run(&mut other, "BEGIN; LOCK TABLE pgtend.statement_baseline IN EXCLUSIVE MODE").await;
+        let waits = "SELECT FROM pg_locks WHERE NOT granted \
+                     AND relation = 'pgtend.statement_baseline'::regclass";
+        let overtaking = async {
+            wait_until("the poll wants to store", || async { db.rows(waits).await != NO_ROWS })
+                .await;
+            run(&mut other, "UPDATE pgtend.statement_baseline SET taken_at = now(); COMMIT").await;
+        };
+        let (ran, ()) = tokio::join!(program.run(&["once", "slow_queries"]), overtaking);
+        assert!(ran.stdout.contains("another process has polled since"), "{ran}");
+        assert_eq!(events(&lines(&ran), "overtaken"), NOTHING);
+    });
+}
+
+#[test]
+fn a_superusers_own_statements_are_not_recorded() {
+    on_every_major(|db| async move {
+        install(&db).await;
+        let program = pgtend(&db, CONFIG);
+        poll(&program).await;
+        poll(&program).await;
+        let own = "SELECT query FROM pg_stat_statements s JOIN pg_database d ON d.oid = s.dbid \
+                   WHERE d.datname = current_database() AND query LIKE '%statement_baseline%' \
+                   AND query LIKE 'UPDATE%'";
+        assert_eq!(db.rows(own).await, NO_ROWS);
     });
 }

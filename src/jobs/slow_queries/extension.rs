@@ -103,11 +103,11 @@ impl Extension {
         };
         format!(
             "SELECT userid AS role, {} AS toplevel, queryid, calls, \
-             round((total_plan_time + total_exec_time) * 1000)::bigint AS time, rows, \
+             ((total_plan_time + total_exec_time) * 1000)::bigint AS time, rows, \
              shared_blks_hit AS hit, shared_blks_read AS read, temp_blks_written AS temp_written, \
-             round(({io}) * 1000)::bigint AS io, wal_bytes::bigint AS wal, \
-             round(min_exec_time * 1000)::bigint AS min_us, \
-             round(max_exec_time * 1000)::bigint AS max_us, {since} \
+             (({io}) * 1000)::bigint AS io, wal_bytes::bigint AS wal, \
+             (min_exec_time * 1000)::bigint AS min_us, \
+             (max_exec_time * 1000)::bigint AS max_us, {since} \
              FROM {}.pg_stat_statements(false) WHERE dbid = $1 AND queryid IS NOT NULL",
             self.toplevel(),
             self.schema,

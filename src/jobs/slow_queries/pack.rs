@@ -13,6 +13,8 @@ pub const FORMAT: i32 = 1;
 
 /// Changes are folded into the full part once they concern this share of all entries: 1 of 2.
 const FOLD_SHARE: usize = 2;
+/// So few entries (about 4 KiB) are always packed whole.
+const WHOLE_UP_TO: usize = 128;
 
 const TOPLEVEL: u8 = 1;
 const HAS_SINCE: u8 = 2;
@@ -54,7 +56,7 @@ pub fn pack(base: Option<Base<'_>>, now: &BTreeMap<Key, Entry>) -> Packed {
         let all = now.keys().chain(base.entries.keys());
         let mut keys: BTreeSet<Key> = all.filter(differs).copied().collect();
         keys.extend(base.changed);
-        if keys.len() * FOLD_SHARE <= now.len() {
+        if keys.len() * FOLD_SHARE <= now.len() && now.len() > WHOLE_UP_TO {
             let mut bytes = Vec::with_capacity(keys.len() * 64);
             for key in &keys {
                 put(&mut bytes, key, now.get(key));

@@ -8,7 +8,7 @@ use crate::jobs::slow_queries::pack::{Base, Packed, Unpacked, pack, unpack};
 type Entries = BTreeMap<Key, Entry>;
 
 fn key() -> impl Strategy<Value = Key> {
-    (0..3u32, any::<bool>(), -20..20i64).prop_map(|(role, toplevel, queryid)| Key {
+    (0..3u32, any::<bool>(), -100..100i64).prop_map(|(role, toplevel, queryid)| Key {
         role,
         toplevel,
         queryid,
@@ -26,10 +26,6 @@ fn entry() -> impl Strategy<Value = Entry> {
     })
 }
 
-fn entries() -> impl Strategy<Value = Entries> {
-    prop::collection::btree_map(key(), entry(), 0..40)
-}
-
 fn base(stored: &Unpacked) -> Base<'_> {
     Base { entries: &stored.entries, changed: &stored.changed }
 }
@@ -43,11 +39,26 @@ fn store(columns: &mut (Vec<u8>, Vec<u8>), packed: Packed) {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    /// Entries come, go and count on; now and then so many that all are packed anew.
     #[test]
-    fn every_poll_reads_back_what_the_last_one_saw(polls in prop::collection::vec(entries(), 1..8)) {
+    fn every_poll_reads_back_what_the_last_one_saw(
+        first in prop::collection::btree_map(key(), entry(), 130..200),
+        polls in prop::collection::vec(
+            prop::collection::vec((key(), prop::option::weighted(0.7, entry())), 0..40), 1..12,
+        ),
+    ) {
+        let mut now: Entries = first;
         let mut columns = Default::default();
         let mut stored: Option<Unpacked> = None;
-        for now in polls {
+        for edits in polls {
+            for (key, entry) in edits {
+                match entry {
+                    Some(entry) => now.insert(key, entry),
+                    None => now.remove(&key),
+                };
+            }
             store(&mut columns, pack(stored.as_ref().map(base), &now));
             let read = unpack(&columns.0, &columns.1).expect("our own bytes");
             prop_assert_eq!(&read.entries, &now);
