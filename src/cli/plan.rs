@@ -57,7 +57,7 @@ pub async fn plan_one(
 fn verdict(plans: &[PlanView]) -> u8 {
     if plans.iter().any(|plan| !plan.refused.is_empty()) {
         1
-    } else if plans.iter().any(|plan| !plan.actions.is_empty()) {
+    } else if plans.iter().flat_map(|plan| &plan.actions).any(|action| !action.upkeep) {
         SOMETHING_TO_DO
     } else {
         0

@@ -130,6 +130,9 @@ pub struct ActionView {
     pub reason: String,
     /// The very SQL.
     pub sql: Vec<String>,
+    /// See [`Action::is_upkeep`]: nothing that `plan --check` would report.
+    #[serde(skip)]
+    pub upkeep: bool,
 }
 
 impl<A: Action> Plan<A> {
@@ -144,6 +147,7 @@ impl<A: Action> Plan<A> {
                 object: action.object(),
                 reason: action.reason(),
                 sql: action.sql(),
+                upkeep: action.is_upkeep(),
             })
             .collect();
         PlanView {
@@ -185,7 +189,7 @@ impl fmt::Display for PlanView {
         for warning in self.sentences() {
             writeln!(f, "  ! {warning}")?;
         }
-        for ActionView { kind, object, reason, sql } in actions {
+        for ActionView { kind, object, reason, sql, .. } in actions {
             writeln!(f, "  + {kind} {object}: {reason}")?;
             for line in sql.iter().flat_map(|statement| indented(statement)) {
                 writeln!(f, "      {line}")?;

@@ -162,7 +162,7 @@ impl Server {
 }
 
 /// Keeps our own work out of `pg_stat_statements`, and so out of the lines of `slow_queries`. Only
-/// a superuser may; for another role an administrator does it (docs/jobs/slow_queries.md).
+/// a superuser may; for another role an administrator does it (`docs/jobs/slow_queries.md`).
 const UNTRACKED: &str = "\
 SELECT set_config('pg_stat_statements.track', 'none', false) FROM pg_catalog.pg_roles \
 WHERE rolname = current_user AND rolsuper";

@@ -291,6 +291,8 @@ fn a_plan_shows_the_lines_and_changes_nothing() {
         call(&db, "planned", 2, 0.12).await;
         let baseline = db.rows("SELECT md5(b::text) FROM pgtend.statement_baseline b").await;
         let plan = program.run(&["plan", "slow_queries", "--format", "json"]).await.json();
+        let check = async || program.run(&["plan", "slow_queries", "--check"]).await.code;
+        assert_eq!(check().await, Some(3), "a line to tell");
         let action = &plan["jobs"][0]["actions"][0];
         assert!(
             action["reason"].as_str().expect("text").contains("logs: slow: mean 1"),
@@ -303,6 +305,7 @@ fn a_plan_shows_the_lines_and_changes_nothing() {
         let mark = db.log_mark();
         assert_eq!(events(&poll(&program).await, "planned"), ["opened"]);
         let log = db.server_log_since(mark).replace("\n\t", "\n");
+        assert_eq!(check().await, Some(0), "nothing but the next baseline");
         for sql in action["sql"].as_array().expect("SQL") {
             let sql = sql.as_str().expect("text");
             assert!(log.contains(sql), "not run as shown: {sql}\n{log}");
