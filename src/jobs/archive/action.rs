@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::sql::Texts;
+use super::walk::Walk;
 use crate::job::Action;
 use crate::pg::ident::TableName;
 use crate::pg::step::{Expect, LockWait, Mode, Statement, Step};
@@ -36,10 +37,8 @@ pub struct Move {
     pub into: TableName,
     /// Rows below this are old.
     pub cutoff: String,
-    /// The walk's columns and types.
-    pub walk: String,
-    /// How many columns the walk has.
-    pub walk_columns: usize,
+    /// In this order.
+    pub walk: Walk,
     /// Where an unfinished pass goes on.
     pub after: Option<Vec<String>>,
     /// The shape both tables must still have; absent while the target is yet to be created.
@@ -137,7 +136,7 @@ impl Move {
 
     fn remember(&self, range: &Range) -> Statement {
         let after = serde_json::Value::from(range.last.clone()).to_string();
-        let values = [self.source.to_string(), self.walk.clone(), after];
+        let values = [self.source.to_string(), self.walk.signature(), after];
         Statement::new(&self.texts.remember).bind(values.map(Some).to_vec())
     }
 

@@ -42,7 +42,8 @@ pub async fn rows(cx: &mut Context<'_>, rows: &Move) -> Result<Applied, Fault> {
         passes: 1,
         is_proven: false,
     };
-    let totals = run(cx, &limits, &mut walker).await.map_err(|fault| explain(fault, rows))?;
+    let totals = run(cx, &limits, &mut walker).await;
+    let totals = totals.map_err(|fault| explain(fault, rows, cx.stop.is_cancelled()))?;
     Ok(Applied { rows: Some(totals.rows), batches: totals.batches, note: note(totals, &walker) })
 }
 
@@ -108,7 +109,7 @@ impl Walker<'_> {
         };
         let found = self.ask(session, &Statement::new(text).bind(values)).await?;
         let Some(row) = found else { return Ok(None) };
-        let columns = self.rows.walk_columns;
+        let columns = self.rows.walk.columns.len();
         let values = |from: usize| {
             let read = |index| row.try_get::<String, _>(index).map_err(|error| self.failed(&error));
             (from..from + columns).map(read).collect::<Result<Vec<_>, Fault>>()
@@ -158,9 +159,19 @@ impl Walker<'_> {
     }
 }
 
-/// Says what to do about what only a person can solve.
-fn explain(fault: Fault, rows: &Move) -> Fault {
+/// Says what to do about what only a person can solve. What was cancelled while nobody stops us ran
+/// into `statement_timeout`, which ends this table and not the run.
+fn explain(mut fault: Fault, rows: &Move, is_stopping: bool) -> Fault {
     let (source, into) = (&rows.source, &rows.into);
+    if fault.kind == Kind::Cancelled && !is_stopping {
+        fault.kind = Kind::TimedOut;
+    }
+    if fault.kind == Kind::TimedOut {
+        return fault.on(source).with_hint(format!(
+            "lower batch_rows, raise database.statement_timeout, or create an index on {}",
+            rows.walk.list()
+        ));
+    }
     match fault.sqlstate.as_deref() {
         Some("23505") => fault.on(source).with_hint(format!(
             "{into} already holds a row with that key; nothing of this batch was moved. Compare both \

@@ -215,10 +215,8 @@ async fn count(
     };
     let fault = Fault::from_sqlx("check the condition for", &error).on(&rows.source);
     match fault.kind {
-        Kind::TimedOut => Ok(Due::Uncounted),
-        // The session cannot tell a time-out from a cancel; if it is a cancel, the next statement
-        // meets it again.
-        Kind::Cancelled => Ok(Due::Uncounted),
+        // A time-out looks like a cancel; if it is one, the next statement is cancelled too.
+        Kind::TimedOut | Kind::Cancelled => Ok(Due::Uncounted),
         kind if kind.ends_run() => Err(fault),
         _ => Ok(Due::Unasked(Some(explain(fault, &error, rows)))),
     }

@@ -11,7 +11,7 @@ use super::sql::{self, Texts};
 use super::walk::Walk;
 use crate::config::checked::{Archive, ArchiveTable};
 use crate::job::Plan;
-use crate::pg::fault::Fault;
+use crate::pg::fault::{Fault, Kind};
 use crate::pg::ident::TableName;
 
 /// Plans every table by itself.
@@ -50,7 +50,7 @@ fn table(
     plan.warnings.extend(findings.warnings.iter().map(|warning| format!("{name}: {warning}")));
     let Some(job) = Work::new(name, policy, facts, now) else {
         let why = "its key and age column could not be read";
-        plan.refuse(name, Fault::new(crate::pg::fault::Kind::Bug, "archive", why).on(name));
+        plan.refuse(name, Fault::new(Kind::Bug, "archive", why).on(name));
         return;
     };
     plan.stands(name, "rows_due", facts.due.in_short());
@@ -127,8 +127,7 @@ impl<'a> Work<'a> {
             source: (*name).clone(),
             into: policy.into.clone(),
             cutoff: self.cutoff.clone(),
-            walk: walk.signature(),
-            walk_columns: walk.columns.len(),
+            walk: walk.clone(),
             after: self.after(),
             shape: facts.target.as_ref().map(|_| facts.shape.clone()),
             batch_rows: policy.batch_rows,

@@ -41,7 +41,7 @@ impl InProcess {
         fs::write(&file, format!("[database]\nurl = \"{url}\"\n\n{config}")).expect("write");
         let loaded = config::load(Some(&file), std::iter::empty());
         let config = loaded.unwrap_or_else(|problems| panic!("{problems}")).config;
-        let server = Server::connect(&config.database).await.expect("connect");
+        let server = Box::pin(Server::connect(&config.database)).await.expect("connect");
         let engine = Engine {
             server,
             holder: format!("test {}", COUNT.fetch_add(1, Ordering::Relaxed)),
@@ -66,7 +66,9 @@ impl InProcess {
         let now = self.engine.server.now().await.expect("the clock");
         let control = &self.engine.server.control;
         match claim(control, &self.engine.holder, job, now, Trigger::Manual).await {
-            Ok(Claimed::Won(claim)) => Some(self.engine.execute(self.job(job), &claim, None).await),
+            Ok(Claimed::Won(claim)) => {
+                Some(Box::pin(self.engine.execute(self.job(job), &claim, None)).await)
+            }
             Ok(_) => None,
             Err(fault) => panic!("{fault}"),
         }
@@ -95,7 +97,7 @@ impl InProcess {
     /// What a run would do as of another time.
     pub async fn plan_at(&self, job: JobName, now: DateTime<Utc>) -> PlanView {
         let mut session = self.session(None).await;
-        let plan = self.job(job).plan(&mut session.reader(), now).await;
+        let plan = Box::pin(self.job(job).plan(&mut session.reader(), now)).await;
         plan.unwrap_or_else(|fault| panic!("{fault}"))
     }
 
