@@ -1,8 +1,11 @@
 //! The command line: arguments in, exit code out. The only place that builds things.
 
+use std::panic::AssertUnwindSafe;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Parser;
+use futures_util::FutureExt;
 
 use args::{Cli, Command, ConfigCommand};
 pub use exit::Failure;
@@ -23,6 +26,8 @@ mod setup;
 mod signals;
 mod status;
 
+use crate::pg::fault::{Fault, Kind};
+
 /// Runs pgtend.
 #[must_use]
 pub fn main() -> ExitCode {
@@ -34,9 +39,12 @@ pub fn main() -> ExitCode {
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     match runtime {
         Ok(runtime) => {
-            let code = exit::code(runtime.block_on(dispatch(cli)));
-            // A blocking file write that hangs must not keep a stopped daemon alive.
-            runtime.shutdown_timeout(std::time::Duration::from_secs(1));
+            let work = AssertUnwindSafe(dispatch(cli)).catch_unwind();
+            // The hook has logged it.
+            let bug = |_| Err(Fault::new(Kind::Bug, "run", "pgtend panicked").into());
+            let code = exit::code(runtime.block_on(work).unwrap_or_else(bug));
+            // A name look-up or file write that hangs must not keep a stopped daemon alive.
+            runtime.shutdown_timeout(Duration::from_millis(100));
             code
         }
         Err(error) => exit::code(Err(Failure::io("start the runtime", &error))),

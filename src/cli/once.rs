@@ -32,7 +32,11 @@ pub async fn once(file: Option<&Path>, args: &OnceArgs) -> Result<u8, Failure> {
         if engine.stop.soft.is_cancelled() {
             break;
         }
-        outcomes.push(run_one(&engine, job, args.slot).await?);
+        let outcome = run_one(&engine, job, args.slot).await;
+        outcomes
+            .push(outcome.unwrap_or_else(|fault| {
+                Outcome::nothing(job.name(), Verdict::Failed, Some(fault))
+            }));
     }
     engine.server.close().await;
     drop(listening);
@@ -47,13 +51,12 @@ pub async fn once(file: Option<&Path>, args: &OnceArgs) -> Result<u8, Failure> {
 ///
 /// # Errors
 /// The server does not answer.
-pub async fn run_one(engine: &Engine, job: &AnyJob, slot: Slot) -> Result<Outcome, Failure> {
+pub async fn run_one(engine: &Engine, job: &AnyJob, slot: Slot) -> Result<Outcome, Fault> {
     let now = engine.server.now().await?;
-    let slot = match slot {
-        Slot::Now => now,
-        Slot::Scheduled => newest_slot(job, now)?,
+    let (slot, trigger) = match slot {
+        Slot::Now => (now, Trigger::Manual),
+        Slot::Scheduled => (newest_slot(job, now)?, Trigger::Schedule),
     };
-    let trigger = if slot == now { Trigger::Manual } else { Trigger::Schedule };
     let (verdict, why) =
         match claim(&engine.server.control, &engine.holder, job.name(), slot, trigger).await? {
             Claimed::Won(claim) => return Ok(engine.execute(job, &claim, None).await),
@@ -69,10 +72,11 @@ pub async fn run_one(engine: &Engine, job: &AnyJob, slot: Slot) -> Result<Outcom
     Ok(Outcome::nothing(job.name(), verdict, Some(fault)))
 }
 
-fn newest_slot(job: &AnyJob, now: DateTime<Utc>) -> Result<DateTime<Utc>, Failure> {
+fn newest_slot(job: &AnyJob, now: DateTime<Utc>) -> Result<DateTime<Utc>, Fault> {
     let schedule = job.schedule();
     schedule.cron.latest_at_or_before(now, schedule.timezone).ok_or_else(|| {
-        Failure::Usage(format!("the schedule of {} has no slot before {now}", job.name()))
+        let message = format!("its schedule has no slot before {now}");
+        Fault::new(Kind::Configuration, "find the newest slot of", message).on(job.name())
     })
 }
 

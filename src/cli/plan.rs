@@ -27,15 +27,26 @@ pub async fn plan(file: Option<&Path>, args: &PlanArgs) -> Result<u8, Failure> {
         None => server.now().await?,
     };
     let mut plans = Vec::new();
+    let mut fault = None;
     for job in &jobs {
-        plans.push(plan_one(&server, job, now).await?);
+        match plan_one(&server, job, now).await {
+            Ok(plan) => plans.push(plan),
+            Err(broken) => {
+                plans.push(PlanView::broken(job.name(), broken.clone()));
+                fault.get_or_insert(broken);
+            }
+        }
     }
     server.close().await;
     match args.format {
         Format::Json => output::json(&as_json(&server, &plans))?,
         Format::Text => output::print(&as_text(&server, now, &plans))?,
     }
-    Ok(if args.check { verdict(&plans) } else { 0 })
+    Ok(match fault {
+        Some(fault) => fault.kind.exit_code(),
+        None if args.check => verdict(&plans),
+        None => 0,
+    })
 }
 
 /// A session without a claim: the door refuses it every write.
@@ -51,7 +62,9 @@ pub async fn plan_one(
         stop: Stop::default().soft,
     };
     let mut session = Session::open(server, spec).await?;
-    job.plan(&mut session.reader(), now).await
+    let plan = job.plan(&mut session.reader(), now).await;
+    session.close();
+    plan
 }
 
 fn verdict(plans: &[PlanView]) -> u8 {

@@ -60,12 +60,8 @@ async fn serve(
     let mut planner = Planner::start(engine.clone(), jobs, daemon.max_concurrent_jobs).await?;
     let (requests, receiver) = mpsc::channel(4);
     let obeying = obey(file, setup, engine, asked, requests);
-    telemetry::emit(Event::DaemonReady {
-        startup_ms: clock::millis_since(started),
-        next_run_at: None,
-    });
     tokio::select! {
-        () = planner.serve(receiver) => {}
+        () = planner.serve(receiver, started) => {}
         () = obeying => {}
     }
     Ok(drain(&planner, stop, daemon.drain_timeout, listening).await)
@@ -76,7 +72,11 @@ async fn connect_patiently(setup: &Setup, stop: &Stop) -> Result<Option<Engine>,
     let mut outage = Outage::default();
     loop {
         let config = &setup.loaded.config;
-        let fault = match setup::engine(config, stop.clone()).await {
+        let connected_or_not = tokio::select! {
+            engine = setup::engine(config, stop.clone()) => engine,
+            () = stop.soft.cancelled() => return Ok(None),
+        };
+        let fault = match connected_or_not {
             Ok(engine) => {
                 connected(&engine.server.facts, None);
                 return Ok(Some(engine));
@@ -121,19 +121,22 @@ async fn obey(
 }
 
 /// Lets the runs in hand end: softly, then by the kill ladder, and never later than
-/// `drain_timeout`.
+/// `drain_timeout` after the signal.
 async fn drain(planner: &Planner, stop: &Stop, timeout: Duration, listening: &Listening) -> u8 {
     let runs = planner.runs();
     let running: Vec<_> = runs.under_way().iter().map(|(job, _)| job.as_str()).collect();
     systemd::stopping(&format!("draining {}", running.join(", ")));
+    let (signal, since) = listening.stopped();
     telemetry::emit(Event::DaemonStopping {
-        signal: listening.stopped_by(),
+        signal,
         running,
         drain_timeout_ms: u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX),
     });
     systemd::extend(timeout + GOODBYE);
-    let drained = tokio::time::timeout(timeout, runs.all_ended()).await.is_ok();
+    let deadline = since + timeout;
+    let runs_until = since + timeout.saturating_sub(GOODBYE.min(timeout / 4));
+    let drained = tokio::time::timeout_at(runs_until.into(), runs.all_ended()).await.is_ok();
     // What is left past the deadline is dropped with the runtime, and its connection with it.
-    drop(tokio::time::timeout(GOODBYE, planner.server().close()).await);
+    drop(tokio::time::timeout_at(deadline.into(), planner.server().close()).await);
     if drained && !stop.hard.is_cancelled() { 0 } else { FORCED }
 }

@@ -9,6 +9,7 @@ use crate::pg::connect::Server;
 use crate::pg::fault::{Fault, Kind};
 use crate::pg::schema::{self, SchemaState};
 use crate::scheduler::execute::Engine;
+use crate::scheduler::supervise::Pace;
 use crate::shutdown::Stop;
 use crate::telemetry::{self, Event};
 
@@ -80,6 +81,7 @@ pub async fn engine(config: &config::checked::Config, stop: Stop) -> Result<Engi
         holder: telemetry::instance().to_owned(),
         history_retention: config.daemon.history_retention,
         stop,
+        pace: Pace::default(),
     })
 }
 

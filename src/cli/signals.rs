@@ -1,7 +1,7 @@
 //! Signals: stop softly, then hard, and never later than `drain_timeout`.
 
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::StreamExt;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
@@ -11,9 +11,10 @@ use tokio::task::JoinHandle;
 
 use super::Failure;
 use crate::shutdown::Stop;
+use crate::time::clock;
 
-/// The kill ladder needs this long at most from a hard stop to the end.
-const LADDER: Duration = Duration::from_secs(11);
+/// The kill ladder, and a goodbye, need this long at most from a hard stop to the end.
+const LADDER: Duration = Duration::from_secs(13);
 
 /// What a signal asks of the daemon beside stopping.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,14 +29,14 @@ pub enum Signal {
 pub struct Listening {
     handle: signal_hook_tokio::Handle,
     task: JoinHandle<()>,
-    stopped_by: Arc<OnceLock<&'static str>>,
+    stopped: Arc<OnceLock<(&'static str, Instant)>>,
 }
 
 impl Listening {
-    /// The signal that asked for the stop.
+    /// The signal that asked for the stop, and when it came.
     #[must_use]
-    pub fn stopped_by(&self) -> &'static str {
-        self.stopped_by.get().copied().unwrap_or("none")
+    pub fn stopped(&self) -> (&'static str, Instant) {
+        self.stopped.get().copied().unwrap_or_else(|| ("none", clock::monotonic()))
     }
 }
 
@@ -76,8 +77,8 @@ fn listen(
     let mut stream =
         Signals::new(signals).map_err(|error| Failure::io("listen for signals", &error))?;
     let handle = stream.handle();
-    let stopped_by = Arc::new(OnceLock::new());
-    let first = Arc::clone(&stopped_by);
+    let stopped = Arc::new(OnceLock::new());
+    let first = Arc::clone(&stopped);
     let task = tokio::spawn(async move {
         while let Some(signal) = stream.next().await {
             match signal {
@@ -85,7 +86,8 @@ fn listen(
                 SIGHUP => drop(requests.try_send(Signal::Reload)),
                 SIGUSR1 => drop(requests.try_send(Signal::Status)),
                 _ => {
-                    first.get_or_init(|| if signal == SIGINT { "SIGINT" } else { "SIGTERM" });
+                    let name = if signal == SIGINT { "SIGINT" } else { "SIGTERM" };
+                    first.get_or_init(|| (name, clock::monotonic()));
                     if !stop.escalate() {
                         tokio::spawn(harden(stop.clone(), drain_timeout));
                     }
@@ -93,7 +95,7 @@ fn listen(
             }
         }
     });
-    Ok(Listening { handle, task, stopped_by })
+    Ok(Listening { handle, task, stopped })
 }
 
 /// Turns a soft stop into a hard one early enough for the kill ladder to end within

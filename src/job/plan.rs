@@ -162,6 +162,21 @@ impl<A: Action> Plan<A> {
 }
 
 impl PlanView {
+    /// A job that cannot be planned, for this reason.
+    #[must_use]
+    pub fn broken(job: JobName, fault: Fault) -> Self {
+        let mut plan = Plan::<std::convert::Infallible>::default();
+        plan.refuse(job, fault);
+        Self {
+            job,
+            actions: Vec::new(),
+            spared: plan.spared,
+            refused: plan.refused,
+            warnings: plan.warnings,
+            standing: plan.standing,
+        }
+    }
+
     /// Every sentence for the operator: what cannot be served first.
     fn sentences(&self) -> Vec<String> {
         let refused = self.refused.iter().map(|refused| format!("refused: {}", refused.fault));

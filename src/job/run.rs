@@ -81,7 +81,7 @@ pub async fn run<J: Job>(
             let mut cx = Context { session, now, stop };
             apply_all(job, &mut cx, plan, &mut outcome).await;
         }
-        Err(fault) => outcome.error = Some(fault),
+        Err(fault) => outcome.error = Some(session.cancelled_or_timed_out(fault, started)),
     }
     outcome.verdict = verdict(&outcome, stop.is_cancelled());
     outcome.duration_ms = clock::millis_since(started);

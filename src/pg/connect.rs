@@ -3,17 +3,19 @@
 //! Two pools: `control` (claims, leases, cancels, state; never runs a job) and `work` (one
 //! connection per running job). Both are lazy, so that an idle daemon holds one connection.
 
+use std::future::Future;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
 use secrecy::ExposeSecret;
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgPoolOptions};
-use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Executor, PgPool, Row};
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Executor, PgPool};
 
 use super::fault::{Fault, Kind};
-use super::ident::{Ident, literal};
-use super::version::{MAJOR_MAX, MAJOR_MIN, Version};
+use super::ident::Ident;
+use super::version::Version;
+use super::{probe, settings};
 use crate::config::checked::Database;
 use crate::config::secret;
 use crate::time::clock;
@@ -45,20 +47,6 @@ pub struct Server {
     settings: Database,
 }
 
-/// What one look at the server found.
-struct Look {
-    facts: ServerFacts,
-    pid: i32,
-    standby: bool,
-}
-
-const LOOK: &str = "\
-SELECT current_setting('server_version_num')::int, current_database()::text, current_user::text, \
-       pg_backend_pid(), pg_is_in_recovery()";
-
-/// The longest a statement of the control pool may take: a lease is renewed every 10 s.
-const CONTROL_STATEMENT_MS: u32 = 5_000;
-
 impl Server {
     /// Connects, looks at the server and makes the pools.
     ///
@@ -68,30 +56,26 @@ impl Server {
     /// password.
     pub async fn connect(settings: &Database) -> Result<Self, Fault> {
         let options = options(settings)?;
+        let address = address(&options);
         let deadline = clock::monotonic() + settings.connect_timeout;
-        let mut first = connect_once(&options, deadline).await?;
-        let look = look(&mut first, settings, &options).await?;
-        refuse_unsuitable(&look)?;
-        let mut second = connect_once(&options, deadline).await?;
-        let other = look_pid(&mut second).await?;
-        let again = look_pid(&mut first).await?;
+        let mut first = connect_patiently(&options, deadline).await?;
+        let facts = within(deadline, &address, async {
+            let look = probe::look(&mut first, &settings.schema, &address).await?;
+            probe::supported(look.facts.version, &address)?;
+            if look.standby {
+                return Err(probe::standby(&address));
+            }
+            let mut second = connect_patiently(&options, deadline).await?;
+            probe::refuse_transaction_pooler(&mut first, &mut second).await?;
+            close(second).await;
+            Ok(look.facts)
+        })
+        .await?;
         close(first).await;
-        close(second).await;
-        if other == look.pid || other == again || again != look.pid {
-            return Err(transaction_pooler());
-        }
-        if look.standby {
-            return Err(Fault::new(
-                Kind::Standby,
-                "connect",
-                "the server is a standby; pgtend works on the primary",
-            )
-            .with_hint("pgtend tries again by itself, and goes on after a promotion"));
-        }
         Ok(Self {
-            control: control_pool(settings, options.clone(), &look.facts),
+            control: control_pool(settings, options.clone(), &facts),
             work: work_pool(settings, options),
-            facts: Arc::new(look.facts),
+            facts: Arc::new(facts),
             settings: settings.clone(),
         })
     }
@@ -107,15 +91,31 @@ impl Server {
             .map_err(|error| Fault::from_sqlx("read the server's clock", &error))
     }
 
-    /// Reads the URL again, so that a rotated password is used from the next connection on.
-    ///
-    /// # Errors
-    /// Where the secret cannot be read.
-    pub fn refresh_credentials(&self) -> Result<(), Fault> {
-        let options = options(&self.settings)?;
+    /// Reads the URL again, so that a rotated password is used from the next connection on, and
+    /// finds out why there was no connection: a pool only says that it waited.
+    pub async fn reason(&self, fault: Fault) -> Fault {
+        let options = match options(&self.settings) {
+            Ok(options) => options,
+            Err(unreadable) => return unreadable,
+        };
         self.control.set_connect_options(options.clone());
-        self.work.set_connect_options(options);
-        Ok(())
+        self.work.set_connect_options(options.clone());
+        if fault.kind != Kind::Unreachable {
+            return fault;
+        }
+        match connect_once(&options, ANSWER).await {
+            Ok(conn) => close(conn).await,
+            Err(Attempt::Refused(why)) => return why,
+            Err(Attempt::NoAnswer) => {}
+        }
+        fault.on(address(&options))
+    }
+
+    /// How long a few statements of the control pool may take together before the server counts as
+    /// away.
+    #[must_use]
+    pub fn patience(&self) -> Duration {
+        self.settings.connect_timeout + settings::CONTROL_STATEMENT
     }
 
     /// Asks the server to cancel what this backend does.
@@ -148,50 +148,14 @@ impl Server {
     }
 
     /// The settings of a work session, as one simple query.
-    #[must_use]
-    pub fn session_settings(&self, name: &str) -> String {
-        let timeout_ms = self.settings.statement_timeout.as_millis();
-        let lock_ms = self.settings.lock_timeout.as_millis();
-        format!(
-            "{}; SET statement_timeout = {timeout_ms}; SET lock_timeout = {lock_ms}; \
-             SET row_security = off; SET client_min_messages = warning; \
-             SET default_transaction_read_only = on; {UNTRACKED}",
-            common_settings(&self.facts, name)
-        )
+    pub(super) fn session_settings(&self, name: &str) -> String {
+        settings::work(&self.facts, &self.settings, name)
     }
-}
-
-/// Keeps our own work out of `pg_stat_statements`, and so out of the lines of `slow_queries`. Only
-/// a superuser may; for another role an administrator does it (`docs/jobs/slow_queries.md`).
-const UNTRACKED: &str = "\
-SELECT set_config('pg_stat_statements.track', 'none', false) FROM pg_catalog.pg_roles \
-WHERE rolname = current_user AND rolsuper";
-
-/// What every connection of ours is set to. The keep-alive settings make the server free our locks
-/// within about 25 s of a lost network, instead of two hours (shared findings: ARCHITECTURE.md).
-fn common_settings(facts: &ServerFacts, name: &str) -> String {
-    let application = literal(&format!("pgtend/{name}"));
-    let check = if facts.version.has_connection_check() {
-        "; SET client_connection_check_interval = '5s'"
-    } else {
-        ""
-    };
-    format!(
-        "SET application_name = {application}; SET search_path = {}; SET TimeZone = 'UTC'; \
-         SET DateStyle = 'ISO, YMD'; SET IntervalStyle = 'postgres'; \
-         SET idle_in_transaction_session_timeout = '60s'; SET tcp_keepalives_idle = 10; \
-         SET tcp_keepalives_interval = 5; SET tcp_keepalives_count = 3; \
-         SET tcp_user_timeout = 15000{check}",
-        facts.schema
-    )
 }
 
 /// Control connections are set up once, when they are made.
 fn control_pool(settings: &Database, options: PgConnectOptions, facts: &ServerFacts) -> PgPool {
-    let setup = format!(
-        "{}; SET statement_timeout = {CONTROL_STATEMENT_MS}; SET lock_timeout = {CONTROL_STATEMENT_MS}",
-        common_settings(facts, "control")
-    );
+    let setup = settings::control(facts);
     pool(settings, 2)
         .acquire_timeout(settings.connect_timeout)
         .after_connect(move |conn, _| {
@@ -210,13 +174,25 @@ fn work_pool(settings: &Database, options: PgConnectOptions) -> PgPool {
         .connect_lazy_with(options)
 }
 
+/// A connection that does not answer at once is closed: where the network swallows packets, it
+/// would hold its place in the pool for a quarter of an hour.
 fn pool(settings: &Database, max: u32) -> PgPoolOptions {
     PgPoolOptions::new()
         .max_connections(max)
         .min_connections(0)
         .idle_timeout(settings.idle_timeout)
         .max_lifetime(settings.max_lifetime)
+        .test_before_acquire(false)
+        .before_acquire(|conn, _| Box::pin(async { Ok(is_alive(conn).await) }))
+        .after_release(|conn, _| Box::pin(async { Ok(is_alive(conn).await) }))
 }
+
+async fn is_alive(conn: &mut PgConnection) -> bool {
+    matches!(tokio::time::timeout(ANSWER, conn.ping()).await, Ok(Ok(())))
+}
+
+/// How long a connection at rest may take to answer.
+const ANSWER: Duration = Duration::from_secs(2);
 
 /// The options of every connection. sqlx's start-up parameter `extra_float_digits` is left out, as
 /// poolers refuse it; its statement log is off, as it prints whole statements.
@@ -237,23 +213,43 @@ fn options(settings: &Database) -> Result<PgConnectOptions, Fault> {
         .disable_statement_logging())
 }
 
+/// Why an attempt to connect failed.
+enum Attempt {
+    /// Somebody said no.
+    Refused(Fault),
+    /// Nobody said anything in time.
+    NoAnswer,
+}
+
 /// One connection, tried again while the server is starting or does not listen yet.
-async fn connect_once(
+async fn connect_patiently(
     options: &PgConnectOptions,
-    deadline: std::time::Instant,
+    deadline: Instant,
 ) -> Result<PgConnection, Fault> {
+    let mut refused = None;
     loop {
         let left = deadline.saturating_duration_since(clock::monotonic());
-        let fault = match tokio::time::timeout(left, options.connect()).await {
-            Ok(Ok(conn)) => return Ok(conn),
-            Ok(Err(error)) => Fault::from_sqlx("connect to", &error),
-            Err(_) => Fault::new(Kind::Unreachable, "connect to", "no answer"),
-        };
-        let fault = explain(fault, options);
-        if fault.kind != Kind::Unreachable || left <= CONNECT_PAUSE {
-            return Err(fault);
+        match connect_once(options, left).await {
+            Ok(conn) => return Ok(conn),
+            Err(Attempt::Refused(fault)) if fault.kind != Kind::Unreachable => return Err(fault),
+            Err(Attempt::Refused(fault)) if left <= CONNECT_PAUSE => return Err(fault),
+            Err(Attempt::Refused(fault)) => refused = Some(fault),
+            Err(Attempt::NoAnswer) => {
+                let silent = Fault::new(Kind::Unreachable, "connect to", "no answer");
+                return Err(refused.unwrap_or_else(|| explain(silent, options)));
+            }
         }
         tokio::time::sleep(CONNECT_PAUSE).await;
+    }
+}
+
+async fn connect_once(options: &PgConnectOptions, left: Duration) -> Result<PgConnection, Attempt> {
+    match tokio::time::timeout(left, options.connect()).await {
+        Ok(Ok(conn)) => Ok(conn),
+        Ok(Err(error)) => {
+            Err(Attempt::Refused(explain(Fault::from_sqlx("connect to", &error), options)))
+        }
+        Err(_) => Err(Attempt::NoAnswer),
     }
 }
 
@@ -261,19 +257,30 @@ async fn connect_once(
 const CONNECT_PAUSE: Duration = Duration::from_millis(250);
 
 /// Names the server, and what to do.
-fn explain(fault: Fault, options: &PgConnectOptions) -> Fault {
+fn explain(mut fault: Fault, options: &PgConnectOptions) -> Fault {
+    // What answers does not speak our protocol; a pooler's refusal comes as a broken connection.
+    // Both would look like something that passes.
+    if fault.message.contains("unsupported startup parameter") {
+        fault.kind = Kind::Configuration;
+        return fault.on(address(options)).with_hint(
+            "a pooler refuses the parameter: remove it from the URL or PGOPTIONS, or connect to \
+             the server itself",
+        );
+    }
+    if fault.kind == Kind::Bug {
+        fault.kind = Kind::Unreachable;
+    }
     let hint = match fault.kind {
         Kind::Unreachable => {
             "is the server up, and are host and port right? (database.url, PGHOST, PGPORT)"
         }
+        // What the driver falls back to where neither URL nor environment names a role.
+        Kind::Permission if options.get_username() == "anonymous" => {
+            "name the role: postgres://ROLE@host/database, or PGUSER"
+        }
         Kind::Permission => "check role, password and pg_hba.conf",
         Kind::Configuration => "check the database's name in database.url or PGDATABASE",
         _ => "see the server's log",
-    };
-    let hint = if fault.message.contains("unsupported startup parameter") {
-        "a pooler refuses the connection; connect to the server itself"
-    } else {
-        hint
     };
     fault.on(address(options)).with_hint(hint)
 }
@@ -285,63 +292,19 @@ fn address(options: &PgConnectOptions) -> String {
     }
 }
 
-async fn look(
-    conn: &mut PgConnection,
-    settings: &Database,
-    options: &PgConnectOptions,
-) -> Result<Look, Fault> {
-    let failed = |error: sqlx::Error| Fault::from_sqlx("look at the server", &error);
-    let row = conn.fetch_one(sqlx::raw_sql(LOOK)).await.map_err(failed)?;
-    let version: i32 = row.try_get(0).map_err(failed)?;
-    Ok(Look {
-        facts: ServerFacts {
-            version: Version(version.unsigned_abs()),
-            database: row.try_get(1).map_err(failed)?,
-            address: address(options),
-            schema: settings.schema.clone(),
-            user: row.try_get(2).map_err(failed)?,
-        },
-        pid: row.try_get(3).map_err(failed)?,
-        standby: row.try_get(4).map_err(failed)?,
-    })
-}
-
-async fn look_pid(conn: &mut PgConnection) -> Result<i32, Fault> {
-    conn.fetch_one(sqlx::raw_sql("SELECT pg_backend_pid()"))
+/// A server that accepts and then says nothing must not hold us either.
+async fn within<T>(
+    deadline: Instant,
+    address: &str,
+    work: impl Future<Output = Result<T, Fault>>,
+) -> Result<T, Fault> {
+    tokio::time::timeout_at(deadline.into(), work)
         .await
-        .and_then(|row| row.try_get(0))
-        .map_err(|error| Fault::from_sqlx("look at the server", &error))
+        .unwrap_or_else(|_| Err(Fault::new(Kind::Unreachable, "look at", "no answer").on(address)))
 }
 
 async fn close(conn: PgConnection) {
     if let Err(error) = conn.close().await {
         tracing::debug!(%error, "could not say goodbye to the server");
     }
-}
-
-fn refuse_unsuitable(look: &Look) -> Result<(), Fault> {
-    let version = look.facts.version;
-    if version.is_supported() {
-        return Ok(());
-    }
-    Err(Fault::new(
-        Kind::Configuration,
-        "connect to",
-        format!("the server is PostgreSQL {version}; pgtend works on {MAJOR_MIN} to {MAJOR_MAX}"),
-    )
-    .on(&look.facts.address))
-}
-
-/// Two connections that are open at once and report the same backend share it: that is transaction
-/// pooling. Measured: 10 of 10 there, 0 of 10 in session pooling and directly.
-fn transaction_pooler() -> Fault {
-    Fault::new(
-        Kind::Configuration,
-        "connect",
-        "a transaction pooler stands in between: two open connections share one server process, \
-         so session settings, cancellation and prepared statements would reach other clients",
-    )
-    .with_hint(
-        "connect to the server itself, or to a pool in session mode with database.pooler = \"session\"",
-    )
 }

@@ -193,9 +193,11 @@ impl Fault {
     pub fn from_sqlx(doing: impl Into<String>, error: &sqlx::Error) -> Self {
         match error {
             sqlx::Error::Database(database) => Self::from_database(doing.into(), database.as_ref()),
+            sqlx::Error::PoolTimedOut => {
+                Self::new(Kind::Unreachable, doing, "no connection was had in time")
+            }
             sqlx::Error::Io(_)
             | sqlx::Error::Tls(_)
-            | sqlx::Error::PoolTimedOut
             | sqlx::Error::PoolClosed
             | sqlx::Error::WorkerCrashed => Self::new(Kind::Unreachable, doing, error.to_string()),
             sqlx::Error::Configuration(_) => {
@@ -235,6 +237,15 @@ impl Fault {
     #[must_use]
     pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
+        self
+    }
+
+    /// With the blockers of an earlier try, where this one ended before they could be seen.
+    #[must_use]
+    pub fn or_blocked_as(mut self, earlier: Option<Self>) -> Self {
+        if self.blockers.is_empty() {
+            self.blockers = earlier.map(|fault| fault.blockers).unwrap_or_default();
+        }
         self
     }
 

@@ -56,14 +56,19 @@ pub async fn ensure(server: &Server) -> Result<Option<Migrated>, Fault> {
         SchemaState::Behind(count, from) => (count, from),
         SchemaState::Newer(version) => return Err(newer(&server.facts.schema, version)),
     };
-    let denied = |fault: Fault| match fault.kind {
-        Kind::Permission => needs_grant(server, fault),
+    // A migration that fails leaves the session its advisory lock, which others would wait for.
+    conn.close_on_drop();
+    let denied = |fault: Fault| match (fault.kind, fault.sqlstate.as_deref()) {
+        (Kind::Permission, _) | (_, Some(NOT_VISIBLE)) => needs_grant(server, fault),
         _ => fault.on(&server.facts.schema),
     };
     create(&mut conn, &server.facts.schema).await.map_err(denied)?;
     MIGRATIONS.run(&mut *conn).await.map_err(from_migrate).map_err(denied)?;
     Ok(Some(Migrated { from, to: newest(), count, duration_ms: clock::millis_since(started) }))
 }
+
+/// No schema to create in: it is there, and the role may not use it.
+const NOT_VISIBLE: &str = "3F000";
 
 /// Whether the role may create the schema, or has it already; otherwise the GRANT it lacks.
 ///
@@ -83,12 +88,14 @@ pub async fn may_create(server: &Server) -> Result<Result<(), Fault>, Fault> {
     Ok(if may { Ok(()) } else { Err(needs_grant(server, denied)) })
 }
 
-fn needs_grant(server: &Server, fault: Fault) -> Fault {
+fn needs_grant(server: &Server, mut fault: Fault) -> Fault {
     let facts = &server.facts;
-    fault.on(&facts.schema).with_hint(format!(
-        "as the database's owner: GRANT CREATE ON DATABASE {} TO {}; then: pgtend migrate",
+    let (schema, user) = (&facts.schema, quoted(&facts.user));
+    fault.kind = Kind::Permission;
+    fault.on(schema).with_hint(format!(
+        "as the database's owner: CREATE SCHEMA IF NOT EXISTS {schema}; ALTER SCHEMA {schema} \
+         OWNER TO {user}; or: GRANT CREATE ON DATABASE {} TO {user}; then: pgtend migrate",
         quoted(&facts.database),
-        quoted(&facts.user),
     ))
 }
 

@@ -3,12 +3,14 @@
 //! A [`Session`] is the server connection of one run. It is read-only by default, so that nothing
 //! writes by accident; only [`Session::run`] opens a READ WRITE transaction, and it does so with a
 //! lock time-out, under the fence of the run's claim, with a bounded ladder of tries. A session
-//! that is dropped in the middle of a statement is closed, never given back to the pool.
+//! that is dropped instead of closed, perhaps in the middle of a statement, takes its connection
+//! with it: it is never given back to the pool.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::PoisonError;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
 use futures_util::TryStreamExt;
@@ -20,6 +22,7 @@ use tokio_util::sync::CancellationToken;
 use super::blockers::blockers_of;
 use super::connect::{Server, ServerFacts};
 use super::fault::{Class, Fault, Kind};
+pub use super::fence::Fence;
 use super::step::{Expect, LockWait, Mode, Statement, Step};
 use crate::telemetry::{self, Event};
 use crate::time::clock;
@@ -31,31 +34,6 @@ pub struct Done {
     pub rows: u64,
     /// The first row it returned, if any.
     pub first: Option<PgRow>,
-}
-
-/// The claim a write stands under: no transaction commits unless this run still holds it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Fence {
-    /// The row of `job_run`.
-    pub run_id: i64,
-    /// Raised by each take-over, so that the old holder of the same row is refused.
-    pub attempt: i32,
-}
-
-impl Fence {
-    /// One row while the claim is held, none afterwards.
-    fn look(self) -> String {
-        format!(
-            "SELECT true FROM job_run WHERE run_id = {} AND attempt = {} AND status = 'running' \
-             AND lease_until > clock_timestamp()",
-            self.run_id, self.attempt
-        )
-    }
-
-    /// The same, holding the row until the commit: the lease can be renewed, but not taken over.
-    fn hold(self) -> String {
-        self.look() + " FOR KEY SHARE"
-    }
 }
 
 /// The backend that works for a run, so that the supervisor can cancel it from another connection.
@@ -106,21 +84,26 @@ pub struct Session {
     /// The server's clock when the session was opened.
     opened_at: DateTime<Utc>,
     statement_timeout: Duration,
-    /// A statement is under way: dropping now must close the connection.
-    busy: bool,
+    /// The connection is as it was set up, and may serve the next run.
+    is_sound: bool,
+    /// Closed, not dropped.
+    is_closed: bool,
 }
 
 impl Session {
     /// Takes a work connection and sets it up.
     ///
     /// # Errors
-    /// `Unreachable` where no connection is had within `acquire_timeout`.
+    /// `Unreachable` where no connection is had within `acquire_timeout`; `Cancelled` where a stop
+    /// is asked for meanwhile.
     pub async fn open(server: &Server, spec: SessionSpec) -> Result<Self, Fault> {
-        let conn = server
-            .work
-            .acquire()
-            .await
-            .map_err(|error| Fault::from_sqlx("take a work connection", &error))?;
+        let doing = "take a work connection";
+        let conn = tokio::select! {
+            conn = server.work.acquire() => conn.map_err(|error| Fault::from_sqlx(doing, &error))?,
+            () = spec.stop.cancelled() => {
+                return Err(Fault::new(Kind::Cancelled, doing, "stopped on request"));
+            }
+        };
         let mut session = Self {
             conn,
             control: server.control.clone(),
@@ -128,7 +111,8 @@ impl Session {
             spec,
             opened_at: DateTime::UNIX_EPOCH,
             statement_timeout: server.statement_timeout(),
-            busy: true,
+            is_sound: true,
+            is_closed: false,
         };
         let settings = server.session_settings(session.spec.name);
         session.plain(&settings).await?;
@@ -137,7 +121,6 @@ impl Session {
             session.spec.backend.set(row.try_get(0).ok());
             session.opened_at = row.try_get(1).unwrap_or(DateTime::UNIX_EPOCH);
         }
-        session.busy = false;
         Ok(session)
     }
 
@@ -153,7 +136,9 @@ impl Session {
     }
 
     /// Gives the connection back to the pool.
-    pub fn close(self) {}
+    pub fn close(mut self) {
+        self.is_closed = true;
+    }
 
     /// Tells the server's counters what this session has changed, which it otherwise does at leisure:
     /// up to 10 s later, or when the connection is closed. Until then an ANALYZE by another session
@@ -165,10 +150,9 @@ impl Session {
             // What ends 0.5 s after the last report reports again.
             "SELECT pg_sleep(0.5)"
         };
-        self.busy = true;
-        match self.plain(sql).await {
-            Ok(_) => self.busy = false,
-            Err(fault) => tracing::debug!(%fault, "the counters are told later"),
+        if let Err(fault) = self.plain(sql).await {
+            self.is_sound = false;
+            tracing::debug!(%fault, "the counters are told later");
         }
     }
 
@@ -188,18 +172,18 @@ impl Session {
             match self.attempt(step, lock_timeout).await {
                 Ok(done) => {
                     if let Some(fault) = last {
-                        waited(step, index, clock::millis_since(started), fault);
+                        waited(step, index + 1, clock::millis_since(started), fault);
                     }
                     return Ok(done);
                 }
                 Err(fault) if fault.class() == Class::Retry && !fault.kind.ends_run() => {
-                    last = Some(fault);
+                    last = Some(fault.or_blocked_as(last));
                 }
                 Err(fault) => return Err(fault),
             }
         }
         Err(last.unwrap_or_else(|| {
-            Fault::new(Kind::Cancelled, step.doing, "stopped before the first try").on(&step.object)
+            Fault::new(Kind::Bug, step.doing, "the step has no try").on(&step.object)
         }))
     }
 
@@ -213,7 +197,6 @@ impl Session {
     }
 
     async fn attempt(&mut self, step: &Step, lock_timeout: Duration) -> Result<Vec<Done>, Fault> {
-        self.busy = true;
         let result = match step.mode {
             Mode::Alone => self.alone(step, lock_timeout).await,
             Mode::Transaction | Mode::RepeatableRead => self.transaction(step, lock_timeout).await,
@@ -223,8 +206,7 @@ impl Session {
             (Err(_), _) => self.plain("ROLLBACK").await.err(),
             (Ok(_), _) => None,
         };
-        // A connection that cannot be tidied stays busy and is closed when dropped.
-        self.busy = tidied.is_some();
+        self.is_sound &= tidied.is_none();
         result.map_err(|fault| if fault.object.is_none() { fault.on(&step.object) } else { fault })
     }
 
@@ -237,11 +219,11 @@ impl Session {
         let held = self
             .plain(&format!(
                 "BEGIN ISOLATION LEVEL {isolation} READ WRITE; SET LOCAL lock_timeout = {}; {}",
-                lock.as_millis(),
+                at_least_1_ms(lock),
                 fence.hold()
             ))
             .await?;
-        still_ours(fence, &held)?;
+        fence.still_ours(held.first.is_some())?;
         let done = self.statements(step, lock).await?;
         self.plain("COMMIT").await?;
         Ok(done)
@@ -252,11 +234,11 @@ impl Session {
         let held = self
             .plain(&format!(
                 "SET lock_timeout = {}; SET default_transaction_read_only = off; {}",
-                lock.as_millis(),
+                at_least_1_ms(lock),
                 fence.look()
             ))
             .await?;
-        still_ours(fence, &held)?;
+        fence.still_ours(held.first.is_some())?;
         self.statements(step, lock).await
     }
 
@@ -285,32 +267,43 @@ impl Session {
     ) -> Result<Done, Fault> {
         let pid = self.spec.backend.pid();
         let control = self.control.clone();
-        let mut seen = Vec::new();
         let started = clock::monotonic();
-        let run = execute(&mut self.conn, statement);
-        tokio::pin!(run);
-        let result = tokio::select! {
-            result = &mut run => result,
-            blockers = async {
-                tokio::time::sleep(lock / 2).await;
-                blockers_of(&control, pid).await
-            } => {
-                seen = blockers;
-                run.await
+        let mut seen = Vec::new();
+        let result = {
+            let mut run = pin!(execute(&mut self.conn, statement));
+            tokio::select! {
+                result = &mut run => result,
+                blockers = async {
+                    tokio::time::sleep(lock / 2).await;
+                    blockers_of(&control, pid).await
+                } => {
+                    seen = blockers;
+                    run.await
+                }
             }
         };
         result.map_err(|error| {
-            let mut fault = Fault::from_sqlx(step.doing, &error);
-            match fault.kind {
-                Kind::LockNotHad => fault.blockers = seen,
-                // Both are 57014, and the words depend on the server's language.
-                Kind::Cancelled if started.elapsed() >= self.statement_timeout => {
-                    fault.kind = Kind::TimedOut;
-                }
-                _ => {}
+            let mut fault =
+                self.cancelled_or_timed_out(Fault::from_sqlx(step.doing, &error), started);
+            if fault.kind == Kind::LockNotHad {
+                fault.blockers = seen;
             }
             fault
         })
+    }
+
+    /// The server has one SQLSTATE for a cancel and for its `statement_timeout`, told apart only by
+    /// a message in its own language. The time tells them apart as well: its timer starts after
+    /// ours, so a time-out cannot come earlier.
+    #[must_use]
+    pub fn cancelled_or_timed_out(&self, mut fault: Fault, started: Instant) -> Fault {
+        let took = clock::monotonic().saturating_duration_since(started);
+        if fault.kind == Kind::Cancelled && took >= self.statement_timeout {
+            fault.kind = Kind::TimedOut;
+            let limit_s = self.statement_timeout.as_secs_f64();
+            return fault.with_hint(format!("database.statement_timeout is {limit_s} s"));
+        }
+        fault
     }
 
     /// Statements of the session's own housekeeping, by the simple protocol.
@@ -324,10 +317,15 @@ impl Session {
 impl Drop for Session {
     fn drop(&mut self) {
         self.spec.backend.set(None);
-        if self.busy {
+        if !(self.is_closed && self.is_sound) {
             self.conn.close_on_drop();
         }
     }
+}
+
+/// To the server, 0 is no limit.
+fn at_least_1_ms(lock: Duration) -> u128 {
+    lock.as_millis().max(1)
 }
 
 /// Coped: the step was done, but not at the first try.
@@ -362,17 +360,6 @@ async fn execute(conn: &mut PgConnection, statement: &Statement) -> Result<Done,
         }
     }
     Ok(done)
-}
-
-fn still_ours(fence: Fence, held: &Done) -> Result<(), Fault> {
-    if held.first.is_some() {
-        return Ok(());
-    }
-    Err(Fault::new(
-        Kind::LeaseLost,
-        "write",
-        format!("run {} no longer holds its claim; another process may have it", fence.run_id),
-    ))
 }
 
 fn check(step: &Step, expect: &Expect, done: &Done, before: &[Done]) -> Result<(), Fault> {

@@ -6,7 +6,7 @@
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
-use sqlx::{PgPool, Row};
+use sqlx::{PgConnection, PgPool, Row};
 
 use crate::job::{JobName, Outcome, Verdict};
 use crate::pg::fault::Fault;
@@ -87,6 +87,11 @@ UPDATE job_run SET status = 'abandoned', finished_at = clock_timestamp(), \
 WHERE run_id IN (SELECT run_id FROM job_run WHERE job = $1 AND status = 'running' \
                  AND lease_until < clock_timestamp() FOR UPDATE SKIP LOCKED)";
 
+// Whoever deletes the request runs it.
+const TAKE_REQUEST: &str = "\
+UPDATE job_control SET triggered_at = NULL, triggered_by = NULL \
+WHERE job = $1 AND triggered_at IS NOT NULL";
+
 const INSERT: &str = "\
 INSERT INTO job_run (job, slot, trigger, status, holder, lease_until) \
 VALUES ($1, $2, $3, 'running', $4, clock_timestamp() + $5 * interval '1 second') \
@@ -111,20 +116,52 @@ pub async fn claim(
     slot: DateTime<Utc>,
     trigger: Trigger,
 ) -> Result<Claimed, Fault> {
-    try_claim(control, holder, job, slot, trigger)
-        .await
-        .map_err(|error| Fault::from_sqlx("claim a run of", &error).on(job))
+    let answer = async {
+        let asked = clock::monotonic();
+        let mut tx = control.begin().await?;
+        let claimed = try_claim(&mut tx, asked, holder, job, slot, trigger).await?;
+        tx.commit().await?;
+        Ok(claimed)
+    };
+    answer.await.map_err(|error| Fault::from_sqlx("claim a run of", &error).on(job))
+}
+
+/// Takes a run that was asked for by hand, together with the request for it: of several processes
+/// one runs it, and a request whose run cannot begin now stands. None where nobody asks any more.
+///
+/// # Errors
+/// Where the server does not answer.
+pub async fn claim_asked_for(
+    control: &PgPool,
+    holder: &str,
+    job: JobName,
+    slot: DateTime<Utc>,
+) -> Result<Option<Claimed>, Fault> {
+    let answer = async {
+        let asked = clock::monotonic();
+        let mut tx = control.begin().await?;
+        if sqlx::query(TAKE_REQUEST).bind(job.as_str()).execute(&mut *tx).await?.rows_affected()
+            == 0
+        {
+            return Ok(None);
+        }
+        let claimed = try_claim(&mut tx, asked, holder, job, slot, Trigger::Manual).await?;
+        if let Claimed::Won(_) = claimed {
+            tx.commit().await?;
+        }
+        Ok(Some(claimed))
+    };
+    answer.await.map_err(|error| Fault::from_sqlx("claim a run of", &error).on(job))
 }
 
 async fn try_claim(
-    control: &PgPool,
+    tx: &mut PgConnection,
+    asked: Instant,
     holder: &str,
     job: JobName,
     slot: DateTime<Utc>,
     trigger: Trigger,
 ) -> Result<Claimed, sqlx::Error> {
-    let asked = clock::monotonic();
-    let mut tx = control.begin().await?;
     if let Some(reason) =
         sqlx::query_scalar(PAUSED).bind(job.as_str()).fetch_optional(&mut *tx).await?
     {
@@ -139,25 +176,23 @@ async fn try_claim(
         .bind(LEASE_TTL.as_secs_f64())
         .fetch_optional(&mut *tx)
         .await?;
-    let claimed = match won {
-        Some(row) => Claimed::Won(Claim {
+    match won {
+        Some(row) => Ok(Claimed::Won(Claim {
             fence: Fence { run_id: row.try_get(0)?, attempt: row.try_get(1)? },
             job,
             slot,
             trigger,
             claimed_at: row.try_get(2)?,
             trust_until: asked + LEASE_TRUST,
-        }),
-        None => who(&mut tx, job, slot).await?,
-    };
-    tx.commit().await?;
-    Ok(claimed)
+        })),
+        None => who(tx, job, slot).await,
+    }
 }
 
 /// Who has it. Under READ COMMITTED this statement sees what the insert ran into; if that is gone
 /// again, the slot is simply still free and the next pass claims it.
 async fn who(
-    tx: &mut sqlx::PgConnection,
+    tx: &mut PgConnection,
     job: JobName,
     slot: DateTime<Utc>,
 ) -> Result<Claimed, sqlx::Error> {
@@ -197,15 +232,18 @@ pub async fn record_skipped(
         .map_err(|error| Fault::from_sqlx("record a skipped slot of", &error).on(job))
 }
 
-// A run whose holder died, while no newer slot has been recorded: its slot deserves another try.
+// The slot of a run whose holder died deserves another try, as long as the job is not paused.
 const TAKE_OVER: &str = "\
 UPDATE job_run SET holder = $2, attempt = attempt + 1, \
        lease_until = clock_timestamp() + $4 * interval '1 second' \
 WHERE run_id = (SELECT run_id FROM job_run WHERE job = $1 AND status = 'running' \
                 AND lease_until < clock_timestamp() AND attempt < $3 FOR UPDATE SKIP LOCKED) \
+  AND NOT EXISTS (SELECT FROM job_control WHERE job = $1 AND paused_at IS NOT NULL \
+                  AND (paused_until IS NULL OR paused_until > clock_timestamp())) \
 RETURNING run_id, attempt, slot, trigger, clock_timestamp()";
 
-/// Takes over the run of a process that died, if its slot has tries left.
+/// Takes over the run of a process that died; or ends it as `abandoned`, where its slot has no tries
+/// left or the job is paused.
 ///
 /// # Errors
 /// Where the server does not answer.
@@ -215,46 +253,65 @@ pub async fn take_over(
     job: JobName,
     max_attempts: u32,
 ) -> Result<Option<Claim>, Fault> {
-    let asked = clock::monotonic();
-    let row = sqlx::query(TAKE_OVER)
-        .bind(job.as_str())
-        .bind(holder)
-        .bind(i32::try_from(max_attempts).unwrap_or(i32::MAX))
-        .bind(LEASE_TTL.as_secs_f64())
-        .fetch_optional(control)
-        .await;
-    let read = |row: sqlx::postgres::PgRow| {
-        Ok::<_, sqlx::Error>(Claim {
+    let answer = async {
+        let asked = clock::monotonic();
+        let row = sqlx::query(TAKE_OVER)
+            .bind(job.as_str())
+            .bind(holder)
+            .bind(i32::try_from(max_attempts).unwrap_or(i32::MAX))
+            .bind(LEASE_TTL.as_secs_f64())
+            .fetch_optional(control)
+            .await?;
+        let Some(row) = row else {
+            sqlx::query(EXPIRE).bind(job.as_str()).execute(control).await?;
+            return Ok(None);
+        };
+        Ok::<_, sqlx::Error>(Some(Claim {
             fence: Fence { run_id: row.try_get(0)?, attempt: row.try_get(1)? },
             job,
             slot: row.try_get(2)?,
             trigger: Trigger::from_word(row.try_get(3)?),
             claimed_at: row.try_get(4)?,
             trust_until: asked + LEASE_TRUST,
-        })
+        }))
     };
-    row.and_then(|row| row.map(read).transpose())
-        .map_err(|error| Fault::from_sqlx("take over a run of", &error).on(job))
+    answer.await.map_err(|error| Fault::from_sqlx("take over a run of", &error).on(job))
 }
 
 const RENEW: &str = "\
 UPDATE job_run SET lease_until = clock_timestamp() + $3 * interval '1 second' \
-WHERE run_id = $1 AND attempt = $2 AND status = 'running' RETURNING run_id";
+WHERE run_id = $1 AND attempt = $2 AND status = 'running' \
+RETURNING $4::int IS NULL OR EXISTS (SELECT FROM pg_stat_activity WHERE pid = $4)";
 
-/// Renews the lease. Returns until when the holder may trust itself; none where the claim is lost.
+/// A lease that was renewed.
+#[derive(Debug, Clone, Copy)]
+pub struct Renewal {
+    /// Until when the holder may trust itself.
+    pub trust_until: Instant,
+    /// The server still has the process asked about; true where none was.
+    pub backend_is_there: bool,
+}
+
+/// Renews the lease, and looks after the server process that works under it. None where the claim
+/// is lost.
 ///
 /// # Errors
 /// Where the server does not answer in time; then the old trust holds.
-pub async fn renew(control: &PgPool, fence: Fence) -> Result<Option<Instant>, Fault> {
+pub async fn renew(
+    control: &PgPool,
+    fence: Fence,
+    backend: Option<i32>,
+) -> Result<Option<Renewal>, Fault> {
     let asked = clock::monotonic();
-    sqlx::query(RENEW)
+    let there: Option<bool> = sqlx::query_scalar(RENEW)
         .bind(fence.run_id)
         .bind(fence.attempt)
         .bind(LEASE_TTL.as_secs_f64())
+        .bind(backend)
         .fetch_optional(control)
         .await
-        .map(|row| row.map(|_| asked + LEASE_TRUST))
-        .map_err(|error| Fault::from_sqlx("renew the lease", &error))
+        .map_err(|error| Fault::from_sqlx("renew the lease", &error))?;
+    Ok(there.map(|backend_is_there| Renewal { trust_until: asked + LEASE_TRUST, backend_is_there }))
 }
 
 const FINISH: &str = "\

@@ -23,11 +23,6 @@ VALUES ($1, clock_timestamp(), session_user) \
 ON CONFLICT (job) DO UPDATE SET triggered_at = excluded.triggered_at, \
   triggered_by = excluded.triggered_by";
 
-// Whoever deletes the request runs it.
-const TAKE: &str = "\
-UPDATE job_control SET triggered_at = NULL, triggered_by = NULL \
-WHERE job = $1 AND triggered_at IS NOT NULL RETURNING job";
-
 /// Keeps a job from starting, for ever or for a while.
 ///
 /// # Errors
@@ -65,16 +60,6 @@ pub async fn trigger(control: &PgPool, job: JobName) -> Result<(), Fault> {
         .await
         .map(|_| ())
         .map_err(|error| Fault::from_sqlx("trigger", &error).on(job))
-}
-
-/// Takes a request for a run, so that no other process does.
-///
-/// # Errors
-/// Where the server does not answer.
-pub async fn take_trigger(control: &PgPool, job: JobName) -> Result<bool, Fault> {
-    changed(control, TAKE, job)
-        .await
-        .map_err(|error| Fault::from_sqlx("take the trigger of", &error).on(job))
 }
 
 async fn changed(control: &PgPool, sql: &'static str, job: JobName) -> Result<bool, sqlx::Error> {

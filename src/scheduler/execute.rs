@@ -1,19 +1,23 @@
 //! One claimed run from its start to its row of history.
 
+use std::future::Future;
+use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use futures_util::FutureExt;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
 use super::claim::{self, Claim};
 use super::history;
-use super::supervise::Watch;
-use crate::job::run::Start;
-use crate::job::{Outcome, Verdict};
+use super::supervise::{Pace, Watch};
+use crate::config::checked::Schedule;
+use crate::job::run::{self, Start};
+use crate::job::{Job, Outcome, Verdict};
 use crate::jobs::AnyJob;
 use crate::pg::connect::Server;
-use crate::pg::fault::{Class, Fault};
+use crate::pg::fault::{Class, Fault, Kind};
 use crate::pg::session::{Backend, Session, SessionSpec};
 use crate::shutdown::Stop;
 use crate::telemetry::{self, Event, RunFields, RunFinished};
@@ -24,8 +28,56 @@ use crate::time::period::Period;
 const RETRY_FIRST: Duration = Duration::from_secs(1);
 /// The longest pause between attempts.
 const RETRY_MAX: Duration = Duration::from_mins(1);
-/// Writing history is tried this often: an outcome that cannot be written is `abandoned` later.
-const RECORD_TRIES: u32 = 3;
+/// Before each try to write history: an outcome that cannot be written is `abandoned` later.
+const RECORD_PAUSES: [Duration; 3] =
+    [Duration::ZERO, Duration::from_secs(1), Duration::from_secs(2)];
+
+/// What can be run: a configured job, and in tests any job with a schedule.
+pub trait Runnable: Send + Sync {
+    /// When it runs, how long, and how often it is tried.
+    fn schedule(&self) -> &Schedule;
+
+    /// See [`run::run`].
+    fn run(
+        &self,
+        session: &mut Session,
+        now: DateTime<Utc>,
+        stop: &CancellationToken,
+        start: &Start,
+    ) -> impl Future<Output = Outcome> + Send;
+}
+
+impl Runnable for AnyJob {
+    fn schedule(&self) -> &Schedule {
+        self.schedule()
+    }
+
+    async fn run(
+        &self,
+        session: &mut Session,
+        now: DateTime<Utc>,
+        stop: &CancellationToken,
+        start: &Start,
+    ) -> Outcome {
+        self.run(session, now, stop, start).await
+    }
+}
+
+impl<J: Job> Runnable for (J, Schedule) {
+    fn schedule(&self) -> &Schedule {
+        &self.1
+    }
+
+    async fn run(
+        &self,
+        session: &mut Session,
+        now: DateTime<Utc>,
+        stop: &CancellationToken,
+        start: &Start,
+    ) -> Outcome {
+        run::run(&self.0, session, now, stop, start).await
+    }
+}
 
 /// What a run needs of its process.
 #[derive(Debug, Clone)]
@@ -38,6 +90,8 @@ pub struct Engine {
     pub history_retention: Period,
     /// Soft and hard stop.
     pub stop: Stop,
+    /// How a run is watched.
+    pub pace: Pace,
 }
 
 impl Engine {
@@ -45,7 +99,7 @@ impl Engine {
     /// `run.finished`.
     pub async fn execute(
         &self,
-        job: &AnyJob,
+        job: &impl Runnable,
         claim: &Claim,
         next_run_at: Option<DateTime<Utc>>,
     ) -> Outcome {
@@ -63,7 +117,7 @@ impl Engine {
 
     async fn start_to_finish(
         &self,
-        job: &AnyJob,
+        job: &impl Runnable,
         claim: &Claim,
         next_run_at: Option<DateTime<Utc>>,
     ) -> Outcome {
@@ -74,7 +128,8 @@ impl Engine {
         let backend = Backend::default();
         let stop = Stop { soft: self.stop.soft.child_token(), hard: self.stop.hard.clone() };
         let deadline = started + job.schedule().timeout;
-        let watch = Watch { server: &self.server, claim, deadline, stop: &stop, backend: &backend };
+        let (server, pace) = (&self.server, self.pace);
+        let watch = Watch { server, claim, deadline, stop: &stop, backend: &backend, pace };
         let mut outcome = watch.over(self.attempts(job, claim, &stop.soft, &backend, &start)).await;
         start.tell(outcome.actions.len());
         outcome.duration_ms = clock::millis_since(started);
@@ -99,7 +154,7 @@ impl Engine {
     /// did stays in the outcome.
     async fn attempts(
         &self,
-        job: &AnyJob,
+        job: &impl Runnable,
         claim: &Claim,
         stop: &CancellationToken,
         backend: &Backend,
@@ -127,11 +182,12 @@ impl Engine {
                 next_attempt_in_ms: u64::try_from(jittered.as_millis()).unwrap_or(u64::MAX),
                 fault,
             });
-            done.extend(outcome.actions.into_iter().filter(|action| action.result.is_ok()));
-            tokio::select! {
-                () = stop.cancelled() => {}
-                () = tokio::time::sleep(jittered) => {}
+            if tokio::time::timeout(jittered, stop.cancelled()).await.is_ok() {
+                done.append(&mut outcome.actions);
+                outcome.verdict = Verdict::Cancelled;
+                return Outcome { actions: done, ..outcome };
             }
+            done.extend(outcome.actions.into_iter().filter(|action| action.result.is_ok()));
             pause = (pause * 2).min(RETRY_MAX);
             attempt += 1;
         }
@@ -139,7 +195,7 @@ impl Engine {
 
     async fn attempt(
         &self,
-        job: &AnyJob,
+        job: &impl Runnable,
         claim: &Claim,
         stop: &CancellationToken,
         backend: &Backend,
@@ -155,31 +211,35 @@ impl Engine {
             let now = self.server.now().await?;
             Ok::<_, Fault>((Session::open(&self.server, spec).await?, now))
         };
-        match opened.await {
-            Ok((mut session, now)) => {
-                let outcome = job.run(&mut session, now, stop, start).await;
-                if outcome.rows() > 0 && outcome.error.is_none() {
-                    session.report_counts().await;
-                }
-                outcome
-            }
-            Err(fault) => Outcome::nothing(claim.job, Verdict::Failed, Some(fault)),
+        let failed = |fault| Outcome::nothing(claim.job, Verdict::Failed, Some(fault));
+        let (mut session, now) = match opened.await {
+            Ok(opened) => opened,
+            Err(fault) => return failed(self.server.reason(fault).await),
+        };
+        // A panic is a bug of one job, not the end of the daemon; the hook has logged it.
+        let run = AssertUnwindSafe(job.run(&mut session, now, stop, start)).catch_unwind().await;
+        let Ok(outcome) = run else {
+            let message = "it panicked; see the log";
+            return failed(Fault::new(Kind::Bug, "run", message).on(claim.job));
+        };
+        if outcome.rows() > 0 && outcome.error.is_none() {
+            session.report_counts().await;
         }
+        session.close();
+        outcome
     }
 
     /// Writes history, and shortens it. A fault here is logged and not more: the lease ends by
     /// itself, and the run is then `abandoned` for others.
     async fn record(&self, claim: &Claim, outcome: &Outcome) {
-        let mut pause = RETRY_FIRST;
-        for _ in 0..RECORD_TRIES {
+        for pause in RECORD_PAUSES {
+            tokio::time::sleep(pause).await;
             match claim::finish(&self.server.control, claim.fence, outcome).await {
                 Ok(()) => break,
                 Err(fault) => {
                     telemetry::emit(Event::HistoryWriteFailed { job: claim.job.as_str(), fault });
                 }
             }
-            tokio::time::sleep(pause).await;
-            pause *= 2;
         }
         let before = self.history_retention.before(claim.claimed_at, chrono_tz::UTC);
         if let Err(fault) = history::purge(&self.server.control, claim.job, before).await {
@@ -188,17 +248,11 @@ impl Engine {
     }
 }
 
-/// The temporary fault that ended the attempt before it did anything, or that its only failed
-/// actions have in common.
+/// The temporary fault that ended the attempt, or one of its actions.
 fn worth_another_try(outcome: &Outcome) -> Option<&Fault> {
     if !matches!(outcome.verdict, Verdict::Failed | Verdict::Partial) {
         return None;
     }
-    let mut faults = outcome
-        .error
-        .iter()
-        .chain(outcome.actions.iter().filter_map(|action| action.result.as_ref().err()))
-        .peekable();
-    let first = faults.peek().copied();
-    faults.any(|fault| fault.class() == Class::Retry).then_some(first).flatten()
+    let of_actions = outcome.actions.iter().filter_map(|action| action.result.as_ref().err());
+    outcome.error.iter().chain(of_actions).find(|fault| fault.class() == Class::Retry)
 }

@@ -2,13 +2,12 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
 use tokio::sync::mpsc;
 
-use super::claim::{Claimed, Trigger, claim, record_skipped, take_over};
-use super::control;
+use super::claim::{Claimed, Trigger, claim, claim_asked_for, record_skipped, take_over};
 use super::due::{self, Decision, SkipReason};
 use super::execute::Engine;
 use super::look::{self, Facts, JobFacts};
@@ -22,6 +21,7 @@ use crate::jobs::AnyJob;
 use crate::pg::connect::Server;
 use crate::pg::fault::{Fault, Kind};
 use crate::telemetry::{self, Event};
+use crate::time::clock;
 
 /// At least this often the planner looks, by the monotonic clock, whatever the wall clock does:
 /// triggers, pauses and orphaned runs are seen within this.
@@ -39,6 +39,13 @@ pub enum Request {
     Status,
 }
 
+/// Why the planner looks again.
+enum Woken {
+    Stopped,
+    Asked(Request),
+    Due,
+}
+
 /// The planner of one process.
 pub struct Planner {
     engine: Engine,
@@ -48,15 +55,17 @@ pub struct Planner {
     outage: Outage,
     /// Slots set aside are told once.
     told: BTreeSet<(JobName, DateTime<Utc>)>,
+    /// The server knows since when there are these jobs.
+    remembered: bool,
     next: Option<(JobName, DateTime<Utc>)>,
     last: Option<Facts>,
 }
 
 impl Planner {
-    /// A planner that has looked once: from here on slots are served.
+    /// A planner of these jobs, with wake-ups at their slots.
     ///
     /// # Errors
-    /// Where the server does not answer, or the waker cannot start.
+    /// Where the waker cannot start.
     pub async fn start(
         engine: Engine,
         jobs: Vec<AnyJob>,
@@ -64,7 +73,6 @@ impl Planner {
     ) -> Result<Self, Fault> {
         let jobs: Vec<_> = jobs.into_iter().map(Arc::new).collect();
         let waker = Waker::start(&schedules(&jobs)).await?;
-        look::remember(&engine.server.control, &names(&jobs)).await?;
         Ok(Self {
             engine,
             jobs,
@@ -72,27 +80,44 @@ impl Planner {
             waker,
             outage: Outage::default(),
             told: BTreeSet::new(),
+            remembered: false,
             next: None,
             last: None,
         })
     }
 
-    /// Serves slots until asked to stop; then waits for the runs in hand.
-    pub async fn serve(&mut self, mut requests: mpsc::Receiver<Request>) {
+    /// Serves slots until asked to stop. The process, begun at `started`, is ready after the first
+    /// look.
+    pub async fn serve(&mut self, mut requests: mpsc::Receiver<Request>, started: Instant) {
         let mut first = true;
+        let soft = self.engine.stop.soft.clone();
         loop {
-            let pause = self.tick().await;
+            let pause = tokio::select! {
+                biased;
+                pause = systemd::beating(self.tick()) => pause,
+                // A pass in hand takes milliseconds; a server that is silent must not hold us.
+                () = async { soft.cancelled().await; tokio::time::sleep(SOON).await } => break,
+            };
             if std::mem::take(&mut first) {
+                let startup_ms = clock::millis_since(started);
+                telemetry::emit(Event::DaemonReady { startup_ms, next_run_at: self.next_run_at() });
                 systemd::ready(&self.summary());
             }
             systemd::alive(&self.summary());
-            tokio::select! {
-                biased;
-                () = self.engine.stop.soft.cancelled() => break,
-                Some(request) = requests.recv() => self.obey(request).await,
-                () = self.waker.wait() => {}
-                () = self.runs.one_ended() => {}
-                () = tokio::time::sleep(pause) => {}
+            let woken = async {
+                tokio::select! {
+                    biased;
+                    () = soft.cancelled() => Woken::Stopped,
+                    Some(request) = requests.recv() => Woken::Asked(request),
+                    () = self.waker.wait() => Woken::Due,
+                    () = self.runs.one_ended() => Woken::Due,
+                    () = tokio::time::sleep(pause) => Woken::Due,
+                }
+            };
+            match systemd::beating(woken).await {
+                Woken::Stopped => break,
+                Woken::Asked(request) => self.obey(request).await,
+                Woken::Due => {}
             }
         }
         self.waker.shutdown().await;
@@ -118,22 +143,30 @@ impl Planner {
 
     /// One pass; how long to sleep after it. A server that is away is asked again, ever slower.
     async fn tick(&mut self) -> Duration {
-        match self.pass().await {
+        let patience = self.engine.server.patience();
+        let passed = tokio::time::timeout(patience, self.pass()).await.unwrap_or_else(|_| {
+            let silent = format!("no answer within {} s", patience.as_secs());
+            Err(Fault::new(Kind::Unreachable, "look at the schedule", silent))
+        });
+        match passed {
             Ok(pause) => {
                 self.outage.over(&self.engine.server.facts);
-                systemd::watchdog_interval().map_or(pause, |watchdog| pause.min(watchdog))
+                pause
             }
             Err(fault) => {
-                if let Err(unreadable) = self.engine.server.refresh_credentials() {
-                    tracing::debug!(%unreadable, "the database URL cannot be read again");
-                }
+                let fault = self.engine.server.reason(fault).await;
                 self.outage.goes_on(&self.engine.server.facts.address, fault)
             }
         }
     }
 
     async fn pass(&mut self) -> Result<Duration, Fault> {
-        let facts = look::look(&self.engine.server.control, &names(&self.jobs)).await?;
+        let control = &self.engine.server.control;
+        if !self.remembered {
+            look::remember(control, &names(&self.jobs)).await?;
+            self.remembered = true;
+        }
+        let facts = look::look(control, &names(&self.jobs)).await?;
         if facts.standby {
             return Err(Fault::new(
                 Kind::Standby,
@@ -236,13 +269,10 @@ impl Planner {
         now: DateTime<Utc>,
         place: tokio::sync::OwnedSemaphorePermit,
     ) -> Result<Duration, Fault> {
-        let control = &self.engine.server.control;
-        if !control::take_trigger(control, seen.job).await? {
-            return Ok(SWEEP);
-        }
-        let by = seen.triggered_by.clone();
-        match claim(control, &self.engine.holder, seen.job, now, Trigger::Manual).await? {
-            Claimed::Won(claim) => {
+        let (control, holder) = (&self.engine.server.control, &self.engine.holder);
+        match claim_asked_for(control, holder, seen.job, now).await? {
+            Some(Claimed::Won(claim)) => {
+                let by = seen.triggered_by.clone();
                 telemetry::emit(Event::JobTriggered { job: seen.job.as_str(), by });
                 self.runs.begin(
                     self.engine.clone(),
@@ -254,7 +284,8 @@ impl Planner {
                 Ok(SWEEP)
             }
             // The request stands until the run under way has ended.
-            _ => control::trigger(control, seen.job).await.map(|()| SOON),
+            Some(Claimed::Running(..)) => Ok(SOON),
+            Some(Claimed::Taken(_) | Claimed::Paused(_)) | None => Ok(SWEEP),
         }
     }
 
@@ -320,11 +351,7 @@ impl Planner {
                     // The sweep serves what the waker misses.
                     tracing::warn!(%fault, "the wake-ups of the configuration before stay");
                 }
-                if let Err(fault) =
-                    look::remember(&self.engine.server.control, &names(&self.jobs)).await
-                {
-                    tracing::debug!(%fault, "the next pass remembers the jobs");
-                }
+                self.remembered = false;
                 systemd::ready(&self.summary());
             }
             Request::Status => super::report::report(&self.jobs, self.last.as_ref(), &self.runs),

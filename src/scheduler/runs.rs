@@ -8,11 +8,10 @@ use chrono::{DateTime, Utc};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio_util::task::TaskTracker;
 
-use super::claim::{Claim, finish};
+use super::claim::Claim;
 use super::execute::Engine;
-use crate::job::{JobName, Outcome, Verdict};
+use crate::job::JobName;
 use crate::jobs::AnyJob;
-use crate::pg::fault::{Fault, Kind};
 use crate::time::clock;
 
 /// The runs under way, `max_concurrent_jobs` at most.
@@ -71,16 +70,8 @@ impl Runs {
         self.lock().insert(claim.job, clock::monotonic());
         let runs = self.clone();
         self.tasks.spawn(async move {
-            let (control, fence, name) = (engine.server.control.clone(), claim.fence, claim.job);
-            let run = tokio::spawn(async move { engine.execute(&job, &claim, next_run_at).await });
-            // A panic is a bug of one job, not the end of the daemon; the hook has logged it.
-            if run.await.is_err() {
-                let fault = Fault::new(Kind::Bug, "run", "it panicked; see the log").on(name);
-                let outcome = Outcome::nothing(name, Verdict::Failed, Some(fault));
-                // Where this fails too, the lease ends by itself.
-                let _ = finish(&control, fence, &outcome).await;
-            }
-            runs.lock().remove(&name);
+            engine.execute(&*job, &claim, next_run_at).await;
+            runs.lock().remove(&claim.job);
             drop(place);
             runs.ended.notify_one();
         });

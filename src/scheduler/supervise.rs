@@ -14,9 +14,23 @@ use crate::shutdown::Stop;
 use crate::telemetry::{self, Event};
 use crate::time::clock;
 
-/// Between the rungs of the kill ladder: cancel, terminate, close.
-const KILL_STEP: Duration = Duration::from_secs(5);
+/// How a run is watched. A test may be in more of a hurry.
+#[derive(Debug, Clone, Copy)]
+pub struct Pace {
+    /// Between two renewals of the lease: a third of it.
+    pub renew: Duration,
+    /// Between the rungs of the kill ladder: cancel, terminate, close.
+    pub kill_step: Duration,
+}
 
+impl Default for Pace {
+    fn default() -> Self {
+        Self { renew: LEASE_RENEW, kill_step: Duration::from_secs(5) }
+    }
+}
+
+/// One renewal may take this long; then another connection is tried.
+const RENEW_PATIENCE: Duration = Duration::from_secs(5);
 /// After a renewal that failed.
 const RENEW_AGAIN: Duration = Duration::from_secs(1);
 
@@ -25,6 +39,8 @@ const RENEW_AGAIN: Duration = Duration::from_secs(1);
 pub enum Cut {
     /// The claim is lost, or can no longer be trusted.
     LeaseLost,
+    /// Its server process is gone, and the network does not say so.
+    BackendGone,
     /// The job's `timeout` is reached.
     Deadline,
     /// A second signal, or the end of `drain_timeout`.
@@ -43,22 +59,25 @@ pub struct Watch<'a> {
     pub stop: &'a Stop,
     /// Who to cancel.
     pub backend: &'a Backend,
+    /// How soon.
+    pub pace: Pace,
 }
 
 impl Watch<'_> {
-    /// Drives the attempt to its end, or ends it: cancel on the server, 5 s later terminate, 5 s
-    /// later drop, which closes its connection.
+    /// Drives the attempt to its end, or ends it: cancel on the server, a step later terminate, a
+    /// step later drop, which closes its connection.
     pub async fn over(&self, attempt: impl Future<Output = Outcome>) -> Outcome {
         let mut attempt = std::pin::pin!(attempt);
         let cut = tokio::select! {
             biased;
             outcome = &mut attempt => return outcome,
-            () = self.keep_lease() => Cut::LeaseLost,
+            cut = self.keep_lease() => cut,
             () = tokio::time::sleep_until(self.deadline.into()) => Cut::Deadline,
             () = self.stop.hard.cancelled() => Cut::Hard,
         };
         self.stop.soft.cancel();
-        let ended = self.kill(attempt).await;
+        // There is nobody to kill where the backend is gone.
+        let ended = if cut == Cut::BackendGone { None } else { self.kill(attempt).await };
         let mut outcome =
             ended.unwrap_or_else(|| Outcome::nothing(self.claim.job, Verdict::Abandoned, None));
         // What had succeeded before the cut stays succeeded; the run itself did not.
@@ -82,39 +101,53 @@ impl Watch<'_> {
                 tokio::select! {
                     outcome = &mut attempt => return Some(outcome),
                     () = signal => {}
-                    () = tokio::time::sleep(KILL_STEP) => {}
+                    () = tokio::time::sleep(self.pace.kill_step) => {}
                 }
-            } else if let Ok(outcome) = tokio::time::timeout(KILL_STEP, &mut attempt).await {
+            } else if let Ok(outcome) =
+                tokio::time::timeout(self.pace.kill_step, &mut attempt).await
+            {
                 return Some(outcome);
             }
         }
         None
     }
 
-    /// Returns only when the claim is lost or can no longer be trusted.
-    async fn keep_lease(&self) {
+    /// Returns only when the claim is lost or can no longer be trusted, or when it is renewed for
+    /// a server process that is not there any more.
+    async fn keep_lease(&self) -> Cut {
         let mut trust_until = self.claim.trust_until;
         let mut renewed = clock::monotonic();
-        let mut next = renewed + LEASE_RENEW;
+        let mut next = renewed + self.pace.renew;
         let mut last_fault = None;
+        let mut missing = None;
         loop {
             tokio::time::sleep_until(next.min(trust_until).into()).await;
-            if clock::monotonic() >= trust_until {
+            let now = clock::monotonic();
+            if now >= trust_until {
                 break;
             }
-            let renewal = renew(&self.server.control, self.claim.fence);
-            match tokio::time::timeout_at(trust_until.into(), renewal).await {
-                Ok(Ok(Some(until))) => {
-                    trust_until = until;
+            let pid = self.backend.pid();
+            let renewal = renew(&self.server.control, self.claim.fence, pid);
+            let give_up = trust_until.min(now + RENEW_PATIENCE);
+            match tokio::time::timeout_at(give_up.into(), renewal).await {
+                Ok(Ok(Some(renewal))) => {
+                    trust_until = renewal.trust_until;
                     renewed = clock::monotonic();
-                    next = renewed + LEASE_RENEW;
+                    next = renewed + self.pace.renew;
+                    // Twice, and still waited for: once may be a session that was just closed.
+                    let gone = pid.filter(|_| !renewal.backend_is_there);
+                    if gone.is_some() && gone == missing && gone == self.backend.pid() {
+                        return Cut::BackendGone;
+                    }
+                    missing = gone;
                 }
-                Ok(Ok(None)) | Err(_) => break,
+                Ok(Ok(None)) => break,
                 // The server may be back before the trust ends.
                 Ok(Err(fault)) => {
                     last_fault = Some(fault);
                     next = clock::monotonic() + RENEW_AGAIN;
                 }
+                Err(_) => next = clock::monotonic(),
             }
         }
         telemetry::emit(Event::LeaseLost {
@@ -122,6 +155,7 @@ impl Watch<'_> {
             since_renewal_ms: clock::millis_since(renewed),
             fault: last_fault,
         });
+        Cut::LeaseLost
     }
 }
 
@@ -131,6 +165,11 @@ fn verdict(cut: Cut, job: JobName) -> (Verdict, Fault) {
             Verdict::Abandoned,
             Kind::LeaseLost,
             "the claim was lost or could not be renewed in time; what was committed stays",
+        ),
+        Cut::BackendGone => (
+            Verdict::Failed,
+            Kind::Unreachable,
+            "its server process is gone, and the network did not say so; what was committed stays",
         ),
         Cut::Deadline => (
             Verdict::TimedOut,

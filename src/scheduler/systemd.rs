@@ -1,5 +1,7 @@
 //! What systemd is told. Without systemd every call does nothing.
 
+use std::future::Future;
+use std::pin::pin;
 use std::time::Duration;
 
 use sd_notify::NotifyState;
@@ -16,9 +18,22 @@ pub fn ready(status: &str) {
     tell(&[NotifyState::Ready, NotifyState::Status(status)]);
 }
 
-/// What `systemctl status` shows, and the sign of life: only the planner's loop sends it.
+/// What `systemctl status` shows, and a sign of life: only the planner's loop sends one.
 pub fn alive(status: &str) {
     tell(&[NotifyState::Watchdog, NotifyState::Status(status)]);
+}
+
+/// The planner waits, for something that has an end of its own; a sign of life in time.
+pub async fn beating<T>(work: impl Future<Output = T>) -> T {
+    let Some(allowed) = sd_notify::watchdog_enabled() else { return work.await };
+    let mut work = pin!(work);
+    loop {
+        // Often enough that one may be late.
+        match tokio::time::timeout(allowed / 3, &mut work).await {
+            Ok(done) => return done,
+            Err(_) => tell(&[NotifyState::Watchdog]),
+        }
+    }
 }
 
 /// Still starting, or still stopping: systemd waits this much longer.
@@ -39,10 +54,4 @@ pub fn reloading() {
 /// The drain begins.
 pub fn stopping(status: &str) {
     tell(&[NotifyState::Stopping, NotifyState::Status(status)]);
-}
-
-/// Half of what the watchdog allows between two signs of life.
-#[must_use]
-pub fn watchdog_interval() -> Option<Duration> {
-    sd_notify::watchdog_enabled().map(|allowed| allowed / 2)
 }

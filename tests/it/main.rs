@@ -11,6 +11,7 @@
 mod analyze;
 mod archive;
 mod demo;
+mod door;
 mod notices;
 mod partitions;
 mod session;

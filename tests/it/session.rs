@@ -1,46 +1,154 @@
-//! The one door for writes.
-
-use std::time::Duration;
+//! The session of a run: what it is set to, what it refuses, and that it leaves nothing behind.
 
 use pgtend::job::JobName;
-use pgtend::pg::fault::Kind;
-use pgtend::pg::step::{LockWait, Mode, Statement, Step};
+use pgtend::pg::fault::{Fault, Kind};
+use pgtend::pg::session::Session;
+use pgtend::pg::step::{Mode, Step};
+use sqlx::{AssertSqlSafe, Executor};
 
-use crate::support::{InProcess, on_every_major, wait_until};
+use crate::door::{TABLE, assert_untouched, claimed, pid, refused, sleeps};
+use crate::support::{InProcess, NO_ROWS, on_every_major, rows, run, step, wait_until};
 
-fn config(statement_timeout: &str) -> String {
-    format!(
-        "statement_timeout = \"{statement_timeout}\"\nlock_timeout = \"100ms\"\n\
-         [analyze]\nschedule = \"* * * * *\""
-    )
+#[test]
+fn nothing_writes_beside_the_door() {
+    on_every_major(|db| async move {
+        let (_app, mut session) = claimed(&db, "").await;
+        let mut alone = step(&["ANALYZE public.t"]);
+        alone.mode = Mode::Alone;
+        let mut broken = step(&["ANALYZE public.missing"]);
+        broken.mode = Mode::Alone;
+        assert_refused_beside(&mut session).await;
+        session.run(&alone).await.unwrap();
+        assert_refused_beside(&mut session).await;
+        refused(session.run(&broken).await);
+        assert_refused_beside(&mut session).await;
+        session.run(&step(&["UPDATE public.t SET v = v"])).await.unwrap();
+        assert_refused_beside(&mut session).await;
+        refused(session.run(&step(&["UPDATE public.missing SET v = v"])).await);
+        assert_refused_beside(&mut session).await;
+        assert_untouched(&db).await;
+    });
 }
 
-fn sleep(seconds: u32) -> Step {
-    Step {
-        doing: "sleep on",
-        object: "public.t".to_owned(),
-        mode: Mode::Transaction,
-        lock: LockWait::patient(Duration::from_millis(100)),
-        statements: vec![Statement::new(format!("SELECT pg_sleep({seconds})"))],
+async fn assert_refused_beside(session: &mut Session) {
+    let conn = session.reader().conn;
+    for sql in ["UPDATE public.t SET v = 0", "CREATE TABLE public.u ()", "TRUNCATE public.t"] {
+        let error = conn.execute(AssertSqlSafe(sql.to_owned())).await.unwrap_err();
+        assert_eq!(Fault::from_sqlx("", &error).sqlstate.as_deref(), Some("25006"), "{error}");
     }
 }
 
-/// Both are SQLSTATE 57014: one concerns a table, the other ends the run.
 #[test]
-fn a_statement_that_took_too_long_is_told_from_one_that_was_cancelled() {
+fn without_a_claim_nothing_is_written() {
     on_every_major(|db| async move {
-        let hasty = InProcess::new(&db, &config("200ms")).await;
-        let mut door = hasty.door(JobName::Analyze).await;
-        let fault = door.run(&sleep(30)).await.expect_err("it takes too long");
-        assert_eq!((fault.kind, fault.kind.ends_run()), (Kind::TimedOut, false), "{fault}");
+        db.execute(TABLE).await;
+        let app = InProcess::new(&db, "").await;
+        let mut session = app.session(None).await;
+        for mode in [Mode::Transaction, Mode::RepeatableRead, Mode::Alone] {
+            let step = Step { mode, ..step(&["UPDATE public.t SET v = 0"]) };
+            assert_eq!(refused(session.run(&step).await).kind, Kind::Bug);
+            assert_untouched(&db).await;
+        }
+    });
+}
 
-        let calm = InProcess::new(&db, &config("10m")).await;
-        let mut door = calm.door(JobName::Archive).await;
-        let cancelled = tokio::spawn(async move { door.run(&sleep(30)).await });
-        let sleeping = "SELECT coalesce((SELECT pg_cancel_backend(pid) FROM pg_stat_activity \
-                        WHERE query LIKE 'SELECT pg_sleep%' AND datname = current_database()), false)";
-        wait_until("it sleeps", || async { db.value(sleeping).await == "t" }).await;
-        let fault = cancelled.await.unwrap().expect_err("it was cancelled");
-        assert_eq!((fault.kind, fault.kind.ends_run()), (Kind::Cancelled, true), "{fault}");
+#[test]
+fn a_lost_claim_writes_nothing() {
+    on_every_major(|db| async move {
+        let (_app, mut session) = claimed(&db, "").await;
+        for lost in [
+            "UPDATE pgtend.job_run SET attempt = attempt + 1",
+            "UPDATE pgtend.job_run SET attempt = attempt - 1, lease_until = clock_timestamp()",
+            "UPDATE pgtend.job_run SET lease_until = now() + interval '1 h', status = 'abandoned'",
+        ] {
+            db.execute(lost).await;
+            for mode in [Mode::Transaction, Mode::RepeatableRead, Mode::Alone] {
+                let step = Step { mode, ..step(&["UPDATE public.t SET v = 0"]) };
+                let fault = refused(session.run(&step).await);
+                assert_eq!(fault.kind, Kind::LeaseLost, "{mode:?} after {lost}: {fault}");
+                assert_untouched(&db).await;
+            }
+        }
+    });
+}
+
+#[test]
+fn a_session_cut_off_takes_its_connection_with_it() {
+    on_every_major(|db| async move {
+        let (app, mut session) = claimed(&db, "").await;
+        let work = &app.server().work;
+        let first_pid = pid(session.reader().conn).await;
+        session.close();
+        wait_until("it is given back", || async { work.num_idle() == 1 }).await;
+        let mut again = app.session(None).await;
+        assert_eq!(pid(again.reader().conn).await, first_pid);
+        // Cut off while reading: the statement goes on, and nobody may be made to wait for it.
+        let reading = async {
+            let sleep = again.reader().conn.execute("SELECT pg_sleep(60)").await;
+            panic!("{sleep:?}");
+        };
+        tokio::select! {
+            () = reading => {}
+            () = wait_until("it sleeps", || sleeps(&db)) => {}
+        }
+        drop(again);
+        wait_until("it is closed", || async { work.size() == 0 }).await;
+        // Only dropped: who knows what it was doing.
+        drop(app.session(None).await);
+        wait_until("it is closed", || async { work.size() == 0 }).await;
+    });
+}
+
+#[test]
+fn a_session_is_set_up_whatever_the_database_says() {
+    on_every_major(|db| async move {
+        let name = db.name();
+        let mut admin = db.connect().await;
+        for setting in [
+            "TimeZone = 'Asia/Tokyo'",
+            "DateStyle = 'SQL, DMY'",
+            "IntervalStyle = 'iso_8601'",
+            "search_path = 'nowhere'",
+            "default_transaction_isolation = 'serializable'",
+            "standard_conforming_strings = off",
+            "quote_all_identifiers = on",
+            "row_security = on",
+            "statement_timeout = '3h'",
+            "lock_timeout = '3h'",
+            "idle_in_transaction_session_timeout = '3h'",
+            "default_transaction_read_only = on",
+        ] {
+            run(&mut admin, &format!(r#"ALTER DATABASE "{name}" SET {setting}"#)).await;
+        }
+        let app = InProcess::new(&db, "lock_timeout = \"3s\"\n").await;
+        let mut session = app.door(JobName::Archive).await;
+        let conn = session.reader().conn;
+        for (setting, value) in [
+            ("application_name", "pgtend/test"),
+            ("TimeZone", "UTC"),
+            ("DateStyle", "ISO, YMD"),
+            ("IntervalStyle", "postgres"),
+            ("search_path", "pgtend"),
+            ("default_transaction_isolation", "read committed"),
+            ("default_transaction_read_only", "on"),
+            ("standard_conforming_strings", "on"),
+            ("quote_all_identifiers", "off"),
+            ("row_security", "off"),
+            ("statement_timeout", "15min"),
+            ("lock_timeout", "3s"),
+            ("idle_in_transaction_session_timeout", "1min"),
+            ("tcp_keepalives_idle", "10"),
+            ("tcp_keepalives_interval", "5"),
+            ("tcp_keepalives_count", "3"),
+            ("tcp_user_timeout", "15000"),
+        ] {
+            assert_eq!(rows(conn, &format!("SHOW {setting}")).await, [[Some(value.into())]]);
+        }
+        if db.major() >= 14 {
+            let found = rows(conn, "SHOW client_connection_check_interval").await;
+            assert_eq!(found, [[Some("5s".into())]]);
+        }
+        session.run(&step(&["CREATE TABLE public.made ()"])).await.unwrap();
+        assert_ne!(db.rows("SELECT to_regclass('public.made')").await, NO_ROWS);
     });
 }

@@ -165,7 +165,7 @@ impl Actor<'_> {
             Ok(_) if is_first => "counters read, for the next polls to compare with".to_owned(),
             Ok(lines) => Slow::of(&lines).words(slow_before),
         };
-        let said = |outcome: &Result<Outcome, Failure>| match outcome {
+        let said = |outcome: &Result<Outcome, Fault>| match outcome {
             Err(failure) => Said::bad(format!("{name}: {failure}")),
             Ok(outcome) if outcome.verdict != Verdict::Succeeded => Said::bad(failed(outcome)),
             Ok(_) if name == JobName::SlowQueries => {

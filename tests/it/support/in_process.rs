@@ -6,15 +6,17 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use chrono::{DateTime, Utc};
 use pgtend::config;
+use pgtend::config::checked::Schedule;
 use pgtend::job::plan::PlanView;
 use pgtend::job::run::Start;
-use pgtend::job::{JobName, Outcome};
+use pgtend::job::{Job, JobName, Outcome};
 use pgtend::jobs::AnyJob;
 use pgtend::pg::connect::Server;
 use pgtend::pg::schema;
 use pgtend::pg::session::{Backend, Fence, Session, SessionSpec};
-use pgtend::scheduler::claim::{Claimed, Trigger, claim, finish};
+use pgtend::scheduler::claim::{Claim, Claimed, Trigger, claim, finish};
 use pgtend::scheduler::execute::Engine;
+use pgtend::scheduler::supervise::Pace;
 use pgtend::shutdown::Stop;
 
 use super::db::Db;
@@ -47,6 +49,7 @@ impl InProcess {
             holder: format!("test {}", COUNT.fetch_add(1, Ordering::Relaxed)),
             history_retention: config.daemon.history_retention,
             stop: Stop::default(),
+            pace: Pace::default(),
         };
         Self { jobs: AnyJob::configured(&config), engine }
     }
@@ -56,6 +59,17 @@ impl InProcess {
         &self.engine.stop
     }
 
+    /// Its part that runs claimed slots.
+    pub fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    /// The same process in more, or less, of a hurry.
+    pub fn paced(mut self, pace: Pace) -> Self {
+        self.engine.pace = pace;
+        self
+    }
+
     /// Its pools.
     pub fn server(&self) -> &Server {
         &self.engine.server
@@ -63,28 +77,28 @@ impl InProcess {
 
     /// One run, now. `None`: another process runs this job.
     pub async fn once(&self, job: JobName) -> Option<Outcome> {
-        let now = self.engine.server.now().await.expect("the clock");
-        let control = &self.engine.server.control;
-        match claim(control, &self.engine.holder, job, now, Trigger::Manual).await {
-            Ok(Claimed::Won(claim)) => {
+        match self.claim(job, None).await {
+            Claimed::Won(claim) => {
                 Some(Box::pin(self.engine.execute(self.job(job), &claim, None)).await)
             }
-            Ok(_) => None,
-            Err(fault) => panic!("{fault}"),
+            _ => None,
         }
+    }
+
+    /// One run of a job of the test's own.
+    pub async fn run(&self, job: impl Job, schedule: Schedule) -> Outcome {
+        let claim = self.won(job.name()).await;
+        Box::pin(self.engine.execute(&(job, schedule), &claim, None)).await
     }
 
     /// One run as of another time.
     pub async fn once_at(&self, job: JobName, now: DateTime<Utc>) -> Outcome {
-        let control = &self.engine.server.control;
-        let slot = self.engine.server.now().await.expect("the clock");
-        let claimed = claim(control, &self.engine.holder, job, slot, Trigger::Manual).await;
-        let Ok(Claimed::Won(claim)) = claimed else { panic!("not claimed: {claimed:?}") };
-        let stop = &self.engine.stop.soft;
+        let claim = self.won(job).await;
         let mut session = self.session(Some(claim.fence)).await;
         let start = Start::new(job, 0);
-        let outcome = self.job(job).run(&mut session, now, stop, &start).await;
-        finish(control, claim.fence, &outcome).await.expect("recorded");
+        let outcome = self.job(job).run(&mut session, now, &self.engine.stop.soft, &start).await;
+        let recorded = finish(&self.engine.server.control, claim.fence, &outcome).await;
+        recorded.expect("recorded");
         outcome
     }
 
@@ -101,23 +115,38 @@ impl InProcess {
         plan.unwrap_or_else(|fault| panic!("{fault}"))
     }
 
-    /// The door for writes, under a claim of this job.
-    pub async fn door(&self, job: JobName) -> Session {
-        let now = self.engine.server.now().await.expect("the clock");
-        let control = &self.engine.server.control;
-        let claimed = claim(control, &self.engine.holder, job, now, Trigger::Manual).await;
-        let Ok(Claimed::Won(claim)) = claimed else { panic!("not claimed: {claimed:?}") };
-        self.session(Some(claim.fence)).await
+    /// The claim of this slot, or of this moment.
+    pub async fn claim(&self, job: JobName, slot: Option<DateTime<Utc>>) -> Claimed {
+        let (slot, trigger) = match slot {
+            Some(slot) => (slot, Trigger::Schedule),
+            None => (self.engine.server.now().await.expect("the clock"), Trigger::Manual),
+        };
+        let claimed = claim(&self.engine.server.control, &self.engine.holder, job, slot, trigger);
+        claimed.await.unwrap_or_else(|fault| panic!("{fault}"))
     }
 
-    async fn session(&self, fence: Option<Fence>) -> Session {
+    /// A claim of this moment that nobody else has.
+    pub async fn won(&self, job: JobName) -> Claim {
+        match self.claim(job, None).await {
+            Claimed::Won(claim) => claim,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// The door for writes, under a claim of this job.
+    pub async fn door(&self, job: JobName) -> Session {
+        self.session(Some(self.won(job).await.fence)).await
+    }
+
+    /// A session that works under a claim, or under none.
+    pub async fn session(&self, fence: Option<Fence>) -> Session {
         let spec = SessionSpec {
             name: "test",
             fence,
             backend: Backend::default(),
             stop: self.engine.stop.soft.clone(),
         };
-        Session::open(&self.engine.server, spec).await.expect("a session")
+        Session::open(&self.engine.server, spec).await.unwrap_or_else(|fault| panic!("{fault}"))
     }
 
     fn job(&self, name: JobName) -> &AnyJob {

@@ -1,0 +1,64 @@
+//! What every server session of ours is set to, whatever the server, the database and the role say.
+//!
+//! A default that an administrator set for applications (`ALTER DATABASE … SET`) must not change
+//! what a claim, a plan or a batch means.
+
+use std::time::Duration;
+
+use super::connect::ServerFacts;
+use super::ident::literal;
+use crate::config::checked::Database;
+
+/// The longest a statement of the control pool may take: a lease is renewed every 10 s.
+pub(super) const CONTROL_STATEMENT: Duration = Duration::from_secs(5);
+
+/// The settings of a control connection, as one simple query.
+pub(super) fn control(facts: &ServerFacts) -> String {
+    format!(
+        "{}; SET statement_timeout = {ms}; SET lock_timeout = {ms}; \
+         SET default_transaction_read_only = off",
+        common(facts, "control"),
+        ms = CONTROL_STATEMENT.as_millis(),
+    )
+}
+
+/// The settings of a work session of this name, as one simple query.
+pub(super) fn work(facts: &ServerFacts, settings: &Database, name: &str) -> String {
+    format!(
+        "{}; SET statement_timeout = {}; SET lock_timeout = {}; SET row_security = off; \
+         SET client_min_messages = warning; SET default_transaction_read_only = on; {UNTRACKED}",
+        common(facts, name),
+        settings.statement_timeout.as_millis(),
+        settings.lock_timeout.as_millis(),
+    )
+}
+
+/// Keeps our own work out of `pg_stat_statements`, and so out of the lines of `slow_queries`. Only
+/// a superuser may; for another role an administrator does it (`docs/jobs/slow_queries.md`).
+const UNTRACKED: &str = "\
+SELECT set_config('pg_stat_statements.track', 'none', false) FROM pg_catalog.pg_roles \
+WHERE rolname = current_user AND rolsuper";
+
+/// The first makes the others' quotes mean what they say; READ COMMITTED is what claims stand on;
+/// definitions are compared as the server prints them by default. The keep-alive settings make the
+/// server free our locks within about 25 s of a lost network, instead of two hours (shared
+/// findings: ARCHITECTURE.md).
+fn common(facts: &ServerFacts, name: &str) -> String {
+    let application = literal(&format!("pgtend/{name}"));
+    let since_14 = if facts.version.has_connection_check() {
+        "; SET client_connection_check_interval = '5s'; SET idle_session_timeout = 0"
+    } else {
+        ""
+    };
+    format!(
+        "SET standard_conforming_strings = on; SET quote_all_identifiers = off; \
+         SET application_name = {application}; \
+         SET search_path = {}; SET TimeZone = 'UTC'; SET DateStyle = 'ISO, YMD'; \
+         SET IntervalStyle = 'postgres'; \
+         SET default_transaction_isolation = 'read committed'; \
+         SET idle_in_transaction_session_timeout = '60s'; SET tcp_keepalives_idle = 10; \
+         SET tcp_keepalives_interval = 5; SET tcp_keepalives_count = 3; \
+         SET tcp_user_timeout = 15000{since_14}",
+        facts.schema
+    )
+}
