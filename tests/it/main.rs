@@ -2,18 +2,18 @@
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
-    clippy::large_futures,
     clippy::panic,
     clippy::print_stderr,
-    reason = "a test that cannot go on says so and fails, and its futures may be large; clippy knows \
-              #[test] functions, not their helpers"
+    reason = "a test that cannot go on says so and fails; clippy knows #[test] functions, not their helpers"
 )]
 mod analyze;
 mod archive;
+mod claims;
 mod demo;
 mod door;
 mod notices;
 mod partitions;
+mod runs;
 mod session;
 mod slow_queries;
 mod stop;

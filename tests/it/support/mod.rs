@@ -14,16 +14,20 @@
 #![allow(dead_code, unused_imports, reason = "a helper may wait for the test that uses it first")]
 mod db;
 mod events;
+mod gate;
 mod in_process;
 mod program;
+mod proxy;
 mod servers;
 mod steps;
 mod wait;
 
 pub use db::{Db, LogMark, NO_ROWS, Rows, rows, run};
 pub use events::Told;
+pub use gate::Gate;
 pub use in_process::InProcess;
 pub use program::{Daemon, Program, Ran, pgtend, send_signal};
+pub use proxy::Proxy;
 pub use servers::{OwnServer, majors, on_every_major, on_own_server};
 pub use steps::{Steps, hourly, step, tries};
 pub use wait::wait_until;
