@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
+use futures_util::TryStreamExt;
 use sqlx::postgres::types::Oid;
 use sqlx::{AssertSqlSafe, FromRow, PgConnection};
 
@@ -139,18 +140,15 @@ async fn poll(conn: &mut PgConnection, extension: &Extension) -> Result<(Snapsho
         .fetch_one(&mut *conn)
         .await
         .map_err(refused)?;
-    let rows: Vec<EntryRow> = sqlx::query_as(AssertSqlSafe(extension.entries_sql()))
-        .bind(database)
-        .fetch_all(&mut *conn)
-        .await
-        .map_err(refused)?;
     let server = Server {
         times_io: marks.times_io,
         block_bytes: natural(marks.block_bytes),
         records: marks.records,
     };
     let mut statements = BTreeMap::new();
-    for row in rows {
+    let mut rows = sqlx::query_as(AssertSqlSafe(extension.entries_sql())).bind(database).fetch(conn);
+    while let Some(row) = rows.try_next().await.map_err(refused)? {
+        let row: EntryRow = row;
         let entry = row.entry();
         let same = |known: &mut Entry| *known = known.joined(entry);
         statements.entry(row.key()).and_modify(same).or_insert(entry);
