@@ -26,6 +26,9 @@ soak: ## The daemon under load and kills, 10 minutes on 13 and on 18 (PGTEND_SOA
 	  PGTEND_TEST_MAJORS=18 cargo test --locked --test soak -- --nocapture; second=$$?; \
 	  wait $$first && exit $$second
 
+figures: ## Measure what the README states: release binary, idle daemon (10 minutes)
+	@scripts/figures
+
 lint: ## Formatting, clippy, documentation links, dependencies, units, scripts
 	@scripts/lint
 
@@ -38,5 +41,5 @@ postgres: ## Fetch PostgreSQL 13 and 18 into target/postgres, for tests by hand
 postgres-%: ## Fetch one major version: make postgres-15
 	@scripts/postgres $*
 
-.PHONY: help build demo test test-all soak lint bench postgres
+.PHONY: help build demo test test-all soak figures lint bench postgres
 .DEFAULT_GOAL := help

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
 
+use self::denied::Denied;
 use self::forest::Forest;
 use self::judge::{Judge, Verdict};
 use self::obstacle::{Obstacle, Obstacles};
@@ -12,12 +13,13 @@ use super::seen::{Seen, Table, TableKind};
 use crate::config::checked;
 use crate::job::Plan;
 
+mod denied;
 mod forest;
 mod judge;
 mod obstacle;
 
-/// Fresh tables named in a plan, the most changed first; the others are counted.
-const FRESH_MAX: usize = 20;
+/// Tables left alone for one and the same cause: so many are named, the others are counted.
+const SPARED_MAX: usize = 20;
 /// Names spelt out in a sentence.
 const NAMES_MAX: usize = 3;
 
@@ -34,8 +36,8 @@ pub(super) fn plan(policy: &checked::Analyze, seen: &Seen, now: DateTime<Utc>) -
     let judge = Judge { policy, seen, forest: &forest, now };
     let obstacles = Obstacles { policy, seen, forest: &forest };
     let mut plan = Plan::default();
-    let mut due = Vec::new();
-    let mut fresh = Vec::new();
+    let (mut due, mut denied) = (Vec::new(), Vec::new());
+    let (mut fresh, mut hopeless, mut hindered) = (Vec::new(), Vec::new(), Vec::new());
     for table in seen.tables.iter().filter(|table| in_scope(policy, table)) {
         if policy.exclude.contains(&table.name) {
             plan.spare(&table.name, "excluded by analyze.exclude");
@@ -44,11 +46,11 @@ pub(super) fn plan(policy: &checked::Analyze, seen: &Seen, now: DateTime<Utc>) -
         match judge.judge(table) {
             Verdict::Due { why, weight } => match obstacles.to(table, reach(seen, table)) {
                 None => due.push(Due { table, why, weight }),
-                Some(Obstacle::Now(reason)) => plan.spare(&table.name, reason),
-                Some(Obstacle::Cure(fault)) => plan.refuse(&table.name, *fault),
+                Some(Obstacle::Now(reason)) => hindered.push((table, reason)),
+                Some(Obstacle::Denied(reached)) => denied.push(Denied { due: table, reached }),
             },
             Verdict::Fresh { why, changed } => fresh.push((changed, table, why)),
-            Verdict::Hopeless { why } => plan.spare(&table.name, why),
+            Verdict::Hopeless { why } => hopeless.push((table, why)),
             Verdict::Idle => {}
         }
     }
@@ -56,7 +58,11 @@ pub(super) fn plan(policy: &checked::Analyze, seen: &Seen, now: DateTime<Utc>) -
     due.sort_by_key(|due| std::cmp::Reverse(due.weight));
     fresh.sort_by_key(|&(changed, ..)| std::cmp::Reverse(changed));
     act(policy, seen, &forest, due, &mut plan);
-    spare_fresh(fresh, &mut plan);
+    denied::refuse(seen, denied, &mut plan);
+    let fresh = fresh.into_iter().map(|(_, table, why)| (table, why)).collect();
+    spare(hindered, "due, but something stands in the way", &mut plan);
+    spare(hopeless, "ANALYZE does not make all their statistics", &mut plan);
+    spare(fresh, "fewer rows changed than it takes", &mut plan);
     plan.warnings = obstacles.warnings();
     plan
 }
@@ -88,14 +94,16 @@ fn act(
             && forest.above(table).any(|parent| by_oid.contains_key(&parent.oid))
     };
     let max = usize::try_from(policy.max_tables).unwrap_or(usize::MAX);
+    let limit = format!("limit: analyze.max_tables = {max} are analyzed in this run");
+    let mut left = Vec::new();
     for Due { table, why, .. } in due.into_iter().filter(|due| !covered(due.table)) {
-        if plan.actions.len() == max {
-            let reason = format!("limit: analyze.max_tables = {max} are analyzed in this run; {why}");
-            plan.spare(&table.name, reason);
-            continue;
+        if plan.actions.len() < max {
+            plan.actions.push(refresh(seen, forest, &by_oid, table, why));
+        } else {
+            left.push((table, format!("{limit}; {why}")));
         }
-        plan.actions.push(refresh(seen, forest, &by_oid, table, why));
     }
+    spare(left, &limit, plan);
 }
 
 fn refresh(
@@ -132,13 +140,13 @@ fn refresh(
     }
 }
 
-fn spare_fresh(fresh: Vec<(u64, &Table, String)>, plan: &mut Plan<Refresh>) {
-    let others = fresh.len().saturating_sub(FRESH_MAX);
-    for (_, table, why) in fresh.into_iter().take(FRESH_MAX) {
+fn spare(tables: Vec<(&Table, String)>, all: &str, plan: &mut Plan<Refresh>) {
+    let others = tables.len().saturating_sub(SPARED_MAX);
+    for (table, why) in tables.into_iter().take(SPARED_MAX) {
         plan.spare(&table.name, why);
     }
     if others > 0 {
-        plan.spare(format!("{others} more tables"), "fewer rows changed than it takes");
+        plan.spare(format!("{others} more tables"), all);
     }
 }
 

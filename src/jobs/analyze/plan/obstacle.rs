@@ -1,19 +1,18 @@
 //! Why a table that is due cannot be analyzed.
 
+use super::denied::quoted;
 use super::forest::Forest;
 use super::{in_scope, names};
 use crate::config::checked;
 use crate::jobs::analyze::action::Reach;
 use crate::jobs::analyze::seen::{Seen, Table, TableKind};
-use crate::pg::fault::{Fault, Kind};
-use crate::pg::ident::Ident;
 
 /// What stands in the way.
-pub(super) enum Obstacle {
+pub(super) enum Obstacle<'a> {
     /// It goes by itself, or was asked for.
     Now(String),
-    /// A person must act.
-    Cure(Box<Fault>),
+    /// The role has no right to this table: the one that is due, or one that its ANALYZE reaches.
+    Denied(&'a Table),
 }
 
 /// Looks for obstacles.
@@ -23,15 +22,16 @@ pub(super) struct Obstacles<'a> {
     pub(super) forest: &'a Forest<'a>,
 }
 
-impl Obstacles<'_> {
+impl<'a> Obstacles<'a> {
     /// What stands in the way of analyzing a table, with what its ANALYZE reaches.
-    pub(super) fn to(&self, table: &Table, reach: Reach) -> Option<Obstacle> {
+    pub(super) fn to(&self, table: &'a Table, reach: Reach) -> Option<Obstacle<'a>> {
         let below = self.forest.below(table);
         // A parent's sample is taken from every partition, also by ANALYZE ONLY.
         if let Some(foreign) = below.iter().find(|below| below.kind == TableKind::Foreign) {
-            let name = &foreign.name;
-            let reason = format!("its partition {name} is a foreign table: sampling it would read another server");
-            return Some(Obstacle::Now(reason));
+            return Some(Obstacle::Now(format!(
+                "its partition {} is a foreign table: sampling it would read another server",
+                foreign.name
+            )));
         }
         let below = if reach == Reach::Tree { below } else { Vec::new() };
         std::iter::once(table).chain(below).find_map(|reached| {
@@ -44,7 +44,7 @@ impl Obstacles<'_> {
         })
     }
 
-    fn on(&self, table: &Table, on: &str) -> Option<Obstacle> {
+    fn on(&self, table: &'a Table, on: &str) -> Option<Obstacle<'a>> {
         if !in_scope(self.policy, table) {
             return Some(Obstacle::Now(format!("{on}not one of analyze.schemas")));
         }
@@ -52,30 +52,10 @@ impl Obstacles<'_> {
             return Some(Obstacle::Now(format!("{on}excluded by analyze.exclude")));
         }
         if !(table.permitted && table.reachable) {
-            return Some(Obstacle::Cure(Box::new(self.denied(table, on))));
+            return Some(Obstacle::Denied(table));
         }
         let busy = |pid| format!("{on}process {pid} is analyzing or vacuuming it now");
         table.busy.map(busy).map(Obstacle::Now)
-    }
-
-    fn denied(&self, table: &Table, on: &str) -> Fault {
-        let (role, owner, name) = (quoted(&self.seen.role), quoted(&table.owner), &table.name);
-        let usage = format!("GRANT USAGE ON SCHEMA {} TO {role}", name.schema);
-        let right = if self.seen.version.has_maintain() {
-            format!("GRANT MAINTAIN ON TABLE {name} TO {role}")
-        } else if table.owner_is_superuser {
-            format!("ALTER TABLE {name} OWNER TO {role} (only an owner may analyze before PostgreSQL 17)")
-        } else {
-            format!("GRANT {owner} TO {role} (only an owner may analyze before PostgreSQL 17)")
-        };
-        let (message, cure) = match (table.permitted, table.reachable) {
-            (true, _) => ("may not use its schema".to_owned(), usage),
-            (false, true) => (format!("may not analyze what {owner} owns"), right),
-            (false, false) => (format!("may not analyze what {owner} owns"), format!("{usage}; {right}")),
-        };
-        Fault::new(Kind::Permission, "analyze", format!("{on}role {role} {message}"))
-            .on(name)
-            .with_hint(format!("{cure}; or exclude it: analyze.exclude"))
     }
 
     /// Sentences about what this plan cannot know.
@@ -104,8 +84,4 @@ impl Obstacles<'_> {
         }
         warnings
     }
-}
-
-fn quoted(name: &str) -> String {
-    Ident::new(name).map_or_else(|_| name.to_owned(), |ident| ident.to_string())
 }

@@ -118,7 +118,7 @@ fn what_stands_in_the_way_of_a_partition_stands_in_the_way_of_its_tree() {
 
     let denied = tree(|table| table.permitted = false);
     let plan = planned(&seen(13, denied.clone()));
-    insta::assert_snapshot!(plan.refused[0].fault, @"analyze public.p_2: its partition public.p_2, which its ANALYZE includes: role pgtend may not analyze what app owns; GRANT app TO pgtend (only an owner may analyze before PostgreSQL 17); or exclude it: analyze.exclude");
+    insta::assert_snapshot!(plan.refused[0].fault, @"analyze public.p: its partition public.p_2, which its ANALYZE includes: role pgtend may not analyze what app owns; GRANT app TO pgtend (only an owner may analyze before PostgreSQL 17); or exclude it: analyze.exclude, analyze.schemas");
     assert_eq!(planned(&seen(18, denied)).refused.len(), 0);
 
     let foreign = tree(|table| table.kind = TableKind::Foreign);

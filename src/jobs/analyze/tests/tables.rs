@@ -92,8 +92,34 @@ fn a_refusal_names_the_grant() {
         vec![Table { permitted, reachable, changed: 9000, ..fresh(1, "\"Odd\".\"T\"") }]
     };
     let cure = |major, tables| planned(&seen(major, tables)).refused[0].fault.to_string();
-    insta::assert_snapshot!(cure(18, due(false, true)), @r#"analyze "Odd"."T": role pgtend may not analyze what app owns; GRANT MAINTAIN ON TABLE "Odd"."T" TO pgtend; or exclude it: analyze.exclude"#);
-    insta::assert_snapshot!(cure(16, due(true, false)), @r#"analyze "Odd"."T": role pgtend may not use its schema; GRANT USAGE ON SCHEMA "Odd" TO pgtend; or exclude it: analyze.exclude"#);
+    insta::assert_snapshot!(cure(18, due(false, true)), @r#"analyze "Odd"."T": role pgtend may not analyze what app owns; GRANT MAINTAIN ON TABLE "Odd"."T" TO pgtend; or exclude it: analyze.exclude, analyze.schemas"#);
+    insta::assert_snapshot!(cure(16, due(true, false)), @r#"analyze "Odd"."T": role pgtend may not use schema "Odd"; GRANT USAGE ON SCHEMA "Odd" TO pgtend; or exclude it: analyze.exclude, analyze.schemas"#);
+}
+
+#[test]
+fn many_refusals_of_one_cause_are_one_line() {
+    let due = |oid, text: &str| Table { permitted: false, changed: 9000, ..fresh(oid, text) };
+    let mut tables: Vec<Table> =
+        (1..=5).map(|oid| due(oid, &format!("app.t{oid}"))).chain([due(6, "other.t")]).collect();
+    let plan = planned(&seen(18, tables.clone()));
+    let refused: Vec<String> = plan.refused.iter().map(|r| r.fault.to_string()).collect();
+    insta::assert_snapshot!(refused.join("\n"), @r"
+    analyze schema app: app.t1, app.t2, app.t3 and 2 more are due, but role pgtend may not analyze what app owns; GRANT MAINTAIN ON ALL TABLES IN SCHEMA app TO pgtend; or exclude it: analyze.exclude, analyze.schemas
+    analyze other.t: role pgtend may not analyze what app owns; GRANT MAINTAIN ON TABLE other.t TO pgtend; or exclude it: analyze.exclude, analyze.schemas
+    ");
+    for table in &mut tables {
+        table.owner_is_superuser = true;
+    }
+    let plan = planned(&seen(16, tables));
+    insta::assert_snapshot!(plan.refused[1].fault, @"analyze other.t: role pgtend may not analyze what app owns; ALTER TABLE other.t OWNER TO pgtend (only an owner may analyze before PostgreSQL 17); or exclude it: analyze.exclude, analyze.schemas");
+}
+
+#[test]
+fn long_lists_are_counted() {
+    let tables = (1..=50).map(|oid| Table { changed: 10, ..fresh(oid, &format!("t{oid}")) });
+    let plan = planned(&seen(18, tables.collect()));
+    assert_eq!(plan.spared.len(), 21);
+    assert_eq!(plan.spared[20].object, "30 more tables");
 }
 
 #[test]
