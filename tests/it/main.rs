@@ -12,6 +12,7 @@ mod claims;
 mod demo;
 mod door;
 mod notices;
+mod pages;
 mod partitions;
 mod runs;
 mod session;

@@ -138,7 +138,6 @@ fn nothing_names_the_workplace_or_a_registrys_host() {
 }
 
 #[test]
-#[ignore = "until the four jobs have landed"]
 fn every_job_is_complete() {
     let mut missing = Vec::new();
     let sample = read("config/pgtend.toml");
