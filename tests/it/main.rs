@@ -14,6 +14,7 @@ mod door;
 mod notices;
 mod pages;
 mod partitions;
+mod plan_is_run;
 mod runs;
 mod session;
 mod slow_queries;

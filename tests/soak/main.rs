@@ -14,6 +14,7 @@
 mod support;
 
 mod load;
+mod premake;
 mod verdict;
 
 use std::time::Duration;
