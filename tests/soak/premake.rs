@@ -16,9 +16,15 @@ const CLIENTS: usize = 8;
 const BEFORE: Duration = Duration::from_secs(10);
 /// The server logs every wait for a lock that is longer than this, whatever else the machine does:
 /// a latency alone cannot tell our lock from another process's turn on the processor.
-const LOGGED: [(&str, &str); 3] =
-    [("max_connections", "100"), ("log_lock_waits", "on"), ("deadlock_timeout", "50ms")];
-/// And 999 of 1,000 operations take at most this much longer than without pgtend.
+/// Making 120 partitions fills a WAL segment; zeroing the next one on this disk would stall every
+/// writer, whoever filled the last.
+const LOGGED: [(&str, &str); 4] = [
+    ("max_connections", "100"),
+    ("log_lock_waits", "on"),
+    ("deadlock_timeout", "50ms"),
+    ("wal_init_zero", "off"),
+];
+/// And the longest wait of a client grows by this at most.
 const ADDED_MAX: Duration = Duration::from_millis(50);
 
 const CONFIG: &str = r#"
@@ -74,7 +80,7 @@ fn premake() {
         let log = db.server_log_since(mark);
         let waits: Vec<_> = log.lines().filter(|line| line.contains("still waiting")).collect();
         assert!(waits.is_empty(), "waits for a lock: {waits:?}");
-        assert!(during.longest(999) <= before.longest(999) + ADDED_MAX, "the clients waited");
+        assert!(during.longest(1000) <= before.longest(1000) + ADDED_MAX, "a client waited");
     });
 }
 
