@@ -153,11 +153,16 @@ impl Server {
     }
 }
 
+/// How long a control connection may idle: longer than the planner's sweep of 15 s, so that the one
+/// it uses stays, and shorter than two, so that a second one goes.
+const CONTROL_IDLE: Duration = Duration::from_secs(20);
+
 /// Control connections are set up once, when they are made.
 fn control_pool(settings: &Database, options: PgConnectOptions, facts: &ServerFacts) -> PgPool {
     let setup = settings::control(facts);
     pool(settings, 2)
         .acquire_timeout(settings.connect_timeout)
+        .idle_timeout(CONTROL_IDLE)
         .after_connect(move |conn, _| {
             let setup = setup.clone();
             Box::pin(async move {
@@ -171,6 +176,7 @@ fn control_pool(settings: &Database, options: PgConnectOptions, facts: &ServerFa
 fn work_pool(settings: &Database, options: PgConnectOptions) -> PgPool {
     pool(settings, settings.max_connections)
         .acquire_timeout(settings.acquire_timeout)
+        .idle_timeout(settings.idle_timeout)
         .connect_lazy_with(options)
 }
 
@@ -180,7 +186,6 @@ fn pool(settings: &Database, max: u32) -> PgPoolOptions {
     PgPoolOptions::new()
         .max_connections(max)
         .min_connections(0)
-        .idle_timeout(settings.idle_timeout)
         .max_lifetime(settings.max_lifetime)
         .test_before_acquire(false)
         .before_acquire(|conn, _| Box::pin(async { Ok(is_alive(conn).await) }))

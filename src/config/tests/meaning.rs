@@ -13,7 +13,7 @@ fn defaults_are_as_documented() {
     assert_eq!(database.schema.as_str(), "pgtend");
     assert_eq!(database.max_connections, 5);
     assert_eq!(database.acquire_timeout, Duration::from_secs(30));
-    assert_eq!(database.idle_timeout, Duration::from_mins(1));
+    assert_eq!(database.idle_timeout, Duration::from_secs(10));
     assert_eq!(database.max_lifetime, Duration::from_mins(30));
     assert_eq!(database.connect_timeout, Duration::from_secs(10));
     assert_eq!(database.statement_timeout, Duration::from_mins(15));
