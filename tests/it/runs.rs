@@ -222,8 +222,8 @@ fn a_run_that_cannot_renew_stops_before_another_may_begin() {
         let mut claim = app.won(JobName::Archive).await;
         claim.trust_until = clock::monotonic() + Duration::from_millis(300);
         let told = Told::default();
-        let outcome =
-            told.during(app.engine().execute(&(sleeping(SLEEP), hourly()), &claim, None)).await;
+        let job = (sleeping(SLEEP), hourly());
+        let outcome = Box::pin(told.during(app.engine().execute(&job, &claim, None))).await;
         assert_eq!(outcome.verdict, Verdict::Abandoned);
         nothing_is_left(&db).await;
         assert_eq!(told.named("lease.lost").len(), 1);
