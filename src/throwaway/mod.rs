@@ -7,6 +7,7 @@
 //! Everything here blocks; async callers use `spawn_blocking`.
 mod account;
 mod binaries;
+mod janitor;
 
 use std::fmt::Write as _;
 use std::io::{Read, Write as _};
@@ -23,6 +24,7 @@ use crate::pg::fault::{Fault, Kind};
 use crate::time::clock;
 use account::Account;
 pub use binaries::Binaries;
+use janitor::Janitor;
 
 const GUARD: &str = include_str!("guard.sh");
 
@@ -70,6 +72,8 @@ impl Server {
     pub fn start(binaries: &Binaries, settings: &[(&str, &str)]) -> Result<Self, Fault> {
         let (account, dir) =
             Account::with_directory().map_err(|error| io_fault("make a directory", &error))?;
+        let janitor = Janitor::of(account, dir.path())
+            .map_err(|error| io_fault("watch over", &error).on(dir.path().display()))?;
         let binaries = if account.can_run(&binaries.bin.join("initdb"), dir.path()) {
             binaries.clone()
         } else {
@@ -80,13 +84,10 @@ impl Server {
         let password = random_hex().map_err(|error| io_fault("read /dev/urandom", &error))?;
         let mut server = Self { account, binaries, port: 0, password, guard: None, dir };
         server.initialize()?;
-        for _ in 1..PORT_ATTEMPTS {
-            match server.start_on_new_port(settings) {
-                Err(fault) if fault.message.contains("Address already in use") => {}
-                other => return other.map(|()| server),
-            }
-        }
-        server.start_on_new_port(settings)?;
+        server.start_somewhere(settings)?;
+        janitor
+            .dismiss()
+            .map_err(|error| io_fault("look after", &error).on(server.dir.path().display()))?;
         Ok(server)
     }
 
@@ -207,6 +208,16 @@ impl Server {
                 writeln!(config, "include '../throwaway.conf'")
             })
             .map_err(|error| io_fault(doing, &error).on(dir.display()))
+    }
+
+    fn start_somewhere(&mut self, settings: &[(&str, &str)]) -> Result<(), Fault> {
+        for _ in 1..PORT_ATTEMPTS {
+            match self.start_on_new_port(settings) {
+                Err(fault) if fault.message.contains("Address already in use") => {}
+                other => return other,
+            }
+        }
+        self.start_on_new_port(settings)
     }
 
     fn start_on_new_port(&mut self, settings: &[(&str, &str)]) -> Result<(), Fault> {

@@ -85,6 +85,34 @@ async fn a_server_ends_with_a_killed_owner() {
     }
 }
 
+/// The fake `initdb` says where it works and works on there until that is gone.
+#[tokio::test]
+async fn a_directory_goes_with_an_owner_killed_before_there_is_a_server() {
+    let open = |mode| fs::Permissions::from_mode(mode);
+    let bin = tempfile::Builder::new().permissions(open(0o755)).tempdir().unwrap();
+    let note = bin.path().join("note");
+    let initdb = format!(
+        "[ \"$1\" = --version ] && exit\nmkdir data\npwd >{}\n\
+         while echo on >data/file; do sleep 0.01; done 2>/dev/null\n",
+        note.display()
+    );
+    for (name, text) in [("initdb", &*initdb), ("postgres", "echo 'postgres (PostgreSQL) 18.0'\n")]
+    {
+        fs::write(bin.path().join(name), format!("#!/bin/sh\n{text}")).unwrap();
+        fs::set_permissions(bin.path().join(name), open(0o755)).unwrap();
+    }
+    fs::write(&note, "").unwrap();
+    fs::set_permissions(&note, open(0o666)).unwrap();
+
+    let mut owner = Owner::command("hold", bin.path()).spawn().unwrap();
+    wait_until("initdb works", || async { fs::read_to_string(&note).unwrap().contains('/') }).await;
+    let directory = fs::read_to_string(&note).unwrap();
+    assert!(Path::new(directory.trim()).exists());
+    send_signal("KILL", owner.id());
+    owner.wait().unwrap();
+    wait_until("its directory is gone", || async { !Path::new(directory.trim()).exists() }).await;
+}
+
 #[cfg(target_os = "linux")] // where a process's parent is easily found
 #[tokio::test]
 async fn a_server_ends_with_its_guard() {
@@ -121,19 +149,23 @@ impl Owner {
     }
 
     fn spawn_with(then: &str, bin: &Path) -> Self {
-        let mut process = Command::new(std::env::current_exe().unwrap())
-            .args(["throwaway::an_owner", "--exact", "--ignored", "--nocapture"])
-            .env("PGTEND_TEST_OWNER", then)
-            .env("PGTEND_POSTGRES_BIN", bin)
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
+        let mut process = Self::command(then, bin).spawn().unwrap();
         let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
         let mut next = || lines.next().expect("four lines from an_owner").unwrap();
         while next() != "here it is" {}
         let (url, directory, postmaster, end) = (next(), next(), next(), next());
         let postmaster = postmaster.parse().unwrap();
         Self { process, _output: lines, url, directory, postmaster, end }
+    }
+
+    fn command(then: &str, bin: &Path) -> Command {
+        let mut command = Command::new(std::env::current_exe().unwrap());
+        command
+            .args(["throwaway::an_owner", "--exact", "--ignored", "--nocapture"])
+            .env("PGTEND_TEST_OWNER", then)
+            .env("PGTEND_POSTGRES_BIN", bin)
+            .stdout(Stdio::piped());
+        command
     }
 
     fn kill(mut self, signal: &str) -> Self {
