@@ -80,6 +80,11 @@ pub enum Command {
         job: String,
     },
     /// A throwaway PostgreSQL with sample data, every job run on it, a report of what changed
+    ///
+    /// It starts a server of its own and touches no other: no configuration, DATABASE_URL or PGHOST
+    /// leads it elsewhere. It removes all it made, also when it is interrupted. PostgreSQL's programs
+    /// are looked for in $PGTEND_POSTGRES_BIN, in target/postgres (make postgres), where Debian has
+    /// them, and on PATH. Exit 0: every promise was kept. 1: one was not.
     Demo(DemoArgs),
     /// Print completions for a shell
     Completions {

@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::data::{EVENTS, JOBS, LOGS};
 use super::latency::Phase;
 use super::log::Lines;
-use super::survey::Survey;
+use super::survey::{Misplaced, Survey};
 use super::words::{count, plural};
 use super::workload::{DASHBOARD_MARK, Ledger};
 use crate::job::{Outcome, Verdict};
@@ -26,8 +26,8 @@ pub struct Findings {
     pub before: Survey,
     /// After all.
     pub after: Survey,
-    /// Whether the right rows were moved.
-    pub moved: Moved,
+    /// Jobs that are not where they should be.
+    pub misplaced: Misplaced,
     /// Of every run, in order.
     pub outcomes: Vec<Outcome>,
     /// pgtend's own record of them, the newest first.
@@ -36,15 +36,6 @@ pub struct Findings {
     pub ledger: Arc<Ledger>,
     /// pgtend's log.
     pub log: Lines,
-}
-
-/// Jobs that are not where they should be.
-#[derive(Debug, Clone, Copy)]
-pub struct Moved {
-    /// Due, and still in the hot table.
-    pub due_left: i64,
-    /// Not due, and in the archive.
-    pub wrongly_moved: i64,
 }
 
 /// A promise, and whether it was kept.
@@ -100,7 +91,7 @@ impl Findings {
     }
 
     fn right_jobs(&self) -> Check {
-        let Moved { due_left, wrongly_moved } = self.moved;
+        let Misplaced { due_left, wrongly_moved } = self.misplaced;
         Check {
             kept: due_left == 0 && wrongly_moved == 0,
             words: format!(
@@ -142,17 +133,17 @@ impl Findings {
         let opened = self.log.slow("slow_query.opened");
         let resolved = self.log.slow("slow_query.resolved");
         let right = opened.iter().chain(&resolved).all(is_dashboard);
+        let which = match (opened.len(), right) {
+            (0, _) => "NOT the one whose index was gone",
+            (_, true) => "the one whose index was gone",
+            (_, false) => "NOT only the one whose index was gone",
+        };
         Check {
             kept: opened.len() == 1 && resolved.len() == 1 && right,
             words: format!(
-                "{} reported as slow, {} as fast again: {}",
+                "{} reported as slow, {} as fast again: {which}",
                 plural(opened.len(), "statement"),
                 resolved.len(),
-                if right {
-                    "the one whose index was gone"
-                } else {
-                    "ANOTHER than the one whose index was gone"
-                }
             ),
         }
     }

@@ -1,8 +1,8 @@
 //! `demo`: a throwaway PostgreSQL with an application on it, every job run beside the application,
 //! and a report of what changed.
 //!
-//! It touches nothing else: it reads no configuration but its own, no `DATABASE_URL`, no `PG*`
-//! variable, and it removes what it made, however it ends.
+//! It touches nothing else: no configuration but its own, no `DATABASE_URL` and no `PGHOST` leads it to
+//! another server, and it removes what it made, however it ends.
 
 use std::fmt::Write;
 use std::io::IsTerminal;
@@ -26,6 +26,7 @@ mod progress;
 mod report;
 mod stage;
 mod survey;
+mod told;
 mod words;
 mod workload;
 

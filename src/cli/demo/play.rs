@@ -8,14 +8,15 @@ use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 
 use super::data::{self, CREATE_INDEX, DROP_INDEX};
-use super::findings::{Findings, Moved};
+use super::findings::Findings;
 use super::latency::Phase;
 use super::log::Lines;
 use super::progress::{Progress, Said, remark};
 use super::report;
 use super::stage::{Role, Stage, run};
-use super::survey::survey;
-use super::words::{count, plural};
+use super::survey::{misplaced, survey};
+use super::told::{Told, done, failed};
+use super::words::count;
 use super::workload::{Ledger, Workload};
 use crate::cli::args::Slot;
 use crate::cli::{Failure, once, output, plan, setup};
@@ -67,12 +68,12 @@ pub async fn play(stage: &Stage, progress: Progress, stop: Stop) -> Result<Findi
     let ledger = workload.end().await;
 
     let after = survey(&mut admin).await?;
-    let moved = moved(&mut admin, before.now, after.now).await?;
+    let misplaced = misplaced(&mut admin, &before, &after).await?;
     let history = history::recent(&engine.server.control, None, HISTORY_MAX).await?;
     let version = engine.server.facts.version;
     engine.server.close().await;
     let log = Lines::read(&stage.log())?;
-    Ok(Findings { version, before, after, moved, outcomes, history, ledger, log })
+    Ok(Findings { version, before, after, misplaced, outcomes, history, ledger, log })
 }
 
 async fn load(stage: &Stage, progress: Progress) -> Result<(), Fault> {
@@ -122,27 +123,31 @@ impl Actor<'_> {
         self.ledger.latencies.enter(Phase::IndexLost);
         remark(format_args!("somebody runs: {DROP_INDEX}"));
         run(admin, DROP_INDEX).await?;
-        self.poll_until("the application without that index", |slow| slow.opened > 0).await?;
+        self.poll_until("the application without that index", |told| told.opened > 0).await?;
         remark("and makes it again");
         run(admin, CREATE_INDEX).await?;
         self.ledger.latencies.enter(Phase::IndexBack);
-        self.poll_until("the application with that index again", |slow| slow.resolved > 0).await
+        self.poll_until("the application with that index again", |told| told.resolved > 0).await
     }
 
     /// As the daemon polls each minute, but sooner.
     async fn poll_until(
         &mut self,
         title: &str,
-        is_told: impl Fn(&Slow) -> bool,
+        is_told: impl Fn(Told) -> bool,
     ) -> Result<(), Failure> {
         for _ in 0..POLLS_MAX {
             self.live(title, BETWEEN_POLLS).await;
             self.run(JobName::SlowQueries).await?;
-            if is_told(&Slow::of(&Lines::read(&self.stage.log())?)) {
+            if is_told(Told::by(&self.log()?)) {
                 break;
             }
         }
         Ok(())
+    }
+
+    fn log(&self) -> Result<Lines, Failure> {
+        Lines::read(&self.stage.log())
     }
 
     async fn live(&self, title: &str, length: Duration) {
@@ -157,20 +162,18 @@ impl Actor<'_> {
                 .on(name)
                 .into());
         };
-        let log = self.stage.log();
+        let told_before = Told::by(&self.log()?);
         let is_first = !self.outcomes.iter().any(|outcome| outcome.job == name);
-        let slow_before = Slow::of(&Lines::read(&log)?);
-        let slow_words = || match Lines::read(&log) {
-            Err(failure) => failure.to_string(),
-            Ok(_) if is_first => "counters read, for the next polls to compare with".to_owned(),
-            Ok(lines) => Slow::of(&lines).words(slow_before),
-        };
         let said = |outcome: &Result<Outcome, Fault>| match outcome {
             Err(failure) => Said::bad(format!("{name}: {failure}")),
             Ok(outcome) if outcome.verdict != Verdict::Succeeded => Said::bad(failed(outcome)),
-            Ok(_) if name == JobName::SlowQueries => {
-                Said::good(format!("{name}: {}", slow_words()))
+            Ok(_) if name == JobName::SlowQueries && is_first => {
+                Said::good(format!("{name}: counters read, for the next polls to compare with"))
             }
+            Ok(_) if name == JobName::SlowQueries => match self.log() {
+                Ok(lines) => Said::good(format!("{name}: {}", Told::by(&lines).since(told_before))),
+                Err(failure) => Said::bad(failure.to_string()),
+            },
             Ok(outcome) => Said::good(done(outcome)),
         };
         let work = Box::pin(once::run_one(self.engine, job, Slot::Now));
@@ -178,74 +181,4 @@ impl Actor<'_> {
         self.outcomes.push(outcome);
         Ok(())
     }
-}
-
-/// How many statements of the application `slow_queries` has told of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Slow {
-    opened: usize,
-    resolved: usize,
-}
-
-impl Slow {
-    fn of(lines: &Lines) -> Self {
-        let [opened, resolved] =
-            ["slow_query.opened", "slow_query.resolved"].map(|event| lines.slow(event).len());
-        Self { opened, resolved }
-    }
-
-    fn words(self, before: Self) -> String {
-        match (self.opened - before.opened, self.resolved - before.resolved) {
-            (0, 0) => "nothing changed".to_owned(),
-            (opened, 0) => format!("{} became slow", plural(opened, "statement")),
-            (0, resolved) => format!("{} fast again", plural(resolved, "statement")),
-            (opened, resolved) => format!("{opened} became slow, {resolved} fast again"),
-        }
-    }
-}
-
-fn done(outcome: &Outcome) -> String {
-    let job = outcome.job;
-    match job {
-        JobName::Partitions => format!("{job}: {} made", plural(outcome.done(), "partition")),
-        JobName::Archive => format!(
-            "{job}: {} rows moved in {} batches, {} rows/s",
-            count(outcome.rows()),
-            count(outcome.batches()),
-            count(outcome.rows() * 1000 / outcome.duration_ms.max(1))
-        ),
-        JobName::Analyze => format!("{job}: {} analyzed", plural(outcome.done(), "table")),
-        JobName::SlowQueries => job.to_string(),
-    }
-}
-
-fn failed(outcome: &Outcome) -> String {
-    let why = outcome.first_fault().map_or_else(String::new, |fault| format!(": {fault}"));
-    format!("{} {}{why}", outcome.job, outcome.verdict.as_str())
-}
-
-/// What lies where it should not: due rows that stayed, and others that went.
-async fn moved(
-    conn: &mut PgConnection,
-    before: DateTime<Utc>,
-    after: DateTime<Utc>,
-) -> Result<Moved, Fault> {
-    let due = |at: DateTime<Utc>| {
-        let at = at.to_rfc3339();
-        format!(
-            "status IN ('completed', 'failed') AND created_at < timestamptz '{at}' - interval '30 days'"
-        )
-    };
-    let count = async |conn: &mut PgConnection, from: String| {
-        super::survey::count(conn, &from)
-            .await
-            .map_err(|error| Fault::from_sqlx("count", &error).on("the demo's jobs"))
-    };
-    Ok(Moved {
-        // Due already before anything ran: none may be left.
-        due_left: count(conn, format!("FROM ml_jobs WHERE {}", due(before))).await?,
-        // Not even due now: none may be there.
-        wrongly_moved: count(conn, format!("FROM ml_jobs_archive WHERE NOT ({})", due(after)))
-            .await?,
-    })
 }

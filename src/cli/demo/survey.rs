@@ -77,12 +77,47 @@ impl Parent {
     }
 }
 
+/// Jobs that are not where they should be.
+#[derive(Debug, Clone, Copy)]
+pub struct Misplaced {
+    /// Due before pgtend worked, and still in the hot table.
+    pub due_left: i64,
+    /// Not due even after that, and in the archive.
+    pub wrongly_moved: i64,
+}
+
 /// Looks at everything.
 ///
 /// # Errors
 /// What the server reports.
 pub async fn survey(conn: &mut PgConnection) -> Result<Survey, Fault> {
     look(conn).await.map_err(|error| Fault::from_sqlx("look at", &error).on("the demo's tables"))
+}
+
+/// Looks for jobs that the archive forgot or should not have taken.
+///
+/// # Errors
+/// What the server reports.
+pub async fn misplaced(
+    conn: &mut PgConnection,
+    before: &Survey,
+    after: &Survey,
+) -> Result<Misplaced, Fault> {
+    let counted = async {
+        let due_left = count(conn, &format!("FROM ml_jobs WHERE {}", due(before.now))).await?;
+        let wrong = format!("FROM ml_jobs_archive WHERE NOT ({})", due(after.now));
+        let wrongly_moved = if after.archived.is_some() { count(conn, &wrong).await? } else { 0 };
+        Ok(Misplaced { due_left, wrongly_moved })
+    };
+    counted.await.map_err(|error| Fault::from_sqlx("count", &error).on("the demo's jobs"))
+}
+
+/// The condition of demo.toml, as of this moment.
+fn due(at: DateTime<Utc>) -> String {
+    let at = at.to_rfc3339();
+    format!(
+        "status IN ('completed', 'failed') AND created_at < '{at}'::timestamptz - interval '30 days'"
+    )
 }
 
 async fn look(conn: &mut PgConnection) -> Result<Survey, sqlx::Error> {
@@ -100,11 +135,7 @@ async fn look(conn: &mut PgConnection) -> Result<Survey, sqlx::Error> {
     Ok(Survey { now, hot, archived, jobs: fingerprint(conn, archive).await?, parents })
 }
 
-/// Counts rows.
-///
-/// # Errors
-/// What the server reports.
-pub async fn count(conn: &mut PgConnection, from: &str) -> Result<i64, sqlx::Error> {
+async fn count(conn: &mut PgConnection, from: &str) -> Result<i64, sqlx::Error> {
     sqlx::query_scalar(AssertSqlSafe(format!("SELECT count(*) {from}"))).fetch_one(conn).await
 }
 
