@@ -13,8 +13,9 @@ use pgtend::throwaway::{Binaries, Server};
 use super::db::Db;
 
 /// On servers that tests share. Autovacuum would analyze and count behind a test's back: a test that
-/// needs it starts a server of its own.
-const SHARED: &[(&str, &str)] = &[("max_connections", "200"), ("autovacuum", "off")];
+/// needs it starts a server of its own. They share the table of statements too: it has room for all.
+const SHARED: &[(&str, &str)] =
+    &[("max_connections", "200"), ("autovacuum", "off"), ("pg_stat_statements.max", "50000")];
 
 /// The major versions under test: `$PGTEND_TEST_MAJORS`, or the lowest and the highest supported.
 pub fn majors() -> Vec<u32> {
