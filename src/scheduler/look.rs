@@ -34,13 +34,19 @@ pub struct JobFacts {
     pub paused: Option<String>,
     /// A run was asked for by hand, by this role.
     pub triggered_by: Option<String>,
-    /// A run's holder let its lease end.
-    pub orphaned: bool,
+    /// A run is under way, here or elsewhere, and its lease ends then.
+    pub lease_until: Option<DateTime<Utc>>,
     /// The newest run's outcome and start, of whatever trigger.
     pub last_run: Option<(String, DateTime<Utc>)>,
 }
 
 impl JobFacts {
+    /// A run's holder let its lease end.
+    #[must_use]
+    pub fn is_orphaned(&self, now: DateTime<Utc>) -> bool {
+        self.lease_until.is_some_and(|until| until < now)
+    }
+
     /// What the pure planner wants to know.
     #[must_use]
     pub fn due<'a>(&self, schedule: &'a Schedule) -> due::Facts<'a> {
@@ -65,8 +71,7 @@ SELECT clock_timestamp() AS now, pg_is_in_recovery() AS standby, j.job, \
         AND (c.paused_until IS NULL OR c.paused_until > clock_timestamp()) \
        THEN coalesce(c.reason, 'no reason given') END AS paused, \
   CASE WHEN c.triggered_at IS NOT NULL THEN coalesce(c.triggered_by, '') END AS triggered_by, \
-  EXISTS (SELECT FROM job_run r WHERE r.job = j.job AND r.status = 'running' \
-          AND r.lease_until < clock_timestamp()) AS orphaned, \
+  (SELECT lease_until FROM job_run r WHERE r.job = j.job AND r.status = 'running') AS lease_until, \
   l.status, l.started_at \
 FROM unnest($1::text[]) WITH ORDINALITY AS j(job, n) \
 LEFT JOIN job_known k USING (job) LEFT JOIN job_control c USING (job) \
@@ -115,7 +120,7 @@ fn read(jobs: &[JobName], rows: &[sqlx::postgres::PgRow]) -> Result<Facts, sqlx:
             known_since: row.try_get("since")?,
             paused: row.try_get("paused")?,
             triggered_by: row.try_get("triggered_by")?,
-            orphaned: row.try_get("orphaned")?,
+            lease_until: row.try_get("lease_until")?,
             last_run: status.zip(started_at),
         })
     };

@@ -222,8 +222,7 @@ fn a_run_that_cannot_renew_stops_before_another_may_begin() {
         let mut claim = app.won(JobName::Archive).await;
         claim.trust_until = clock::monotonic() + Duration::from_millis(300);
         let told = Told::default();
-        let job = (sleeping(SLEEP), hourly());
-        let outcome = Box::pin(told.during(app.engine().execute(&job, &claim, None))).await;
+        let outcome = told.during(app.execute(sleeping(SLEEP), hourly(), &claim)).await;
         assert_eq!(outcome.verdict, Verdict::Abandoned);
         nothing_is_left(&db).await;
         assert_eq!(told.named("lease.lost").len(), 1);

@@ -88,7 +88,12 @@ impl InProcess {
     /// One run of a job of the test's own.
     pub async fn run(&self, job: impl Job, schedule: Schedule) -> Outcome {
         let claim = self.won(job.name()).await;
-        Box::pin(self.engine.execute(&(job, schedule), &claim, None)).await
+        self.execute(job, schedule, &claim).await
+    }
+
+    /// The same under a claim that is there.
+    pub async fn execute(&self, job: impl Job, schedule: Schedule, claim: &Claim) -> Outcome {
+        Box::pin(self.engine.execute(&(job, schedule), claim, None)).await
     }
 
     /// One run as of another time.

@@ -1,5 +1,7 @@
 //! The planner: asks what is due, claims it, begins it. Its loop is the daemon's pulse.
 
+mod serve;
+
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -7,16 +9,14 @@ use std::time::{Duration, Instant};
 use chrono::{DateTime, Utc};
 use tokio::sync::mpsc;
 
-use super::claim::{Claimed, Trigger, claim, claim_asked_for, record_skipped, take_over};
-use super::due::{self, Decision, SkipReason};
+use super::due::{self, Decision};
 use super::execute::Engine;
-use super::look::{self, Facts, JobFacts};
+use super::look::{self, Facts};
 use super::outage::Outage;
 use super::runs::Runs;
 use super::systemd;
 use super::wake::Waker;
-use crate::config::checked::Catchup;
-use crate::job::{JobName, Verdict};
+use crate::job::JobName;
 use crate::jobs::AnyJob;
 use crate::pg::connect::Server;
 use crate::pg::fault::{Fault, Kind};
@@ -26,8 +26,6 @@ use crate::time::clock;
 /// At least this often the planner looks, by the monotonic clock, whatever the wall clock does:
 /// triggers, pauses and orphaned runs are seen within this.
 const SWEEP: Duration = Duration::from_secs(15);
-/// A slot that finds a run started by hand waits this long for its end before it is skipped.
-const PATIENCE: chrono::TimeDelta = chrono::TimeDelta::seconds(30);
 /// How soon a slot that waits is looked at again.
 const SOON: Duration = Duration::from_secs(1);
 
@@ -57,6 +55,8 @@ pub struct Planner {
     told: BTreeSet<(JobName, DateTime<Utc>)>,
     /// The server knows since when there are these jobs.
     remembered: bool,
+    /// One line per job is to be told after the next look.
+    asked_for_status: bool,
     next: Option<(JobName, DateTime<Utc>)>,
     last: Option<Facts>,
 }
@@ -81,6 +81,7 @@ impl Planner {
             outage: Outage::default(),
             told: BTreeSet::new(),
             remembered: false,
+            asked_for_status: false,
             next: None,
             last: None,
         })
@@ -102,6 +103,9 @@ impl Planner {
                 let startup_ms = clock::millis_since(started);
                 telemetry::emit(Event::DaemonReady { startup_ms, next_run_at: self.next_run_at() });
                 systemd::ready(&self.summary());
+            }
+            if std::mem::take(&mut self.asked_for_status) {
+                super::report::report(&self.jobs, self.last.as_ref(), &self.runs);
             }
             systemd::alive(&self.summary());
             let woken = async {
@@ -193,146 +197,6 @@ impl Planner {
         Ok(pause.max(Duration::from_millis(20)))
     }
 
-    /// Does what was decided for one job; how soon it wants to be looked at again.
-    async fn serve_job(
-        &self,
-        job: &Arc<AnyJob>,
-        seen: &JobFacts,
-        decision: &Decision,
-        now: DateTime<Utc>,
-    ) -> Result<Duration, Fault> {
-        for skip in &decision.skip {
-            let (verdict, why) = match skip.why {
-                SkipReason::Late => {
-                    (Verdict::SkippedLate, "found after its start deadline".to_owned())
-                }
-                SkipReason::Paused => {
-                    let reason = seen.paused.as_deref().unwrap_or_default();
-                    (Verdict::SkippedPaused, format!("the job is paused: {reason}"))
-                }
-            };
-            if self.skip(seen.job, skip.slot, verdict, &why, decision).await? {
-                tell_missed(job, decision);
-            }
-        }
-        let asked = seen.triggered_by.is_some() && seen.paused.is_none();
-        if decision.run.is_empty() && !asked && !seen.orphaned {
-            return Ok(SWEEP);
-        }
-        // All places taken: the run that ends wakes us.
-        let Some(place) = self.runs.place() else { return Ok(SWEEP) };
-        let control = &self.engine.server.control;
-        if let Some(&slot) = decision.run.first() {
-            return match claim(control, &self.engine.holder, seen.job, slot, Trigger::Schedule)
-                .await?
-            {
-                Claimed::Won(claim) => {
-                    tell_missed(job, decision);
-                    self.runs.begin(
-                        self.engine.clone(),
-                        Arc::clone(job),
-                        claim,
-                        decision.next_at,
-                        place,
-                    );
-                    Ok(if decision.run.len() > 1 { SOON } else { SWEEP })
-                }
-                Claimed::Running(_, trigger) => {
-                    self.overlap(job, slot, trigger, decision, now).await
-                }
-                Claimed::Taken(_) | Claimed::Paused(_) => Ok(SWEEP),
-            };
-        }
-        if seen.orphaned {
-            let max_attempts = job.schedule().max_attempts;
-            let taken = take_over(control, &self.engine.holder, seen.job, max_attempts).await?;
-            if let Some(claim) = taken {
-                self.runs.begin(
-                    self.engine.clone(),
-                    Arc::clone(job),
-                    claim,
-                    decision.next_at,
-                    place,
-                );
-            }
-            return Ok(SWEEP);
-        }
-        self.serve_trigger(job, seen, decision, now, place).await
-    }
-
-    /// A run asked for by hand: whoever takes the request runs it.
-    async fn serve_trigger(
-        &self,
-        job: &Arc<AnyJob>,
-        seen: &JobFacts,
-        decision: &Decision,
-        now: DateTime<Utc>,
-        place: tokio::sync::OwnedSemaphorePermit,
-    ) -> Result<Duration, Fault> {
-        let (control, holder) = (&self.engine.server.control, &self.engine.holder);
-        match claim_asked_for(control, holder, seen.job, now).await? {
-            Some(Claimed::Won(claim)) => {
-                let by = seen.triggered_by.clone();
-                telemetry::emit(Event::JobTriggered { job: seen.job.as_str(), by });
-                self.runs.begin(
-                    self.engine.clone(),
-                    Arc::clone(job),
-                    claim,
-                    decision.next_at,
-                    place,
-                );
-                Ok(SWEEP)
-            }
-            // The request stands until the run under way has ended.
-            Some(Claimed::Running(..)) => Ok(SOON),
-            Some(Claimed::Taken(_) | Claimed::Paused(_)) | None => Ok(SWEEP),
-        }
-    }
-
-    /// The slot came while the job was running. `catchup = "all"` lets it wait; a run started by
-    /// hand is given a while; otherwise the slot is recorded as skipped.
-    async fn overlap(
-        &self,
-        job: &AnyJob,
-        slot: DateTime<Utc>,
-        trigger: Trigger,
-        decision: &Decision,
-        now: DateTime<Utc>,
-    ) -> Result<Duration, Fault> {
-        let waits = trigger == Trigger::Manual && now - slot < PATIENCE;
-        if waits || job.schedule().catchup == Catchup::All {
-            return Ok(SOON);
-        }
-        let why = "the run before was still going";
-        if self.skip(job.name(), slot, Verdict::SkippedOverlap, why, decision).await? {
-            tell_missed(job, decision);
-        }
-        Ok(SWEEP)
-    }
-
-    /// Records a slot that is not run. Whoever records it tells it; false where another did.
-    async fn skip(
-        &self,
-        job: JobName,
-        slot: DateTime<Utc>,
-        verdict: Verdict,
-        why: &str,
-        decision: &Decision,
-    ) -> Result<bool, Fault> {
-        let control = &self.engine.server.control;
-        let ours = record_skipped(control, &self.engine.holder, job, slot, verdict, why).await?;
-        if ours {
-            let next_run_at = decision.next_at;
-            telemetry::emit(Event::RunSkipped {
-                job: job.as_str(),
-                slot,
-                reason: verdict,
-                next_run_at,
-            });
-        }
-        Ok(ours)
-    }
-
     fn tell_set_aside(&mut self, job: JobName, decision: &Decision) {
         let Some(slot) = decision.set_aside else { return };
         if self.told.insert((job, slot)) {
@@ -354,7 +218,7 @@ impl Planner {
                 self.remembered = false;
                 systemd::ready(&self.summary());
             }
-            Request::Status => super::report::report(&self.jobs, self.last.as_ref(), &self.runs),
+            Request::Status => self.asked_for_status = true,
         }
     }
 
@@ -367,17 +231,6 @@ impl Planner {
             None => "idle; nothing is due".to_owned(),
         }
     }
-}
-
-fn tell_missed(job: &AnyJob, decision: &Decision) {
-    let Some(missed) = decision.missed else { return };
-    telemetry::emit(Event::RunMissed {
-        job: job.name().as_str(),
-        slots: missed.slots as u64,
-        first_slot: missed.first,
-        last_slot: missed.last,
-        catchup: job.schedule().catchup.as_str(),
-    });
 }
 
 fn names(jobs: &[Arc<AnyJob>]) -> Vec<JobName> {
