@@ -25,11 +25,12 @@ pub fn alive(status: &str) {
 
 /// The planner waits, for something that has an end of its own; a sign of life in time.
 pub async fn beating<T>(work: impl Future<Output = T>) -> T {
-    let Some(allowed) = sd_notify::watchdog_enabled() else { return work.await };
+    let watchdog = sd_notify::watchdog_enabled().filter(|allowed| !allowed.is_zero());
+    let Some(allowed) = watchdog else { return work.await };
     let mut work = pin!(work);
     loop {
-        // Often enough that one may be late.
-        match tokio::time::timeout(allowed / 3, &mut work).await {
+        // Twice this passes where one wait follows another: still less than half of what is allowed.
+        match tokio::time::timeout(allowed / 5, &mut work).await {
             Ok(done) => return done,
             Err(_) => tell(&[NotifyState::Watchdog]),
         }

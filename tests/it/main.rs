@@ -13,6 +13,7 @@ mod daemon;
 mod demo;
 mod door;
 mod notices;
+mod notify;
 mod pages;
 mod partitions;
 mod plan_is_run;

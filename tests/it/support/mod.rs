@@ -28,6 +28,8 @@ pub use gate::Gate;
 pub use in_process::InProcess;
 pub use program::{Daemon, Program, Ran, pgtend, send_signal};
 pub use proxy::Proxy;
-pub use servers::{OwnServer, majors, on_every_major, on_own_server};
+pub use servers::{
+    OwnServer, majors, on_every_major, on_own_server, on_the_newest_major, on_the_newest_own_server,
+};
 pub use steps::{Steps, hourly, step, tries};
 pub use wait::wait_until;

@@ -30,12 +30,42 @@ where
     Fut: Future<Output = ()>,
 {
     for major in majors() {
-        run_named(major, async {
-            let db = Db::create(shared(major)).await;
-            watched(&db, test(db.clone())).await;
-            db.drop_database().await;
-        });
+        on(major, &test);
     }
+}
+
+fn on<F, Fut>(major: u32, test: F)
+where
+    F: Fn(Db) -> Fut,
+    Fut: Future<Output = ()>,
+{
+    run_named(major, async {
+        let db = Db::create(shared(major)).await;
+        watched(&db, test(db.clone())).await;
+        db.drop_database().await;
+    });
+}
+
+/// Runs the test on the newest major version only: it is about us, not about the server.
+pub fn on_the_newest_major<F, Fut>(test: F)
+where
+    F: Fn(Db) -> Fut,
+    Fut: Future<Output = ()>,
+{
+    on(newest(), test);
+}
+
+/// The same with a server of its own.
+pub fn on_the_newest_own_server<F, Fut>(settings: &[(&str, &str)], test: F)
+where
+    F: Fn(Db, OwnServer) -> Fut,
+    Fut: Future<Output = ()>,
+{
+    on_own(newest(), settings, test);
+}
+
+fn newest() -> u32 {
+    majors().into_iter().max().expect("a major version")
 }
 
 /// Runs the test on each major version, with a server of its own that has these settings and can be
@@ -46,13 +76,21 @@ where
     Fut: Future<Output = ()>,
 {
     for major in majors() {
-        let server = start(major, settings);
-        run_named(major, async {
-            let db = Db::create(&server).await;
-            let own = OwnServer(Arc::new(Mutex::new(server)));
-            watched(&db, test(db.clone(), own.clone())).await;
-        });
+        on_own(major, settings, &test);
     }
+}
+
+fn on_own<F, Fut>(major: u32, settings: &[(&str, &str)], test: F)
+where
+    F: Fn(Db, OwnServer) -> Fut,
+    Fut: Future<Output = ()>,
+{
+    let server = start(major, settings);
+    run_named(major, async {
+        let db = Db::create(&server).await;
+        let own = OwnServer(Arc::new(Mutex::new(server)));
+        watched(&db, test(db.clone(), own.clone())).await;
+    });
 }
 
 /// A server that one test has to itself.
