@@ -14,6 +14,7 @@ use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Executor, PgPool};
 
 use super::fault::{Fault, Kind};
 use super::ident::Ident;
+use super::refusal::{address, explain, silent};
 use super::version::Version;
 use super::{probe, settings};
 use crate::config::checked::Database;
@@ -240,8 +241,7 @@ async fn connect_patiently(
             Err(Attempt::Refused(fault)) if left <= CONNECT_PAUSE => return Err(fault),
             Err(Attempt::Refused(fault)) => refused = Some(fault),
             Err(Attempt::NoAnswer) => {
-                let silent = Fault::new(Kind::Unreachable, "connect to", "no answer");
-                return Err(refused.unwrap_or_else(|| explain(silent, options)));
+                return Err(refused.unwrap_or_else(|| silent(options)));
             }
         }
         tokio::time::sleep(CONNECT_PAUSE).await;
@@ -251,51 +251,13 @@ async fn connect_patiently(
 async fn connect_once(options: &PgConnectOptions, left: Duration) -> Result<PgConnection, Attempt> {
     match tokio::time::timeout(left, options.connect()).await {
         Ok(Ok(conn)) => Ok(conn),
-        Ok(Err(error)) => {
-            Err(Attempt::Refused(explain(Fault::from_sqlx("connect to", &error), options)))
-        }
+        Ok(Err(error)) => Err(Attempt::Refused(explain(&error, options))),
         Err(_) => Err(Attempt::NoAnswer),
     }
 }
 
 /// Between two attempts to connect.
 const CONNECT_PAUSE: Duration = Duration::from_millis(250);
-
-/// Names the server, and what to do.
-fn explain(mut fault: Fault, options: &PgConnectOptions) -> Fault {
-    // What answers does not speak our protocol; a pooler's refusal comes as a broken connection.
-    // Both would look like something that passes.
-    if fault.message.contains("unsupported startup parameter") {
-        fault.kind = Kind::Configuration;
-        return fault.on(address(options)).with_hint(
-            "a pooler refuses the parameter: remove it from the URL or PGOPTIONS, or connect to \
-             the server itself",
-        );
-    }
-    if fault.kind == Kind::Bug {
-        fault.kind = Kind::Unreachable;
-    }
-    let hint = match fault.kind {
-        Kind::Unreachable => {
-            "is the server up, and are host and port right? (database.url, PGHOST, PGPORT)"
-        }
-        // What the driver falls back to where neither URL nor environment names a role.
-        Kind::Permission if options.get_username() == "anonymous" => {
-            "name the role: postgres://ROLE@host/database, or PGUSER"
-        }
-        Kind::Permission => "check role, password and pg_hba.conf",
-        Kind::Configuration => "check the database's name in database.url or PGDATABASE",
-        _ => "see the server's log",
-    };
-    fault.on(address(options)).with_hint(hint)
-}
-
-fn address(options: &PgConnectOptions) -> String {
-    match options.get_socket() {
-        Some(socket) => format!("{}:{}", socket.display(), options.get_port()),
-        None => format!("{}:{}", options.get_host(), options.get_port()),
-    }
-}
 
 /// A server that accepts and then says nothing must not hold us either.
 async fn within<T>(

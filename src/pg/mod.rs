@@ -11,6 +11,7 @@ pub mod lexer;
 pub mod notices;
 pub mod partition_name;
 mod probe;
+mod refusal;
 pub mod schema;
 pub mod session;
 mod settings;

@@ -9,6 +9,7 @@
 mod analyze;
 mod archive;
 mod claims;
+mod connect;
 mod daemon;
 mod demo;
 mod door;
