@@ -48,8 +48,12 @@ pub async fn trigger(file: Option<&Path>, word: &str) -> Result<u8, Failure> {
     let job = job_named(word)?;
     let setup = setup::configure(file)?;
     let engine = setup.engine(Stop::default()).await?;
-    control::trigger(&engine.server.control, job).await?;
+    let paused = control::trigger(&engine.server.control, job).await?;
     engine.server.close().await;
-    output::print(&format!("{job} is asked for; a running daemon starts it within 15 s\n"))?;
+    let when = match paused {
+        None => "a running daemon starts it within 15 s".to_owned(),
+        Some(reason) => format!("it is paused ({reason}), and starts when the pause ends"),
+    };
+    output::print(&format!("{job} is asked for; {when}\n"))?;
     Ok(0)
 }

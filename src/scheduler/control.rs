@@ -21,7 +21,10 @@ const TRIGGER: &str = "\
 INSERT INTO job_control (job, triggered_at, triggered_by) \
 VALUES ($1, clock_timestamp(), session_user) \
 ON CONFLICT (job) DO UPDATE SET triggered_at = excluded.triggered_at, \
-  triggered_by = excluded.triggered_by";
+  triggered_by = excluded.triggered_by \
+RETURNING CASE WHEN paused_at IS NOT NULL \
+                AND (paused_until IS NULL OR paused_until > clock_timestamp()) \
+          THEN coalesce(reason, 'no reason given') END";
 
 /// Keeps a job from starting, for ever or for a while.
 ///
@@ -48,21 +51,22 @@ pub async fn pause(
 /// # Errors
 /// Where the server does not answer.
 pub async fn resume(control: &PgPool, job: JobName) -> Result<bool, Fault> {
-    changed(control, RESUME, job).await.map_err(|error| Fault::from_sqlx("resume", &error).on(job))
+    sqlx::query(RESUME)
+        .bind(job.as_str())
+        .execute(control)
+        .await
+        .map(|done| done.rows_affected() > 0)
+        .map_err(|error| Fault::from_sqlx("resume", &error).on(job))
 }
 
-/// Asks for a run.
+/// Asks for a run. Returns the reason where the job is paused: then it begins after the pause.
 ///
 /// # Errors
 /// Where the server does not answer.
-pub async fn trigger(control: &PgPool, job: JobName) -> Result<(), Fault> {
-    changed(control, TRIGGER, job)
+pub async fn trigger(control: &PgPool, job: JobName) -> Result<Option<String>, Fault> {
+    sqlx::query_scalar(TRIGGER)
+        .bind(job.as_str())
+        .fetch_one(control)
         .await
-        .map(|_| ())
         .map_err(|error| Fault::from_sqlx("trigger", &error).on(job))
-}
-
-async fn changed(control: &PgPool, sql: &'static str, job: JobName) -> Result<bool, sqlx::Error> {
-    let done = sqlx::query(sql).bind(job.as_str()).execute(control).await?;
-    Ok(done.rows_affected() > 0)
 }

@@ -9,6 +9,7 @@
 mod analyze;
 mod archive;
 mod claims;
+mod cli;
 mod connect;
 mod daemon;
 mod demo;
