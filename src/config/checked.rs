@@ -215,8 +215,43 @@ pub struct PartitionTable {
     /// Names of new partitions; it tells the partitions of the interval apart. Absent: as the
     /// existing ones are called, or chosen from the interval.
     pub name: Option<Template>,
-    /// Age at which a partition expires. This version reports it and expires nothing.
-    pub retention: Option<Period>,
+    /// What becomes of old partitions; absent: they are kept for ever.
+    pub expiry: Option<Expiry>,
+}
+
+/// What becomes of old partitions.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Expiry {
+    /// A partition whose upper bound is older than this expires.
+    pub retention: Period,
+    /// What becomes of it then.
+    pub on_expiry: OnExpiry,
+    /// How long it waits, detached, before it may be dropped.
+    pub quarantine: Period,
+    /// Partitions of this table that leave in one run at most.
+    pub max_per_run: u32,
+    /// The share of its partitions that leave in one run at most, 0 < x ≤ 1; one may always.
+    pub max_share: f64,
+}
+
+/// What becomes of an expired partition.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnExpiry {
+    /// Detached and kept.
+    Detach,
+    /// Detached, and dropped after its quarantine.
+    Drop,
+}
+
+impl OnExpiry {
+    /// As the configuration writes it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Detach => "detach",
+            Self::Drop => "drop",
+        }
+    }
 }
 
 /// `[archive]`

@@ -134,10 +134,21 @@ fn partitions(section: &Section<'_>) -> Result<Partitions, Unread> {
             premake: table.need("premake")?,
             timezone: table.need("timezone")?,
             name: table.get("name"),
-            retention: table.get("retention"),
+            expiry: expiry(table)?,
         })
     })?;
     Ok(Partitions { schedule: schedule(section)?, tables })
+}
+
+fn expiry(table: &Section<'_>) -> Result<Option<Expiry>, Unread> {
+    let Some(retention) = table.get("retention") else { return Ok(None) };
+    Ok(Some(Expiry {
+        retention,
+        on_expiry: table.need("on_expiry")?,
+        quarantine: table.need("quarantine")?,
+        max_per_run: table.need("expire_max_per_run")?,
+        max_share: table.need("expire_max_share")?,
+    }))
 }
 
 fn archive(section: &Section<'_>) -> Result<Archive, Unread> {

@@ -182,10 +182,9 @@ impl Rules<'_> {
             );
             self.blame(&[template, interval.clone()], message);
         }
-        for name in ["on_expiry", "quarantine"] {
+        for name in ["on_expiry", "quarantine", "expire_max_per_run", "expire_max_share"] {
             let path = table.join(name);
-            let alone = self.settings.setting(&path).is_some();
-            if alone
+            if self.is_written(&path)
                 && self.settings.setting(&retention).is_none()
                 && !self.settings.is_broken(&retention)
             {

@@ -7,9 +7,8 @@ use std::time::Duration;
 
 use super::Otherwise::{Absent, Default, Derived, Required};
 use super::form::NO_MAX;
-use super::words::OnExpiry;
 use super::{Form, Key, Section, choice};
-use crate::config::checked::{Catchup, Level, LogFormat, Pooler, Rotation};
+use crate::config::checked::{Catchup, Level, LogFormat, OnExpiry, Pooler, Rotation};
 use crate::config::path::KeyPath;
 use crate::config::value::ValueKind;
 use crate::time::duration;
@@ -138,11 +137,15 @@ const PARTITION_TABLES: &[Key] = &[
         Absent(r#""{table}_p{year}_{month}""#, "as existing ones are called, or chosen from the interval"),
         "Names of new partitions. Beside {week}, {year} is the year the week belongs to."),
     key("partitions.tables.*.retention", Form::Period, Absent(r#""12 months""#, "kept for ever"),
-        "The age at which a partition expires. This version reports it and removes nothing."),
-    key("partitions.tables.*.on_expiry", choice::<OnExpiry>(), Absent(r#""detach""#, "detach"),
-        "What becomes of an expired partition. This version does neither."),
-    key("partitions.tables.*.quarantine", Form::Period, Absent(r#""7 days""#, "none"),
-        "How long a detached partition waits before it is dropped. Not used by this version."),
+        "The age at which a partition expires, by its upper bound."),
+    key("partitions.tables.*.on_expiry", choice::<OnExpiry>(), Default(r#""detach""#),
+        "What becomes of an expired partition: detached and kept, or dropped after its quarantine."),
+    key("partitions.tables.*.quarantine", Form::Period, Default(r#""7 days""#),
+        "How long a detached partition waits before it is dropped."),
+    key("partitions.tables.*.expire_max_per_run", Form::Count { min: 1, max: 1_000 }, Default("10"),
+        "Partitions of the table that leave in one run at most."),
+    key("partitions.tables.*.expire_max_share", Form::Fraction, Default("0.5"),
+        "The share of its partitions that leave in one run at most; one may always."),
 ];
 
 #[rustfmt::skip]

@@ -1,14 +1,10 @@
 //! The words of every choice, and what each means.
 
-use crate::config::checked::{Catchup, Level, LogFormat, Pooler, Rotation};
+use crate::config::checked::{Catchup, Level, LogFormat, OnExpiry, Pooler, Rotation};
 use crate::config::value::Word;
 
-/// The words of `on_expiry`: this version checks them and does nothing with them.
-#[derive(Clone, Copy)]
-pub(super) struct OnExpiry;
-
 impl Word for OnExpiry {
-    const ALL: &'static [(&'static str, Self)] = &[("detach", Self), ("drop", Self)];
+    const ALL: &'static [(&'static str, Self)] = &[("detach", Self::Detach), ("drop", Self::Drop)];
     const LATER: &'static [(&'static str, &'static str)] =
         &[("export_then_drop", "has no cold storage")];
 }
