@@ -63,6 +63,9 @@ pub enum Command {
     /// Show the effective configuration, or its JSON Schema
     #[command(subcommand)]
     Config(ConfigCommand),
+    /// Work on one partitioned table
+    #[command(subcommand)]
+    Partitions(PartitionsCommand),
     /// The runs of the past, newest first
     History(HistoryArgs),
     /// Keep a job from starting, here and in every daemon on this database
@@ -108,6 +111,10 @@ pub struct OnceArgs {
     /// that a CronJob never doubles what a daemon has done
     #[arg(long, value_enum, default_value_t)]
     pub slot: Slot,
+    /// Agree to what a new retention policy expires: the job `partitions` asks for it once, naming
+    /// what would leave
+    #[arg(long)]
+    pub confirm: bool,
 }
 
 /// `plan`
@@ -125,6 +132,35 @@ pub struct PlanArgs {
     /// Exit 3 if there is anything to do, 1 if a table is refused
     #[arg(long)]
     pub check: bool,
+    /// As if `once` were run with --confirm
+    #[arg(long)]
+    pub confirm: bool,
+}
+
+/// `partitions …`
+#[derive(Debug, Subcommand)]
+pub enum PartitionsCommand {
+    /// Attach a partition again that expired and is still in quarantine
+    ///
+    /// It stays until the policy is confirmed again (once partitions --confirm).
+    Restore(RestoreArgs),
+}
+
+/// `partitions restore`
+#[derive(Debug, Args)]
+pub struct RestoreArgs {
+    /// The partitioned table, as in the configuration: schema.table
+    #[arg(value_name = "TABLE")]
+    pub table: String,
+    /// Which partition; default: the newest in quarantine
+    #[arg(long, value_name = "NAME")]
+    pub partition: Option<String>,
+    /// Show what would be done, and the very SQL; change nothing
+    #[arg(long)]
+    pub plan: bool,
+    /// How the result is printed
+    #[arg(long, value_enum, default_value_t)]
+    pub format: Format,
 }
 
 /// `check`, `status`

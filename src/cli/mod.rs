@@ -19,6 +19,7 @@ mod history;
 mod once;
 mod operate;
 mod output;
+mod partitions;
 mod plan;
 mod reload;
 mod run;
@@ -61,6 +62,7 @@ async fn dispatch(cli: Cli) -> Result<u8, Failure> {
         Command::Migrate => operate::migrate(file).await,
         Command::Config(ConfigCommand::Show) => config::show(file),
         Command::Config(ConfigCommand::Schema) => config::schema(),
+        Command::Partitions(command) => Box::pin(partitions::partitions(file, &command)).await,
         Command::History(args) => history::history(file, &args).await,
         Command::Pause(args) => operate::pause(file, &args).await,
         Command::Resume { job } => operate::resume(file, &job).await,

@@ -10,6 +10,7 @@ use super::args::{Format, OnceArgs, Slot};
 use super::{Failure, output, setup, signals};
 use crate::job::{Outcome, Verdict};
 use crate::jobs::AnyJob;
+use crate::jobs::partitions::Task;
 use crate::pg::fault::{Fault, Kind};
 use crate::scheduler::claim::{Claimed, Trigger, claim};
 use crate::scheduler::execute::Engine;
@@ -22,7 +23,8 @@ const FAILED: u8 = 1;
 
 pub async fn once(file: Option<&Path>, args: &OnceArgs) -> Result<u8, Failure> {
     let setup = setup::configure(file)?;
-    let jobs = setup.jobs(&args.jobs)?;
+    let mut jobs = setup.jobs(&args.jobs)?;
+    jobs.iter_mut().for_each(|job| job.ask(&Task::Tend { confirm: args.confirm }));
     let stop = Stop::default();
     let drain_timeout = setup.loaded.config.daemon.drain_timeout;
     let listening = signals::stop_on_signals(stop.clone(), drain_timeout)?;
@@ -40,11 +42,19 @@ pub async fn once(file: Option<&Path>, args: &OnceArgs) -> Result<u8, Failure> {
     }
     engine.server.close().await;
     drop(listening);
-    match args.format {
+    show(&outcomes, args.format)
+}
+
+/// Prints outcomes, and says what to exit with.
+///
+/// # Errors
+/// Standard output cannot be written.
+pub fn show(outcomes: &[Outcome], format: Format) -> Result<u8, Failure> {
+    match format {
         Format::Json => output::json(&json!({ "jobs": outcomes }))?,
-        Format::Text => output::print(&as_text(&outcomes))?,
+        Format::Text => output::print(&as_text(outcomes))?,
     }
-    Ok(exit_code(&outcomes))
+    Ok(exit_code(outcomes))
 }
 
 /// Claims a slot and runs it; one that cannot be had is an outcome too.

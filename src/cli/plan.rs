@@ -10,6 +10,7 @@ use super::args::{Format, PlanArgs};
 use super::{Failure, output, setup};
 use crate::job::plan::PlanView;
 use crate::jobs::AnyJob;
+use crate::jobs::partitions::Task;
 use crate::pg::connect::Server;
 use crate::pg::fault::Fault;
 use crate::pg::session::{Backend, Session, SessionSpec};
@@ -20,7 +21,8 @@ const SOMETHING_TO_DO: u8 = 3;
 
 pub async fn plan(file: Option<&Path>, args: &PlanArgs) -> Result<u8, Failure> {
     let setup = setup::configure(file)?;
-    let jobs = setup.jobs(&args.jobs)?;
+    let mut jobs = setup.jobs(&args.jobs)?;
+    jobs.iter_mut().for_each(|job| job.ask(&Task::Tend { confirm: args.confirm }));
     let server = setup.connect().await?;
     let now = match args.now {
         Some(now) => now,
@@ -38,15 +40,28 @@ pub async fn plan(file: Option<&Path>, args: &PlanArgs) -> Result<u8, Failure> {
         }
     }
     server.close().await;
-    match args.format {
-        Format::Json => output::json(&as_json(&server, &plans))?,
-        Format::Text => output::print(&as_text(&server, now, &plans))?,
-    }
+    show(&server, now, &plans, args.format)?;
     Ok(match fault {
         Some(fault) => fault.kind.exit_code(),
         None if args.check => verdict(&plans),
         None => 0,
     })
+}
+
+/// Prints plans.
+///
+/// # Errors
+/// Standard output cannot be written.
+pub fn show(
+    server: &Server,
+    now: DateTime<Utc>,
+    plans: &[PlanView],
+    format: Format,
+) -> Result<(), Failure> {
+    match format {
+        Format::Json => output::json(&as_json(server, plans)),
+        Format::Text => output::print(&as_text(server, now, plans)),
+    }
 }
 
 /// A session without a claim: the door refuses it every write.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::checked::{
-    Analyze, Archive, ArchiveTable, Config, Daemon, Database, Log, LogFile, PartitionTable,
+    Analyze, Archive, ArchiveTable, Config, Daemon, Database, Expiry, Log, LogFile, PartitionTable,
     Partitions, Schedule, SlowQueries, UrlSource,
 };
 use super::path::KeyPath;

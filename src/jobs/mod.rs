@@ -76,6 +76,15 @@ macro_rules! jobs {
     };
 }
 
+impl AnyJob {
+    /// Gives the job `partitions` another task; the others have but one.
+    pub fn ask(&mut self, task: &partitions::Task) {
+        if let Self::Partitions(job, _) = self {
+            job.ask(task.clone());
+        }
+    }
+}
+
 jobs! {
     Partitions = partitions,
     Archive = archive,

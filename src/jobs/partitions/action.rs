@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::create::{self, Likeness};
+use super::retention::action::{Agreement, Leaving, What};
 use crate::job::Action;
 use crate::pg::ident::{Ident, TableName, literal};
 use crate::pg::step::{Expect, LockWait, Mode, Statement, Step};
@@ -12,7 +13,7 @@ use crate::pg::step::{Expect, LockWait, Mode, Statement, Step};
 pub const STALE_CHECK: &str = "pgtend_hole";
 
 /// The longest wait for a lock the application queues behind.
-const BRIEF_MAX: Duration = Duration::from_millis(100);
+pub const BRIEF_MAX: Duration = Duration::from_millis(100);
 
 /// One thing this job may do.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,6 +27,10 @@ pub enum PartitionAction {
     },
     /// Make a partition, or attach the one an interrupted run made.
     Create(Box<NewPartition>),
+    /// A partition leaves, is dropped, or comes back.
+    Leave(Box<Leaving>),
+    /// Put a table's expiry policy on record.
+    Agree(Box<Agreement>),
 }
 
 /// A partition to be.
@@ -176,6 +181,8 @@ impl PartitionAction {
         match self {
             Self::DropCheck { default, lock_timeout } => vec![drop_check(default, *lock_timeout)],
             Self::Create(new) => new.steps(),
+            Self::Leave(leaving) => leaving.steps(),
+            Self::Agree(agreement) => agreement.steps(),
         }
     }
 
@@ -183,7 +190,7 @@ impl PartitionAction {
     #[must_use]
     pub fn undo(&self) -> Option<Step> {
         match self {
-            Self::DropCheck { .. } => None,
+            Self::DropCheck { .. } | Self::Leave(_) | Self::Agree(_) => None,
             Self::Create(new) => new.undo(),
         }
     }
@@ -195,6 +202,8 @@ impl Action for PartitionAction {
             Self::DropCheck { .. } => "drop_check",
             Self::Create(new) if new.is_made => "attach_partition",
             Self::Create(_) => "create_partition",
+            Self::Leave(leaving) => leaving.kind(),
+            Self::Agree(_) => "agree_policy",
         }
     }
 
@@ -202,6 +211,8 @@ impl Action for PartitionAction {
         match self {
             Self::DropCheck { default, .. } => default.to_string(),
             Self::Create(new) => new.child.to_string(),
+            Self::Leave(leaving) => leaving.child.clone(),
+            Self::Agree(agreement) => agreement.table.to_string(),
         }
     }
 
@@ -211,10 +222,22 @@ impl Action for PartitionAction {
                 format!("an interrupted run left its check {STALE_CHECK}, which refuses rows")
             }
             Self::Create(new) => new.why.clone(),
+            Self::Leave(leaving) => leaving.why.clone(),
+            Self::Agree(agreement) => agreement.why.clone(),
         }
     }
 
     fn sql(&self) -> Vec<String> {
         self.steps().iter().flat_map(Step::sql).collect()
+    }
+
+    fn is_upkeep(&self) -> bool {
+        match self {
+            Self::DropCheck { .. } | Self::Create(_) => false,
+            Self::Leave(leaving) => {
+                matches!(leaving.what, What::Forget | What::Keep { is_blocked: false })
+            }
+            Self::Agree(agreement) => !agreement.is_confirmed,
+        }
     }
 }

@@ -3,10 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use chrono::NaiveDateTime;
+use chrono::{DateTime, NaiveDateTime, Utc};
 
+use crate::pg::catalog::foreign_keys::Reference;
 use crate::pg::catalog::partition::{Child, Relation, Unattached};
 use crate::pg::catalog::partition_default::DefaultRows;
+use crate::pg::catalog::quarantine::{Agreed, Held};
 use crate::pg::fault::Fault;
 use crate::pg::ident::TableName;
 use crate::pg::version::Version;
@@ -24,6 +26,17 @@ pub struct Seen {
     pub tables: BTreeMap<TableName, Facts>,
     /// Of the names a new partition may get, those that are taken.
     pub taken: BTreeSet<TableName>,
+    /// Two clocks, read at the same moment.
+    pub clocks: Clocks,
+}
+
+/// What two clocks showed at the same moment.
+#[derive(Debug, Clone, Copy)]
+pub struct Clocks {
+    /// The server's.
+    pub server: DateTime<Utc>,
+    /// The host's that pgtend runs on.
+    pub host: DateTime<Utc>,
 }
 
 /// One table.
@@ -37,6 +50,14 @@ pub struct Facts {
     pub unattached: Vec<Unattached>,
     /// Its default partition.
     pub default: Option<DefaultFacts>,
+    /// What pgtend's record says of partitions that left or were to leave.
+    pub held: Vec<Held>,
+    /// The policy its partitions last expired by.
+    pub agreed: Option<Agreed>,
+    /// Foreign keys that point at it.
+    pub references: Vec<Reference>,
+    /// For partitions that are to leave: the first foreign key whose rows refer to their rows.
+    pub referenced: BTreeMap<i64, Result<Option<String>, Fault>>,
 }
 
 /// A default partition.

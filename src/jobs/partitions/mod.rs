@@ -4,14 +4,18 @@
 //! missing is made as a table of its own and then attached, which open readers and writers of the
 //! parent do not notice. The clock decides, never the data.
 //!
+//! With `retention`, partitions whose real upper bound is older leave: detached, kept in quarantine
+//! where nothing writes to them, and dropped only if `on_expiry = "drop"` says so.
+//!
 //! What this job never does: `CREATE TABLE … PARTITION OF`, make a default partition, fill a gap in
-//! the past, move or remove a row, or detach or drop anything.
+//! the past, move a row, drop what is attached, or drop what it has not detached itself.
 
 use chrono::{DateTime, Utc};
 
 use crate::config::checked;
 use crate::job::{Applied, Context, Job, JobName, Plan};
 use crate::pg::fault::{Fault, Kind};
+use crate::pg::ident::TableName;
 use crate::pg::session::Reader;
 
 pub mod action;
@@ -21,6 +25,7 @@ mod create;
 pub mod facts;
 mod observe;
 mod plan;
+pub mod retention;
 mod tended;
 #[cfg(test)]
 mod tests;
@@ -32,13 +37,36 @@ pub use facts::Seen;
 #[derive(Debug)]
 pub struct Partitions {
     section: checked::Partitions,
+    task: Task,
+}
+
+/// What the job is asked to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Task {
+    /// What the configuration says.
+    Tend {
+        /// What a policy would newly expire was agreed to by a person.
+        confirm: bool,
+    },
+    /// Attach a partition of this table again that is in quarantine.
+    Restore {
+        /// The partitioned table.
+        table: TableName,
+        /// Which; absent: the newest.
+        partition: Option<String>,
+    },
 }
 
 impl Partitions {
     /// The job of this section.
     #[must_use]
     pub fn new(section: checked::Partitions) -> Self {
-        Self { section }
+        Self { section, task: Task::Tend { confirm: false } }
+    }
+
+    /// The same with another task.
+    pub fn ask(&mut self, task: Task) {
+        self.task = task;
     }
 }
 
@@ -51,11 +79,11 @@ impl Job for Partitions {
     }
 
     async fn observe(&self, reader: &mut Reader<'_>) -> Result<Seen, Fault> {
-        observe::observe(&self.section, reader).await
+        observe::observe(&self.section, &self.task, reader).await
     }
 
     fn plan(&self, seen: &Seen, now: DateTime<Utc>) -> Plan<PartitionAction> {
-        plan::plan(&self.section, seen, now)
+        plan::plan(&self.section, &self.task, seen, now)
     }
 
     async fn apply(
@@ -91,6 +119,15 @@ fn explained(fault: Fault) -> Fault {
         // invalid_object_definition (the range overlaps), undefined_table
         Some("42P07" | "42710" | "23505" | "42P17" | "42P01") => Fault { kind: Kind::Changed, ..fault }
             .with_hint("somebody else changed the table meanwhile; the next run looks again"),
+        // object_not_in_prerequisite_state
+        Some("55000") => Fault { kind: Kind::Changed, ..fault }
+            .with_hint("another detach of this table is pending; the next run finishes it first"),
+        // dependent_objects_still_exist
+        Some("2BP01") => Fault { kind: Kind::Refused, ..fault }
+            .with_hint("something else is made of this table; drop that first"),
+        // foreign_key_violation
+        Some("23503") => Fault { kind: Kind::Refused, ..fault }
+            .with_hint("rows refer to its rows; delete or move them first"),
         // check_violation
         Some("23514") => Fault { kind: Kind::Refused, ..fault }
             .with_hint("the default partition holds rows of this range; drain it"),

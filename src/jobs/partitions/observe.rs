@@ -6,21 +6,30 @@ use std::time::Duration;
 
 use super::action::{STALE_CHECK, mark_prefix};
 use super::coverage::coverage;
-use super::facts::{DefaultFacts, Facts, Look, Seen};
+use super::Task;
+use super::facts::{Clocks, DefaultFacts, Facts, Look, Seen};
+use super::retention::choice::Part;
+use super::retention::plan::about_to_leave;
 use super::plan::{MADE_MAX, NAMES_TRIED, name_of};
 use super::tended::tended;
 use crate::config::checked::Partitions;
+use crate::pg::catalog::foreign_keys::{self, Reference};
 use crate::pg::catalog::partition::{self, Child, Relation};
-use crate::pg::catalog::partition_default;
+use crate::pg::catalog::{partition_default, quarantine};
 use crate::pg::fault::{Fault, Kind};
-use crate::pg::ident::TableName;
+use crate::pg::ident::{TableName, quoted};
 use crate::pg::session::Reader;
+use crate::time::clock;
 
 /// Reads all facts.
 ///
 /// # Errors
 /// Where the server does not answer.
-pub async fn observe(section: &Partitions, reader: &mut Reader<'_>) -> Result<Seen, Fault> {
+pub async fn observe(
+    section: &Partitions,
+    task: &Task,
+    reader: &mut Reader<'_>,
+) -> Result<Seen, Fault> {
     let version = reader.server.version;
     let names: Vec<&TableName> = section.tables.keys().collect();
     let relations = partition::relations(reader.conn, version, &names).await?;
@@ -30,9 +39,64 @@ pub async fn observe(section: &Partitions, reader: &mut Reader<'_>) -> Result<Se
         lock_timeout: lock_timeout(reader).await?,
         tables: facts(reader, &names, relations).await?,
         taken: BTreeSet::new(),
+        clocks: clocks(reader).await?,
     };
     second_look(section, reader, &mut seen).await?;
+    leaving_look(section, task, reader, &mut seen).await?;
     Ok(seen)
+}
+
+/// The server's clock, and our host's at that moment.
+async fn clocks(reader: &mut Reader<'_>) -> Result<Clocks, Fault> {
+    let server = sqlx::query_scalar("SELECT clock_timestamp()")
+        .fetch_one(&mut *reader.conn)
+        .await
+        .map_err(|error| Fault::from_sqlx("read the server's clock", &error))?;
+    Ok(Clocks { server, host: clock::wall() })
+}
+
+/// For partitions that are about to leave: whether rows refer to theirs.
+async fn leaving_look(
+    section: &Partitions,
+    task: &Task,
+    reader: &mut Reader<'_>,
+    seen: &mut Seen,
+) -> Result<(), Fault> {
+    let confirm = *task == (Task::Tend { confirm: true });
+    let mut asked: Vec<(TableName, Vec<Reference>, Vec<Part>)> = Vec::new();
+    for (name, facts) in &seen.tables {
+        let Some(config) = section.tables.get(name) else { continue };
+        if facts.references.is_empty() {
+            continue;
+        }
+        let Ok(table) = tended(name, config, facts, seen) else { continue };
+        let leaving = about_to_leave(&table, reader.now, confirm);
+        asked.push((name.clone(), facts.references.clone(), leaving));
+    }
+    for (name, references, parts) in asked {
+        for part in parts {
+            let answer = referenced(reader, &part, &references).await;
+            if let Some(facts) = seen.tables.get_mut(&name) {
+                facts.referenced.insert(part.oid, answer);
+            }
+        }
+    }
+    Ok(())
+}
+
+async fn referenced(
+    reader: &mut Reader<'_>,
+    part: &Part,
+    references: &[Reference],
+) -> Result<Option<String>, Fault> {
+    for reference in references {
+        if foreign_keys::is_referenced(reader.conn, &part.name, reference).await? {
+            let Reference { schema, table, constraint, .. } = reference;
+            let table = format!("{}.{}", quoted(schema), quoted(table));
+            return Ok(Some(format!("{} of {table}", quoted(constraint))));
+        }
+    }
+    Ok(None)
 }
 
 /// What the session waits for a lock at most.
@@ -67,6 +131,14 @@ async fn facts(
     let defaults: Vec<i64> = relations.iter().filter_map(|relation| relation.default_oid).collect();
     let stale = partition_default::with_check(reader.conn, &defaults, STALE_CHECK).await?;
 
+    let references = foreign_keys::references(reader.conn, &oids).await?;
+    let (held, agreed) = if quarantine::exists(reader.conn).await? {
+        let held = quarantine::held(reader.conn, version, &oids).await?;
+        (held, quarantine::agreed(reader.conn, &oids).await?)
+    } else {
+        (Vec::new(), Vec::new())
+    };
+
     let mut tables = BTreeMap::new();
     for relation in relations {
         let Some(name) = name_asked(&relation) else { continue };
@@ -81,7 +153,18 @@ async fn facts(
                 look: None,
             });
         let unattached = unattached.iter().filter(|u| u.parent == relation.oid).cloned().collect();
-        tables.insert(name.clone(), Facts { relation, children, unattached, default });
+        let oid = relation.oid;
+        let facts = Facts {
+            children,
+            unattached,
+            default,
+            held: held.iter().filter(|held| held.parent == oid).cloned().collect(),
+            agreed: agreed.iter().find(|agreed| agreed.parent == oid).cloned(),
+            references: references.iter().filter(|r| r.parent == oid).cloned().collect(),
+            referenced: BTreeMap::new(),
+            relation,
+        };
+        tables.insert(name.clone(), facts);
     }
     Ok(tables)
 }

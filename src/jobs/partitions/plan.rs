@@ -9,7 +9,9 @@ use super::bounds::{Edge, parse_bound};
 use super::coverage::{Coverage, Piece, coverage};
 use super::create::Likeness;
 use super::facts::Seen;
+use super::retention;
 use super::tended::{self, Tended};
+use super::Task;
 use crate::config::checked::Partitions;
 use crate::job::Plan;
 use crate::pg::fault::{Fault, Kind};
@@ -23,16 +25,64 @@ pub const NAMES_TRIED: u32 = 5;
 
 /// Decides everything.
 #[must_use]
-pub fn plan(section: &Partitions, seen: &Seen, now: DateTime<Utc>) -> Plan<PartitionAction> {
-    let mut draft =
-        Draft { seen, plan: Plan::default(), wanted: Vec::new(), named: BTreeSet::new(), cut: false };
+pub fn plan(
+    section: &Partitions,
+    task: &Task,
+    seen: &Seen,
+    now: DateTime<Utc>,
+) -> Plan<PartitionAction> {
+    match task {
+        Task::Tend { confirm } => tend(section, seen, now, *confirm),
+        Task::Restore { table, partition } => {
+            let mut plan = Plan::default();
+            match restore(section, seen, now, table, partition.as_deref()) {
+                Ok(action) => plan.actions.push(action),
+                Err(fault) => plan.refuse(table, fault),
+            }
+            plan
+        }
+    }
+}
+
+fn restore(
+    section: &Partitions,
+    seen: &Seen,
+    now: DateTime<Utc>,
+    name: &TableName,
+    partition: Option<&str>,
+) -> Result<PartitionAction, Fault> {
+    let config = section.tables.get(name).ok_or_else(|| tended::not_configured(name))?;
+    let facts = seen.tables.get(name).ok_or_else(|| tended::missing(name))?;
+    let table = tended::tended(name, config, facts, seen)?;
+    retention::restore::restore(seen, &table, partition, now)
+}
+
+fn tend(
+    section: &Partitions,
+    seen: &Seen,
+    now: DateTime<Utc>,
+    confirm: bool,
+) -> Plan<PartitionAction> {
+    let mut draft = Draft {
+        seen,
+        plan: Plan::default(),
+        wanted: Vec::new(),
+        leaving: Vec::new(),
+        named: BTreeSet::new(),
+        cut: false,
+    };
     for (name, config) in &section.tables {
         let Some(facts) = seen.tables.get(name) else {
             draft.plan.refuse(name, tended::missing(name));
             continue;
         };
         match tended::tended(name, config, facts, seen) {
-            Ok(table) => draft.table(&table, now),
+            Ok(table) => {
+                let leaving =
+                    retention::plan::expire(&mut draft.plan, seen, &table, now, confirm);
+                draft.leaving.extend(leaving);
+                draft.table(&table, now);
+            }
             Err(fault) => draft.plan.refuse(name, fault),
         }
     }
@@ -56,6 +106,8 @@ struct Draft<'a> {
     plan: Plan<PartitionAction>,
     /// To be made, each with its lower bound.
     wanted: Vec<(NaiveDateTime, NewPartition)>,
+    /// Done last: what is missing matters more than what is old.
+    leaving: Vec<PartitionAction>,
     named: BTreeSet<TableName>,
     /// Some table misses more than one run makes.
     cut: bool,
@@ -105,19 +157,15 @@ impl Draft<'_> {
                 format!("{from} to {to} has no partition and is past; only what is ahead is made");
             self.plan.spare(table.name, reason);
         }
-        if let Some(retention) = table.config.retention {
-            self.plan.warnings.push(format!(
-                "{}: retention = {retention} is configured; this version of pgtend does not expire \
-                 partitions yet",
-                table.name
-            ));
-        }
     }
 
     /// A partition whose DETACH CONCURRENTLY was interrupted takes no rows and still occupies its
-    /// range: nothing can be made there.
+    /// range: nothing can be made there. Those of our own making are finished first.
     fn pending_detaches(&mut self, table: &Tended<'_>, found: &Coverage) {
         for child in table.facts.children.iter().filter(|child| child.detach_pending) {
+            if table.facts.held.iter().any(|held| held.relation == child.oid) {
+                continue;
+            }
             let name = format!("{}.{}", quoted(&child.schema), quoted(&child.name));
             let message = format!(
                 "partition {name} takes no rows, because its DETACH CONCURRENTLY was interrupted"
@@ -224,6 +272,7 @@ impl Draft<'_> {
         }
         let creations = self.wanted.into_iter().map(|(_, new)| Box::new(new));
         self.plan.actions.extend(creations.map(PartitionAction::Create));
+        self.plan.actions.append(&mut self.leaving);
         self.plan
     }
 }

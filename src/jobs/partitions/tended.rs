@@ -79,6 +79,12 @@ pub fn missing(name: &TableName) -> Fault {
     .on(name)
 }
 
+/// The table that is asked about and not configured.
+#[must_use]
+pub fn not_configured(name: &TableName) -> Fault {
+    refused("it is not in the configuration", "add its section to [partitions.tables]").on(name)
+}
+
 /// The one plain key column of a RANGE parent.
 fn key(relation: &Relation) -> Result<(Ident, KeyType), Fault> {
     match (relation.kind.as_str(), relation.strategy.as_deref()) {

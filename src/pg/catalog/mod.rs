@@ -10,6 +10,7 @@ pub mod partition;
 pub mod partition_default;
 pub mod privileges;
 pub mod publications;
+pub mod quarantine;
 pub mod relation;
 pub mod shape;
 pub mod triggers;

@@ -106,6 +106,8 @@ pub struct Child {
     pub schema: String,
     /// Its name.
     pub name: String,
+    /// `pg_class.relkind`: `r`, `p` where it is partitioned itself, `f` for a foreign table.
+    pub kind: String,
     /// Its bound as `FOR VALUES …`, written in the session's `DateStyle` and `TimeZone`.
     pub bound: String,
     /// A `DETACH … CONCURRENTLY` of it was begun and not finished.
@@ -200,7 +202,8 @@ pub async fn children(
     let pending = if version.has_detach_concurrently() { "i.inhdetachpending" } else { "false" };
     let sql = format!(
         "SELECT i.inhparent::int8 AS parent, c.oid::int8 AS oid, n.nspname::text AS schema, \
-                c.relname::text AS name, pg_get_expr(c.relpartbound, 0) AS bound, \
+                c.relname::text AS name, c.relkind::text AS kind, \
+                pg_get_expr(c.relpartbound, 0) AS bound, \
                 {pending} AS detach_pending \
          FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid \
          JOIN pg_namespace n ON n.oid = c.relnamespace \

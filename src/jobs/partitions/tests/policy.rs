@@ -240,16 +240,6 @@ fn a_half_detached_partition_is_told() {
 }
 
 #[test]
-fn retention_is_told_and_not_done() {
-    let mut events = table("public.events").children("events_p", &["2026-01-01", "2026-06-01"]);
-    events.config.retention = Some("12 months".parse().unwrap());
-    insta::assert_snapshot!(shown([events]), @r"
-    spared public.events: covered until 2026-06-01 UTC; premake = 2 months asks for 2026-03-20 10:00:00 UTC
-    warning public.events: retention = 1 year is configured; this version of pgtend does not expire partitions yet
-    ");
-}
-
-#[test]
 fn what_cannot_be_tended_is_refused_with_the_cure() {
     let mut world = world([
         table("a.plain").seen(|f| (f.relation.kind, f.relation.strategy) = ("r".into(), None)),

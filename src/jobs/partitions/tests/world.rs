@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use chrono_tz::Tz;
 
-use super::super::facts::{DefaultFacts, Facts, Look, Seen};
+use super::super::Task;
+use super::super::facts::{Clocks, DefaultFacts, Facts, Look, Seen};
 use super::super::plan::plan;
 use crate::config::checked::{Catchup, PartitionTable, Partitions, Schedule};
 use crate::job::{Action, Plan};
@@ -21,7 +22,11 @@ use super::super::PartitionAction;
 pub struct World {
     pub section: Partitions,
     pub seen: Seen,
+    pub task: Task,
 }
+
+/// What both clocks show.
+const NOON: &str = "2026-01-20T12:00:00Z";
 
 /// One table: `public.events`, by `timestamptz`, monthly in UTC, two months ahead.
 pub struct Table {
@@ -38,13 +43,17 @@ pub fn table(name: &str) -> Table {
             premake: "2 months".parse().unwrap(),
             timezone: Tz::UTC,
             name: None,
-            retention: None,
+            expiry: None,
         },
         facts: Facts {
             relation: relation(),
             children: Vec::new(),
             unattached: Vec::new(),
             default: None,
+            held: Vec::new(),
+            agreed: None,
+            references: Vec::new(),
+            referenced: BTreeMap::new(),
         },
     }
 }
@@ -123,9 +132,10 @@ impl Table {
     pub fn child(mut self, name: &str, from: &str, to: &str) -> Self {
         self.facts.children.push(Child {
             parent: 16_400,
-            oid: 0,
+            oid: 20_000 + i64::try_from(self.facts.children.len()).unwrap(),
             schema: self.name.schema.as_str().into(),
             name: name.into(),
+            kind: "r".into(),
             bound: format!("FOR VALUES FROM ({from}) TO ({to})"),
             detach_pending: false,
         });
@@ -201,7 +211,9 @@ pub fn world(tables: impl IntoIterator<Item = Table>) -> World {
             lock_timeout: Duration::from_secs(2),
             tables: BTreeMap::new(),
             taken: BTreeSet::new(),
+            clocks: Clocks { server: NOON.parse().unwrap(), host: NOON.parse().unwrap() },
         },
+        task: Task::Tend { confirm: false },
     };
     for table in tables {
         world.section.tables.insert(table.name.clone(), table.config);
@@ -217,7 +229,7 @@ impl World {
     }
 
     pub fn plan(&self, now: &str) -> Plan<PartitionAction> {
-        plan(&self.section, &self.seen, now.parse().unwrap())
+        plan(&self.section, &self.task, &self.seen, now.parse().unwrap())
     }
 
     /// What is made with its bounds, and everything else that is said.
@@ -231,6 +243,9 @@ impl World {
                 }
                 PartitionAction::DropCheck { .. } => {
                     writeln!(text, "{} {}", action.kind(), action.object())
+                }
+                PartitionAction::Leave(_) | PartitionAction::Agree(_) => {
+                    writeln!(text, "{} {}: {}", action.kind(), action.object(), action.reason())
                 }
             };
         }

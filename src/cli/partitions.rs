@@ -1,0 +1,50 @@
+//! `partitions restore`: a partition comes back from quarantine, as a run of the job with that one
+//! task: under its claim, through its door, into its history.
+
+use std::path::Path;
+
+use super::args::{PartitionsCommand, RestoreArgs, Slot};
+use super::once::{self, run_one};
+use super::plan::{self, plan_one};
+use super::{Failure, setup, signals};
+use crate::job::JobName;
+use crate::jobs::partitions::Task;
+use crate::pg::ident::TableName;
+use crate::shutdown::Stop;
+
+pub async fn partitions(file: Option<&Path>, command: &PartitionsCommand) -> Result<u8, Failure> {
+    match command {
+        PartitionsCommand::Restore(args) => restore(file, args).await,
+    }
+}
+
+async fn restore(file: Option<&Path>, args: &RestoreArgs) -> Result<u8, Failure> {
+    let table: TableName =
+        args.table.parse().map_err(|error| Failure::Usage(format!("{}: {error}", args.table)))?;
+    let setup = setup::configure(file)?;
+    let mut jobs = setup.jobs(&[JobName::Partitions.as_str().to_owned()])?;
+    let task = Task::Restore { table, partition: args.partition.clone() };
+    jobs.iter_mut().for_each(|job| job.ask(&task));
+    if args.plan {
+        let server = setup.connect().await?;
+        let now = server.now().await?;
+        let mut plans = Vec::new();
+        for job in &jobs {
+            plans.push(plan_one(&server, job, now).await?);
+        }
+        server.close().await;
+        plan::show(&server, now, &plans, args.format)?;
+        return Ok(u8::from(plans.iter().any(|plan| !plan.refused.is_empty())));
+    }
+    let stop = Stop::default();
+    let listening =
+        signals::stop_on_signals(stop.clone(), setup.loaded.config.daemon.drain_timeout)?;
+    let engine = setup.engine(stop).await?;
+    let mut outcomes = Vec::new();
+    for job in &jobs {
+        outcomes.push(Box::pin(run_one(&engine, job, Slot::Now)).await?);
+    }
+    engine.server.close().await;
+    drop(listening);
+    once::show(&outcomes, args.format)
+}

@@ -1,0 +1,365 @@
+//! How a partition leaves, is dropped, or comes back: the SQL, with its evidence.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+
+use super::super::action::BRIEF_MAX;
+use super::choice::Policy;
+use crate::pg::catalog::quarantine::{BLOCK, BOUND_CHECK};
+use crate::pg::ident::{Ident, TableName, literal};
+use crate::pg::step::{Expect, LockWait, Mode, Statement, Step};
+
+/// What is done with one partition.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum What {
+    /// Record it, `DETACH … CONCURRENTLY`, block its writes.
+    DetachConcurrently,
+    /// The same in one transaction, under short waits: what is to be locked before its parent, and
+    /// its key column.
+    Detach {
+        /// Tables with a foreign key to it: locked first, as the application locks them.
+        lock_first: Vec<TableName>,
+        /// For the check that proves its bound.
+        key: Ident,
+    },
+    /// Finish an interrupted detach.
+    Finalize,
+    /// Block the writes of one that was detached when the run ended.
+    Mark,
+    /// Drop it: its quarantine, begun then, is over.
+    Drop {
+        /// As recorded.
+        detached_at: DateTime<Utc>,
+    },
+    /// Attach it again.
+    Restore {
+        /// The check of its bound is to be validated first, so that attaching it reads no rows.
+        is_unproven: bool,
+    },
+    /// Note that a person attached it again, and let it take writes.
+    Keep {
+        /// Its writes are still blocked.
+        is_blocked: bool,
+    },
+    /// Take it off the record.
+    Forget,
+}
+
+/// One partition that leaves or comes back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Leaving {
+    /// What is done.
+    pub what: What,
+    /// The partitioned table.
+    pub parent: TableName,
+    /// Its oid.
+    pub parent_oid: i64,
+    /// The partition; for [`What::Forget`] the recorded name.
+    pub child: String,
+    /// Its oid.
+    pub oid: i64,
+    /// Its bound, `FOR VALUES …`.
+    pub bound: String,
+    /// Why.
+    pub why: String,
+    /// Foreign keys or a default partition are locked as well.
+    pub is_noticed: bool,
+    /// The run's time: what is recorded.
+    pub now: DateTime<Utc>,
+    /// The cap on waiting for a lock.
+    pub lock_timeout: Duration,
+}
+
+const NOT_AS_SEEN: &str =
+    "it is not that partition of that table any more, by oid, name and bound";
+const NOT_DETACHED: &str = "it is not the detached table that is on record, by oid and name";
+const NOT_TO_DROP: &str =
+    "it is not the table in quarantine that is on record: by oid, name, bound and time, attached to \
+     nothing and still blocked";
+
+impl Leaving {
+    /// The kind, as plans and outcomes name it.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self.what {
+            What::DetachConcurrently | What::Detach { .. } => "detach_partition",
+            What::Finalize => "finalize_detach",
+            What::Mark => "quarantine_partition",
+            What::Drop { .. } => "drop_partition",
+            What::Restore { .. } => "restore_partition",
+            What::Keep { .. } => "keep_partition",
+            What::Forget => "forget_partition",
+        }
+    }
+
+    /// What is done, in order. A crash between two of them is carried on by the next run.
+    #[must_use]
+    pub fn steps(&self) -> Vec<Step> {
+        match &self.what {
+            What::DetachConcurrently => self.detach_concurrently(),
+            What::Detach { lock_first, key } => self.detach(lock_first, key),
+            What::Finalize => {
+                let finalize = Statement::new(format!("{} FINALIZE", self.detach_sql()));
+                let mut statements = vec![self.attached(), finalize];
+                statements.extend(self.blocked());
+                vec![self.step("finish the detach of", self.lock(), statements)]
+            }
+            What::Mark => vec![self.mark()],
+            What::Drop { detached_at } => vec![self.drop_it(*detached_at)],
+            What::Restore { is_unproven } => self.restore(*is_unproven),
+            What::Keep { is_blocked } => {
+                let mut statements = if *is_blocked { self.unblock() } else { Vec::new() };
+                statements.push(self.note_restored());
+                vec![self.step("keep", self.brief(), statements)]
+            }
+            What::Forget => {
+                let delete = Statement::new(self.delete());
+                vec![self.step("forget", LockWait::patient(self.lock_timeout), vec![delete])]
+            }
+        }
+    }
+
+    /// One try only: after a time-out the detach is pending, and the next run finalizes it.
+    fn detach_concurrently(&self) -> Vec<Step> {
+        let intent = vec![self.attached(), Statement::new(self.record(None))];
+        let concurrently = Statement::new(format!("{} CONCURRENTLY", self.detach_sql()));
+        let patient = LockWait::patient(self.lock_timeout);
+        let once = LockWait { tries: vec![self.lock_timeout], pause: patient.pause };
+        let mut detach = self.step("detach", once, vec![self.attached(), concurrently]);
+        detach.mode = Mode::Alone;
+        vec![self.step("record", patient, intent), detach, self.mark()]
+    }
+
+    fn detach(&self, lock_first: &[TableName], key: &Ident) -> Vec<Step> {
+        let locks = lock_first
+            .iter()
+            .map(|table| format!("LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE"))
+            .chain([format!("LOCK TABLE ONLY {} IN ACCESS EXCLUSIVE MODE", self.parent)]);
+        let mut statements: Vec<Statement> = locks.map(Statement::new).collect();
+        statements.push(self.attached());
+        statements.push(Statement::new(self.record(None)));
+        statements.push(Statement::new(self.detach_sql()));
+        if let Some(check) = self.bound_check(key) {
+            statements.push(Statement::new(check));
+        }
+        statements.extend(self.blocked());
+        vec![self.step("detach", self.brief(), statements)]
+    }
+
+    fn mark(&self) -> Step {
+        self.step("quarantine", self.brief(), self.blocked())
+    }
+
+    /// With the table's lock held: it is detached, takes no writes any more, and is on record so.
+    /// The constraint refuses INSERT and UPDATE by its name. DELETE and TRUNCATE are refused by a
+    /// function every server has, which raises an error wherever it is not a row's BEFORE UPDATE.
+    fn blocked(&self) -> Vec<Statement> {
+        let Self { child, oid, now, .. } = self;
+        let mut statements = vec![self.lock_child(), self.detached()];
+        statements.extend(self.unblock());
+        let sql = [
+            format!("ALTER TABLE {child} ADD CONSTRAINT {BLOCK} CHECK (false) NOT VALID"),
+            format!(
+                "CREATE TRIGGER {BLOCK} BEFORE DELETE OR TRUNCATE ON {child} FOR EACH STATEMENT \
+                 EXECUTE FUNCTION pg_catalog.suppress_redundant_updates_trigger()"
+            ),
+            format!(
+                "UPDATE partition_quarantine SET detached_at = {} WHERE relation = {oid}",
+                instant(*now)
+            ),
+        ];
+        statements.extend(sql.map(Statement::new));
+        statements
+    }
+
+    fn unblock(&self) -> Vec<Statement> {
+        let child = &self.child;
+        let sql = [
+            format!("ALTER TABLE {child} DROP CONSTRAINT IF EXISTS {BLOCK}"),
+            format!("DROP TRIGGER IF EXISTS {BLOCK} ON {child}"),
+        ];
+        sql.map(Statement::new).into()
+    }
+
+    /// What is re-read under the lock before the one thing that cannot be taken back.
+    fn drop_it(&self, detached_at: DateTime<Utc>) -> Step {
+        let Self { child, oid, bound, .. } = self;
+        let evidence = format!(
+            "SELECT EXISTS (SELECT FROM partition_quarantine q JOIN pg_class c ON c.oid = q.relation \
+             WHERE c.oid = {oid} AND c.oid = {}::regclass AND q.name = {} AND q.bound = {} \
+             AND q.detached_at = {} AND q.restored_at IS NULL \
+             AND c.relkind = 'r' AND NOT c.relispartition \
+             AND NOT EXISTS (SELECT FROM pg_inherits WHERE c.oid IN (inhrelid, inhparent)) \
+             AND EXISTS (SELECT FROM pg_constraint WHERE conrelid = c.oid AND conname = '{BLOCK}'))",
+            literal(child),
+            literal(child),
+            literal(bound),
+            instant(detached_at),
+        );
+        let statements = vec![
+            self.lock_child(),
+            Statement::new(evidence).expect(Expect::True(NOT_TO_DROP)),
+            Statement::new(self.delete()),
+            Statement::new(format!("DROP TABLE {child}")),
+        ];
+        self.step("drop", self.brief(), statements)
+    }
+
+    fn restore(&self, is_unproven: bool) -> Vec<Step> {
+        let Self { parent, child, bound, .. } = self;
+        let mut steps = Vec::new();
+        if is_unproven {
+            let sql = format!("ALTER TABLE {child} VALIDATE CONSTRAINT {BOUND_CHECK}");
+            let patient = LockWait::patient(self.lock_timeout);
+            steps.push(self.step("prove the bound of", patient, vec![Statement::new(sql)]));
+        }
+        let mut statements = vec![self.lock_child(), self.detached()];
+        statements.extend(self.unblock());
+        let attach = format!("ALTER TABLE {parent} ATTACH PARTITION {child} {bound}");
+        let unprove = format!("ALTER TABLE {child} DROP CONSTRAINT IF EXISTS {BOUND_CHECK}");
+        statements.extend([attach, unprove].map(Statement::new));
+        statements.push(self.note_restored());
+        statements.push(self.attached());
+        steps.push(self.step("restore", self.lock(), statements));
+        steps
+    }
+
+    fn lock_child(&self) -> Statement {
+        Statement::new(format!("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE", self.child))
+    }
+
+    /// It is that partition, of that table, with that bound.
+    fn attached(&self) -> Statement {
+        let Self { parent, parent_oid, child, oid, bound, .. } = self;
+        let sql = format!(
+            "SELECT EXISTS (SELECT FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid \
+             WHERE c.oid = {oid} AND c.oid = {}::regclass AND i.inhparent = {parent_oid} \
+             AND i.inhparent = {}::regclass AND pg_get_expr(c.relpartbound, 0) = {})",
+            literal(child),
+            literal(&parent.to_string()),
+            literal(bound),
+        );
+        Statement::new(sql).expect(Expect::True(NOT_AS_SEEN))
+    }
+
+    /// It is that table, on record, and a partition of nothing.
+    fn detached(&self) -> Statement {
+        let Self { child, oid, .. } = self;
+        let sql = format!(
+            "SELECT EXISTS (SELECT FROM partition_quarantine q JOIN pg_class c ON c.oid = q.relation \
+             WHERE c.oid = {oid} AND c.oid = {}::regclass AND q.name = {} AND NOT c.relispartition)",
+            literal(child),
+            literal(child),
+        );
+        Statement::new(sql).expect(Expect::True(NOT_DETACHED))
+    }
+
+    fn detach_sql(&self) -> String {
+        format!("ALTER TABLE {} DETACH PARTITION {}", self.parent, self.child)
+    }
+
+    fn record(&self, detached_at: Option<DateTime<Utc>>) -> String {
+        let Self { child, oid, parent_oid, bound, now, .. } = self;
+        format!(
+            "INSERT INTO partition_quarantine (relation, name, parent, bound, intended_at, detached_at) \
+             VALUES ({oid}, {}, {parent_oid}, {}, {}, {}) ON CONFLICT (relation) DO UPDATE \
+             SET name = excluded.name, parent = excluded.parent, bound = excluded.bound, \
+             intended_at = excluded.intended_at, detached_at = excluded.detached_at, restored_at = NULL",
+            literal(child),
+            literal(bound),
+            instant(*now),
+            detached_at.map_or_else(|| "NULL".to_owned(), instant),
+        )
+    }
+
+    fn note_restored(&self) -> Statement {
+        Statement::new(format!(
+            "UPDATE partition_quarantine SET restored_at = {}, detached_at = NULL WHERE relation = {}",
+            instant(self.now),
+            self.oid
+        ))
+    }
+
+    fn delete(&self) -> String {
+        format!("DELETE FROM partition_quarantine WHERE relation = {}", self.oid)
+    }
+
+    /// The bound as a check. DETACH CONCURRENTLY leaves one like it, plain DETACH none.
+    fn bound_check(&self, key: &Ident) -> Option<String> {
+        let edges = self.bound.strip_prefix("FOR VALUES FROM (")?.strip_suffix(')')?;
+        let (from, to) = edges.split_once(") TO (")?;
+        let lower =
+            if from == "MINVALUE" { String::new() } else { format!(" AND {key} >= {from}") };
+        Some(format!(
+            "ALTER TABLE {} ADD CONSTRAINT {BOUND_CHECK} CHECK ({key} IS NOT NULL{lower} AND {key} < {to}) \
+             NOT VALID",
+            self.child
+        ))
+    }
+
+    fn lock(&self) -> LockWait {
+        if self.is_noticed { self.brief() } else { LockWait::patient(self.lock_timeout) }
+    }
+
+    fn brief(&self) -> LockWait {
+        LockWait::brief(self.lock_timeout.min(BRIEF_MAX))
+    }
+
+    fn step(&self, doing: &'static str, lock: LockWait, statements: Vec<Statement>) -> Step {
+        Step { doing, object: self.child.clone(), mode: Mode::Transaction, lock, statements }
+    }
+}
+
+/// The policy of a table goes on record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Agreement {
+    /// The partitioned table.
+    pub table: TableName,
+    /// Its oid.
+    pub oid: i64,
+    /// What is agreed.
+    pub policy: Policy,
+    /// A person said so with `--confirm`: what was restored by hand may expire again.
+    pub is_confirmed: bool,
+    /// Why.
+    pub why: String,
+    /// The run's time.
+    pub now: DateTime<Utc>,
+    /// The cap on waiting for a lock.
+    pub lock_timeout: Duration,
+}
+
+impl Agreement {
+    /// One transaction.
+    #[must_use]
+    pub fn steps(&self) -> Vec<Step> {
+        let Self { table, oid, policy, now, .. } = self;
+        let mut sql = vec![format!(
+            "INSERT INTO partition_policy (parent, retention, on_expiry, quarantine, agreed_at) \
+             VALUES ({oid}, '{}', '{}', '{}', {}) ON CONFLICT (parent) DO UPDATE \
+             SET retention = excluded.retention, on_expiry = excluded.on_expiry, \
+             quarantine = excluded.quarantine, agreed_at = excluded.agreed_at",
+            policy.retention,
+            policy.on_expiry.as_str(),
+            policy.quarantine,
+            instant(*now),
+        )];
+        if self.is_confirmed {
+            sql.push(format!(
+                "DELETE FROM partition_quarantine WHERE parent = {oid} AND restored_at IS NOT NULL"
+            ));
+        }
+        vec![Step {
+            doing: "record the policy of",
+            object: table.to_string(),
+            mode: Mode::Transaction,
+            lock: LockWait::patient(self.lock_timeout),
+            statements: sql.into_iter().map(Statement::new).collect(),
+        }]
+    }
+}
+
+fn instant(at: DateTime<Utc>) -> String {
+    format!("'{}'", at.format("%Y-%m-%d %H:%M:%S%.6f+00"))
+}

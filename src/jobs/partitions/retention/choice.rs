@@ -1,0 +1,219 @@
+//! Which partitions are to leave now. Pure: bounds, policy and clocks in, a choice out.
+
+use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
+
+use super::super::bounds::{Axis, Edge, Span, parse_bound};
+use super::super::facts::{Clocks, Facts};
+use crate::config::checked::{Expiry, OnExpiry};
+use crate::pg::catalog::quarantine::Agreed;
+use crate::pg::ident::TableName;
+use crate::time::period::Period;
+use crate::time::zone;
+
+/// Clocks further apart than this: one of them is wrong, and nobody knows which. An hour is a zone
+/// taken for another; drift is seconds.
+const CLOCKS_APART_MAX: TimeDelta = TimeDelta::hours(1);
+
+/// A partition, as far as its leaving depends on it. The default partition is none.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Part {
+    /// Its oid.
+    pub oid: i64,
+    /// Its name.
+    pub name: TableName,
+    /// Its range.
+    pub span: Span,
+    /// The same, as the catalog writes it.
+    pub bound: String,
+    /// It is neither partitioned itself nor a foreign table.
+    pub is_plain: bool,
+    /// Its detach is under way.
+    pub is_pending: bool,
+    /// A person attached it again after it had left.
+    pub restored_at: Option<DateTime<Utc>>,
+}
+
+/// The partitions of a table, ascending.
+#[must_use]
+pub fn parts(facts: &Facts) -> Vec<Part> {
+    let mut parts: Vec<Part> = facts
+        .children
+        .iter()
+        .filter_map(|child| {
+            let held = facts.held.iter().find(|held| held.relation == child.oid);
+            Some(Part {
+                oid: child.oid,
+                name: TableName::new(&child.schema, &child.name).ok()?,
+                span: parse_bound(&child.bound).ok().flatten()?,
+                bound: child.bound.clone(),
+                is_plain: child.kind == "r",
+                is_pending: child.detach_pending,
+                // Attached by hand and not noted yet counts as well.
+                restored_at: held.and_then(|held| held.restored_at.or(held.detached_at)),
+            })
+        })
+        .collect();
+    parts.sort_by_key(|part| part.span);
+    parts
+}
+
+/// What must be agreed to before it is applied.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Policy {
+    /// A partition whose upper bound is older than this expires.
+    pub retention: Period,
+    /// What becomes of it.
+    pub on_expiry: OnExpiry,
+    /// How long it waits before it may be dropped.
+    pub quarantine: Period,
+}
+
+impl Policy {
+    /// What is configured.
+    #[must_use]
+    pub fn of(expiry: &Expiry) -> Self {
+        let Expiry { retention, on_expiry, quarantine, .. } = *expiry;
+        Self { retention, on_expiry, quarantine }
+    }
+
+    /// What is on record; absent where the record cannot be read, and is to be asked for again.
+    #[must_use]
+    pub fn on_record(agreed: &Agreed) -> Option<Self> {
+        let on_expiry = match agreed.on_expiry.as_str() {
+            "detach" => OnExpiry::Detach,
+            "drop" => OnExpiry::Drop,
+            _ => return None,
+        };
+        let retention = agreed.retention.parse().ok()?;
+        Some(Self { retention, on_expiry, quarantine: agreed.quarantine.parse().ok()? })
+    }
+
+    /// Whatever ends at or before this key is expired.
+    #[must_use]
+    pub fn horizon(&self, axis: &Axis, now: DateTime<Utc>) -> NaiveDateTime {
+        axis.at(self.retention.before(now, axis.grid.tz()))
+    }
+
+    /// Whether a range is expired: by its real upper bound, whole.
+    #[must_use]
+    pub fn expires(&self, span: Span, axis: &Axis, now: DateTime<Utc>) -> bool {
+        matches!(span.to, Edge::At(to) if to <= self.horizon(axis, now))
+    }
+
+    /// Until when a partition detached at this moment is kept for certain.
+    #[must_use]
+    pub fn quarantine_ends(&self, detached_at: DateTime<Utc>, axis: &Axis) -> DateTime<Utc> {
+        self.quarantine.after(detached_at, axis.grid.tz())
+    }
+
+    /// Whether a detached partition may be dropped.
+    #[must_use]
+    pub fn drops(&self, span: Span, at: DateTime<Utc>, axis: &Axis, now: DateTime<Utc>) -> bool {
+        self.on_expiry == OnExpiry::Drop
+            && self.expires(span, axis, now)
+            && self.quarantine_ends(at, axis) <= now
+    }
+}
+
+/// Which partitions leave, and which would and do not.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Choice<'a> {
+    /// To leave in this run, oldest first.
+    pub leaving: Vec<&'a Part>,
+    /// Expired, and more than one run may take.
+    pub later: Vec<&'a Part>,
+    /// Expired by a policy nobody has agreed to yet.
+    pub not_agreed: Vec<&'a Part>,
+    /// Expired, and attached again by a person.
+    pub restored: Vec<&'a Part>,
+    /// Expired, and no plain table.
+    pub not_plain: Vec<&'a Part>,
+    /// Not expired yet: the one that will be first.
+    pub next: Option<&'a Part>,
+}
+
+/// Chooses. `agreed` is the policy on record; what expires by the configuration and not by it is not
+/// agreed. The last partition never leaves, and at least one may always where there are more.
+#[must_use]
+pub fn choose<'a>(
+    parts: &'a [Part],
+    axis: &Axis,
+    expiry: &Expiry,
+    agreed: Option<Policy>,
+    now: DateTime<Utc>,
+) -> Choice<'a> {
+    let policy = Policy::of(expiry);
+    let mut choice = Choice::default();
+    let standing: Vec<&Part> = parts.iter().filter(|part| !part.is_pending).collect();
+    for &part in &standing {
+        if !policy.expires(part.span, axis, now) {
+            choice.next.get_or_insert(part);
+        } else if part.restored_at.is_some() {
+            choice.restored.push(part);
+        } else if !part.is_plain {
+            choice.not_plain.push(part);
+        } else if agreed.is_some_and(|agreed| agreed.expires(part.span, axis, now)) {
+            choice.leaving.push(part);
+        } else {
+            choice.not_agreed.push(part);
+        }
+    }
+    let most = leave_max(standing.len(), expiry);
+    choice.later = choice.leaving.split_off(choice.leaving.len().min(most));
+    if matches!(choice.next, Some(part) if part.span.to == Edge::End) {
+        choice.next = None;
+    }
+    choice
+}
+
+/// How many of so many partitions may leave in one run.
+#[must_use]
+pub fn leave_max(standing: usize, expiry: &Expiry) -> usize {
+    let total = u32::try_from(standing).unwrap_or(u32::MAX);
+    let share = f64::from(total) * expiry.max_share;
+    let by_share = (1..=total).take_while(|n| f64::from(*n) <= share).count().max(1);
+    let by_count = usize::try_from(expiry.max_per_run).unwrap_or(usize::MAX);
+    by_share.min(by_count).min(standing.saturating_sub(1))
+}
+
+/// When a partition will be expired.
+#[must_use]
+pub fn expires_at(part: &Part, axis: &Axis, expiry: &Expiry) -> Option<DateTime<Utc>> {
+    let Edge::At(to) = part.span.to else { return None };
+    let tz = axis.grid.tz();
+    let instant = match axis.key {
+        super::super::bounds::KeyType::TimestampTz => to.and_utc(),
+        _ => zone::instant(to, tz),
+    };
+    Some(expiry.retention.after(instant, tz))
+}
+
+/// Why the clock is not to be trusted with what cannot be taken back.
+#[must_use]
+pub fn clock_doubt(
+    clocks: Clocks,
+    parts: &[Part],
+    axis: &Axis,
+    now: DateTime<Utc>,
+) -> Option<String> {
+    let Clocks { server, host } = clocks;
+    if (server - host).abs() > CLOCKS_APART_MAX {
+        let at = |instant: DateTime<Utc>| instant.format("%Y-%m-%d %H:%M:%SZ").to_string();
+        return Some(format!(
+            "the server's clock shows {} and this host's {}; one of them is wrong",
+            at(server),
+            at(host)
+        ));
+    }
+    let newest = parts.iter().filter(|part| !part.is_pending).map(|part| part.span.to).max()?;
+    let key = axis.at(now);
+    match newest {
+        Edge::At(newest) if newest <= key => Some(format!(
+            "its newest partition ends at {} and now is {}: it was not tended for long, or the \
+             clock is ahead",
+            axis.key.words(newest),
+            now.format("%Y-%m-%d %H:%M:%SZ")
+        )),
+        _ => None,
+    }
+}

@@ -1,0 +1,423 @@
+//! What leaves, what waits, and the words for it. Policy, and no questions.
+
+use chrono::{DateTime, Utc};
+
+use super::super::action::PartitionAction;
+use super::super::bounds::{Edge, Span};
+use super::super::facts::Seen;
+use super::super::tended::Tended;
+use super::action::{Agreement, Leaving, What};
+use super::choice::{Choice, Part, Policy, choose, clock_doubt, expires_at, parts};
+use super::held::{Fate, fate};
+use crate::config::checked::{Expiry, OnExpiry};
+use crate::job::Plan;
+use crate::pg::catalog::quarantine::Held;
+use crate::pg::fault::{Fault, Kind};
+use crate::pg::ident::TableName;
+
+/// What is being done when something here is refused.
+const DOING: &str = "expire partitions of";
+/// Names in one sentence at most.
+const NAMED_MAX: usize = 5;
+
+/// The partitions of a table that are to leave now by bounds and policy alone; whether rows refer to
+/// theirs is to be asked.
+#[must_use]
+pub fn about_to_leave(table: &Tended<'_>, now: DateTime<Utc>, is_confirmed: bool) -> Vec<Part> {
+    let Some(expiry) = &table.config.expiry else { return Vec::new() };
+    let parts = effective_parts(table, is_confirmed);
+    let agreed = agreed(table, expiry, is_confirmed);
+    let choice = choose(&parts, &table.axis, expiry, agreed, now);
+    choice.leaving.into_iter().cloned().collect()
+}
+
+fn effective_parts(table: &Tended<'_>, is_confirmed: bool) -> Vec<Part> {
+    let mut parts = parts(table.facts);
+    if is_confirmed {
+        parts.iter_mut().for_each(|part| part.restored_at = None);
+    }
+    parts
+}
+
+fn agreed(table: &Tended<'_>, expiry: &Expiry, is_confirmed: bool) -> Option<Policy> {
+    if is_confirmed {
+        return Some(Policy::of(expiry));
+    }
+    table.facts.agreed.as_ref().and_then(Policy::on_record)
+}
+
+/// Plans for one table: what was interrupted goes first, what leaves is returned, to be done last.
+pub fn expire(
+    plan: &mut Plan<PartitionAction>,
+    seen: &Seen,
+    table: &Tended<'_>,
+    now: DateTime<Utc>,
+    is_confirmed: bool,
+) -> Vec<PartitionAction> {
+    let parts = effective_parts(table, is_confirmed);
+    let mut draft = Draft { plan, seen, table, now, leaving: Vec::new(), quarantined: Vec::new() };
+    draft.carry_on(is_confirmed);
+    let Some(expiry) = table.config.expiry else {
+        draft.quarantine(None, None, false);
+        return draft.leaving;
+    };
+    let doubt = clock_doubt(seen.clocks, &parts, &table.axis, now);
+    let agreed = agreed(table, &expiry, is_confirmed);
+    let choice = choose(&parts, &table.axis, &expiry, agreed, now);
+    draft.report(&expiry, &choice, parts.len());
+    let unasked = choice.not_agreed.iter().map(|part| part.name.to_string()).collect::<Vec<_>>();
+    let unasked_drops = draft.quarantine(Some(&expiry), agreed, doubt.is_some());
+    if let Some(doubt) = doubt {
+        draft.doubt(&choice, &doubt);
+        return draft.leaving;
+    }
+    draft.agreement(&expiry, agreed, is_confirmed, &unasked, &unasked_drops);
+    for part in choice.leaving {
+        draft.detach(&expiry, part);
+    }
+    draft.leaving
+}
+
+struct Draft<'a, 'b> {
+    plan: &'a mut Plan<PartitionAction>,
+    seen: &'a Seen,
+    table: &'a Tended<'b>,
+    now: DateTime<Utc>,
+    leaving: Vec<PartitionAction>,
+    quarantined: Vec<(Held, TableName, Span, DateTime<Utc>)>,
+}
+
+impl Draft<'_, '_> {
+    /// What earlier runs, or people, left on record.
+    fn carry_on(&mut self, is_confirmed: bool) {
+        for held in self.table.facts.held.clone() {
+            let action = match fate(&held) {
+                Fate::Intended | Fate::Kept => None,
+                Fate::Finalize(name) => {
+                    let why = "its DETACH CONCURRENTLY was interrupted: it takes no rows any more";
+                    Some(self.of_held(What::Finalize, &held, &name, why))
+                }
+                Fate::Mark(name) => {
+                    let why = "it is detached, and the run ended before its writes were blocked";
+                    Some(self.of_held(What::Mark, &held, &name, why))
+                }
+                Fate::Restored(_) if is_confirmed => None,
+                Fate::Restored(name) => {
+                    let what = What::Keep { is_blocked: held.is_blocked };
+                    Some(self.of_held(what, &held, &name, "it was attached again by hand: it stays"))
+                }
+                Fate::Forget(why) => Some(self.leaving(
+                    What::Forget,
+                    (held.relation, held.name.clone(), held.bound.clone()),
+                    why.to_owned(),
+                )),
+                Fate::Alone(name, why) => {
+                    self.plan.spare(name, why);
+                    None
+                }
+                Fate::InQuarantine(name, span) => {
+                    let since = held.detached_at.unwrap_or(self.now);
+                    self.quarantined.push((held, name, span, since));
+                    None
+                }
+            };
+            self.plan.actions.extend(action);
+        }
+    }
+
+    /// Drops what its quarantine is over for, and tells what waits. Returns what would be dropped
+    /// by a policy nobody has agreed to.
+    fn quarantine(
+        &mut self,
+        expiry: Option<&Expiry>,
+        agreed: Option<Policy>,
+        is_doubtful: bool,
+    ) -> Vec<String> {
+        let mut unasked = Vec::new();
+        let mut next: Option<DateTime<Utc>> = None;
+        let held = std::mem::take(&mut self.quarantined);
+        let (count, axis, now) = (held.len(), &self.table.axis, self.now);
+        let mut room = expiry.map_or(0, |expiry| expiry.max_per_run);
+        for (held, name, span, since) in held {
+            let Some(expiry) = expiry else {
+                let words = format!("in quarantine since {}; kept: it has no retention any more", at(since));
+                self.plan.spare(name, words);
+                continue;
+            };
+            let policy = Policy::of(expiry);
+            let ends = policy.quarantine_ends(since, axis);
+            if !policy.drops(span, since, axis, now) {
+                let words = waiting(&policy, span, since, ends, self.table, now);
+                if policy.on_expiry == OnExpiry::Drop && ends > now {
+                    next = Some(next.map_or(ends, |next| next.min(ends)));
+                }
+                self.plan.spare(name, words);
+            } else if !agreed.is_some_and(|agreed| agreed.drops(span, since, axis, now)) {
+                unasked.push(name.to_string());
+            } else if is_doubtful {
+                self.plan.spare(name, "its quarantine is over; it waits until the clock is trusted");
+            } else if room == 0 {
+                self.plan.spare(name, format!(
+                    "its quarantine is over; left for the next run: expire_max_per_run = {}",
+                    expiry.max_per_run
+                ));
+            } else {
+                room -= 1;
+                let why = format!(
+                    "in quarantine since {}, quarantine = {} is over, and it is older than \
+                     retention = {}",
+                    at(since), expiry.quarantine, expiry.retention
+                );
+                let action = self.of_held(What::Drop { detached_at: since }, &held, &name, &why);
+                self.leaving.push(action);
+            }
+        }
+        if expiry.is_some() || count > 0 {
+            let value = match next {
+                Some(next) => format!("{count} (next drop {})", at(next)),
+                None => count.to_string(),
+            };
+            self.plan.stands(self.table.name, "in_quarantine", value);
+        }
+        unasked
+    }
+
+    /// How far the table is from its next expiry, and what is spared.
+    fn report(&mut self, expiry: &Expiry, choice: &Choice<'_>, total: usize) {
+        let (axis, name) = (&self.table.axis, self.table.name);
+        let horizon = Policy::of(expiry).horizon(axis, self.now);
+        let next = choice.next.and_then(|part| Some((part, expires_at(part, axis, expiry)?)));
+        let (standing, next) = match next {
+            Some((part, when)) => {
+                (at(when), format!("next is {} at {}", part.name, at(when)))
+            }
+            None => ("none".to_owned(), "no partition will expire".to_owned()),
+        };
+        self.plan.stands(name, "next_expiry", standing);
+        let words = format!(
+            "retention = {}: what ends by {} expires; {next}",
+            expiry.retention,
+            axis.key.words(horizon)
+        );
+        self.plan.spare(name, words);
+        if !choice.later.is_empty() {
+            let most = choice.leaving.len();
+            let words = format!(
+                "expired, and left for the next runs: {}; of its {total} partitions at most {most} \
+                 leave in one run (expire_max_per_run = {}, expire_max_share = {}, never the last)",
+                names(&choice.later),
+                expiry.max_per_run,
+                expiry.max_share
+            );
+            self.plan.spare(name, words);
+        }
+        for part in &choice.restored {
+            let words = "expired, and attached again by a person: it stays until pgtend once \
+                         partitions --confirm";
+            self.plan.spare(&part.name, words);
+        }
+        for part in &choice.not_plain {
+            let words = "expired, but partitioned itself or a foreign table: detach it by hand";
+            self.plan.spare(&part.name, words);
+        }
+    }
+
+    /// Nothing is done that a wrong clock could be the reason of.
+    fn doubt(&mut self, choice: &Choice<'_>, doubt: &str) {
+        if choice.leaving.is_empty() && choice.not_agreed.is_empty() {
+            return;
+        }
+        let message = format!("{doubt}; nothing expires in this run");
+        if choice.not_agreed.is_empty() || doubt.contains("newest") {
+            self.plan.spare(self.table.name, message);
+        } else {
+            self.refuse(message, "compare the clocks of both hosts");
+        }
+    }
+
+    /// Puts the policy on record, where nobody loses more by it than was agreed; asks otherwise.
+    fn agreement(
+        &mut self,
+        expiry: &Expiry,
+        agreed: Option<Policy>,
+        is_confirmed: bool,
+        unasked: &[String],
+        unasked_drops: &[String],
+    ) {
+        let policy = Policy::of(expiry);
+        if !unasked.is_empty() || !unasked_drops.is_empty() {
+            let known = match &self.table.facts.agreed {
+                Some(agreed) => format!(
+                    "what was agreed is retention = {}, on_expiry = {}, quarantine = {}",
+                    agreed.retention, agreed.on_expiry, agreed.quarantine
+                ),
+                None => "it has expired nothing so far".to_owned(),
+            };
+            let what = [("detach", unasked), ("drop", unasked_drops)]
+                .into_iter()
+                .filter(|(_, names)| !names.is_empty())
+                .map(|(verb, names)| format!("{verb} {}", listed(names)))
+                .collect::<Vec<_>>()
+                .join(" and ");
+            let message = format!("the policy is new and would {what}; {known}");
+            self.refuse(message, "if that is meant: pgtend once partitions --confirm");
+            return;
+        }
+        let on_record = self.table.facts.agreed.as_ref().and_then(Policy::on_record);
+        let has_restored = is_confirmed
+            && self.table.facts.held.iter().any(|held| matches!(fate(held), Fate::Kept | Fate::Restored(_)));
+        if on_record == Some(policy) && !has_restored {
+            return;
+        }
+        debug_assert!(agreed.is_none() || agreed == on_record || is_confirmed);
+        let why = if is_confirmed {
+            "the policy is confirmed"
+        } else {
+            "the policy expires nothing that was not agreed before"
+        };
+        self.plan.actions.push(PartitionAction::Agree(Box::new(Agreement {
+            table: self.table.name.clone(),
+            oid: self.table.facts.relation.oid,
+            policy,
+            is_confirmed,
+            why: why.to_owned(),
+            now: self.now,
+            lock_timeout: self.seen.lock_timeout,
+        })));
+    }
+
+    fn detach(&mut self, expiry: &Expiry, part: &Part) {
+        let facts = self.table.facts;
+        if !facts.references.is_empty() {
+            let cure = "delete or move those rows first, oldest first";
+            match facts.referenced.get(&part.oid) {
+                Some(Ok(None)) => {}
+                Some(Ok(Some(who))) => {
+                    self.refuse(format!("{} is expired, and rows refer to its rows by {who}", part.name), cure);
+                    return;
+                }
+                Some(Err(fault)) => {
+                    self.refuse(format!("{} is expired, and whether rows refer to its rows is not known: {fault}", part.name), "allow pgtend to read that table, or index the foreign key's columns");
+                    return;
+                }
+                None => return,
+            }
+        }
+        let is_concurrent = self.seen.version.has_detach_concurrently()
+            && facts.default.is_none()
+            && !facts.relation.foreign_keys;
+        let what = if is_concurrent {
+            What::DetachConcurrently
+        } else {
+            What::Detach { lock_first: self.lock_first(), key: self.table.key.clone() }
+        };
+        let Edge::At(to) = part.span.to else { return };
+        let then = match expiry.on_expiry {
+            OnExpiry::Detach => "it is kept as a table of its own".to_owned(),
+            OnExpiry::Drop => format!(
+                "it is dropped after {}",
+                at(Policy::of(expiry).quarantine_ends(self.now, &self.table.axis))
+            ),
+        };
+        let why = format!(
+            "it ends at {}, which is older than retention = {}; {then}",
+            self.table.axis.key.words(to),
+            expiry.retention
+        );
+        let object = (part.oid, part.name.to_string(), part.bound.clone());
+        let action = self.leaving(what, object, why);
+        self.leaving.push(action);
+    }
+
+    /// Tables with foreign keys to this one are locked before it, in which order the application
+    /// locks them too: DETACH would take them the other way round.
+    fn lock_first(&self) -> Vec<TableName> {
+        let mut tables: Vec<TableName> = self
+            .table
+            .facts
+            .references
+            .iter()
+            .filter(|reference| reference.may_lock && !reference.is_own)
+            .filter_map(|reference| TableName::new(&reference.schema, &reference.table).ok())
+            .collect();
+        tables.sort();
+        tables.dedup();
+        tables
+    }
+
+    fn of_held(&self, what: What, held: &Held, name: &TableName, why: &str) -> PartitionAction {
+        self.leaving(what, (held.relation, name.to_string(), held.bound.clone()), why.to_owned())
+    }
+
+    fn leaving(&self, what: What, object: (i64, String, String), why: String) -> PartitionAction {
+        let (oid, child, bound) = object;
+        PartitionAction::Leave(Box::new(leaving(self.seen, self.table, self.now, what, (oid, child, bound, why))))
+    }
+
+    fn refuse(&mut self, message: String, cure: &str) {
+        let fault = Fault::new(Kind::Refused, DOING, message).on(self.table.name).with_hint(cure);
+        self.plan.refuse(self.table.name, fault);
+    }
+}
+
+/// One action; its partition is given as oid, name, bound and reason.
+#[must_use]
+pub fn leaving(
+    seen: &Seen,
+    table: &Tended<'_>,
+    now: DateTime<Utc>,
+    what: What,
+    (oid, child, bound, why): (i64, String, String, String),
+) -> Leaving {
+    Leaving {
+        what,
+        parent: table.name.clone(),
+        parent_oid: table.facts.relation.oid,
+        child,
+        oid,
+        bound,
+        why,
+        is_noticed: table.facts.relation.foreign_keys || table.facts.default.is_some(),
+        now,
+        lock_timeout: seen.lock_timeout,
+    }
+}
+
+/// Why one in quarantine is not dropped now.
+fn waiting(
+    policy: &Policy,
+    span: Span,
+    since: DateTime<Utc>,
+    ends: DateTime<Utc>,
+    table: &Tended<'_>,
+    now: DateTime<Utc>,
+) -> String {
+    if policy.on_expiry == OnExpiry::Detach {
+        format!("in quarantine since {} and kept: on_expiry = detach", at(since))
+    } else if !policy.expires(span, &table.axis, now) {
+        format!(
+            "in quarantine since {} and kept: by retention = {} it is not expired; \
+             pgtend partitions restore brings it back",
+            at(since),
+            policy.retention
+        )
+    } else {
+        format!("in quarantine until {}, then dropped", at(ends))
+    }
+}
+
+fn at(instant: DateTime<Utc>) -> String {
+    instant.format("%Y-%m-%d %H:%M:%SZ").to_string()
+}
+
+fn names(parts: &[&Part]) -> String {
+    listed(&parts.iter().map(|part| part.name.to_string()).collect::<Vec<_>>())
+}
+
+fn listed(names: &[String]) -> String {
+    let shown = names.iter().take(NAMED_MAX).cloned().collect::<Vec<_>>().join(", ");
+    match names.len().saturating_sub(NAMED_MAX) {
+        0 => shown,
+        more => format!("{shown} and {more} more"),
+    }
+}
