@@ -10,8 +10,12 @@ use crate::support::{Db, InProcess, Rows};
 
 mod beside;
 mod create;
+mod expiry;
+mod expiry_beside;
+mod expiry_crashes;
 mod faults;
 mod likeness;
+mod restore;
 
 const NOW: &str = "2026-01-20T10:00:00Z";
 

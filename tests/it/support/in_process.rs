@@ -11,6 +11,7 @@ use pgtend::job::plan::PlanView;
 use pgtend::job::run::Start;
 use pgtend::job::{Job, JobName, Outcome};
 use pgtend::jobs::AnyJob;
+use pgtend::jobs::partitions::Task;
 use pgtend::pg::connect::Server;
 use pgtend::pg::schema;
 use pgtend::pg::session::{Backend, Fence, Session, SessionSpec};
@@ -52,6 +53,11 @@ impl InProcess {
             pace: Pace::default(),
         };
         Self { jobs: AnyJob::configured(&config), engine }
+    }
+
+    /// Gives its job `partitions` another task.
+    pub fn ask(&mut self, task: &Task) {
+        self.jobs.iter_mut().for_each(|job| job.ask(task));
     }
 
     /// The tokens that stop its runs.
