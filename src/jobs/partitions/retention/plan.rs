@@ -67,13 +67,15 @@ pub fn expire(
     draft.report(&expiry, &choice, parts.len());
     let unasked = choice.not_agreed.iter().map(|part| part.name.to_string()).collect::<Vec<_>>();
     let unasked_drops = draft.quarantine(Some(&expiry), agreed, doubt.is_some());
-    if let Some(doubt) = doubt {
-        draft.doubt(&choice, &doubt);
-        return draft.leaving;
+    if let Some(doubt) = &doubt {
+        draft.doubt(&choice, doubt);
+        if !is_confirmed {
+            return draft.leaving;
+        }
     }
     draft.agreement(&expiry, agreed, is_confirmed, &unasked, &unasked_drops);
-    for part in choice.leaving {
-        draft.detach(&expiry, part);
+    if doubt.is_none() {
+        choice.leaving.iter().for_each(|part| draft.detach(&expiry, part));
     }
     draft.leaving
 }
