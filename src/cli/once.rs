@@ -24,7 +24,9 @@ const FAILED: u8 = 1;
 pub async fn once(file: Option<&Path>, args: &OnceArgs) -> Result<u8, Failure> {
     let setup = setup::configure(file)?;
     let mut jobs = setup.jobs(&args.jobs)?;
-    jobs.iter_mut().for_each(|job| job.ask(&Task::Tend { confirm: args.confirm }));
+    for job in &mut jobs {
+        job.ask(&Task::Tend { confirm: args.confirm });
+    }
     let stop = Stop::default();
     let drain_timeout = setup.loaded.config.daemon.drain_timeout;
     let listening = signals::stop_on_signals(stop.clone(), drain_timeout)?;

@@ -24,7 +24,9 @@ async fn restore(file: Option<&Path>, args: &RestoreArgs) -> Result<u8, Failure>
     let setup = setup::configure(file)?;
     let mut jobs = setup.jobs(&[JobName::Partitions.as_str().to_owned()])?;
     let task = Task::Restore { table, partition: args.partition.clone() };
-    jobs.iter_mut().for_each(|job| job.ask(&task));
+    for job in &mut jobs {
+        job.ask(&task);
+    }
     if args.plan {
         let server = setup.connect().await?;
         let now = server.now().await?;

@@ -22,7 +22,9 @@ const SOMETHING_TO_DO: u8 = 3;
 pub async fn plan(file: Option<&Path>, args: &PlanArgs) -> Result<u8, Failure> {
     let setup = setup::configure(file)?;
     let mut jobs = setup.jobs(&args.jobs)?;
-    jobs.iter_mut().for_each(|job| job.ask(&Task::Tend { confirm: args.confirm }));
+    for job in &mut jobs {
+        job.ask(&Task::Tend { confirm: args.confirm });
+    }
     let server = setup.connect().await?;
     let now = match args.now {
         Some(now) => now,

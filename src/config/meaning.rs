@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 
 use super::checked::{
-    Analyze, Archive, ArchiveTable, Config, Daemon, Database, Expiry, Log, LogFile, PartitionTable,
-    Partitions, Schedule, SlowQueries, UrlSource,
+    Analyze, Archive, ArchiveTable, Config, Daemon, Database, Expiry, Log, LogFile, OnExpiry,
+    PartitionTable, Partitions, Schedule, SlowQueries, UrlSource,
 };
 use super::path::KeyPath;
 use super::settings::Settings;
 use super::value::Read;
 use crate::pg::ident::TableName;
+use crate::time::period::Period;
 
 /// A setting that is needed and cannot be read: a problem has been noted about it before.
 pub(super) struct Unread(pub(super) KeyPath);
@@ -134,21 +135,23 @@ fn partitions(section: &Section<'_>) -> Result<Partitions, Unread> {
             premake: table.need("premake")?,
             timezone: table.need("timezone")?,
             name: table.get("name"),
-            expiry: expiry(table)?,
+            expiry: expiry(table),
         })
     })?;
     Ok(Partitions { schedule: schedule(section)?, tables })
 }
 
-fn expiry(table: &Section<'_>) -> Result<Option<Expiry>, Unread> {
-    let Some(retention) = table.get("retention") else { return Ok(None) };
-    Ok(Some(Expiry {
+/// Without `retention` nothing expires, and its companions cannot be written; so their defaults are
+/// here.
+fn expiry(table: &Section<'_>) -> Option<Expiry> {
+    let retention = table.get("retention")?;
+    Some(Expiry {
         retention,
-        on_expiry: table.need("on_expiry")?,
-        quarantine: table.need("quarantine")?,
-        max_per_run: table.need("expire_max_per_run")?,
-        max_share: table.need("expire_max_share")?,
-    }))
+        on_expiry: table.get("on_expiry").unwrap_or(OnExpiry::Detach),
+        quarantine: table.get("quarantine").unwrap_or(Period::of_days(7)),
+        max_per_run: table.get("expire_max_per_run").unwrap_or(10),
+        max_share: table.get("expire_max_share").unwrap_or(0.5),
+    })
 }
 
 fn archive(section: &Section<'_>) -> Result<Archive, Unread> {

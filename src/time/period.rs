@@ -73,6 +73,11 @@ const DAYS_MAX: u64 = 3_652_059;
 const SECONDS_MAX: u64 = u32::MAX as u64;
 
 impl Period {
+    /// So many days, 1 or more.
+    pub(crate) const fn of_days(days: u32) -> Self {
+        Self { months: 0, days, seconds: 0 }
+    }
+
     /// Calendar months, years and quarters included.
     #[must_use]
     pub const fn months(self) -> u32 {

@@ -138,13 +138,14 @@ const PARTITION_TABLES: &[Key] = &[
         "Names of new partitions. Beside {week}, {year} is the year the week belongs to."),
     key("partitions.tables.*.retention", Form::Period, Absent(r#""12 months""#, "kept for ever"),
         "The age at which a partition expires, by its upper bound."),
-    key("partitions.tables.*.on_expiry", choice::<OnExpiry>(), Default(r#""detach""#),
+    key("partitions.tables.*.on_expiry", choice::<OnExpiry>(), Absent(r#""detach""#, "detach"),
         "What becomes of an expired partition: detached and kept, or dropped after its quarantine."),
-    key("partitions.tables.*.quarantine", Form::Period, Default(r#""7 days""#),
+    key("partitions.tables.*.quarantine", Form::Period, Absent(r#""7 days""#, "7 days"),
         "How long a detached partition waits before it is dropped."),
-    key("partitions.tables.*.expire_max_per_run", Form::Count { min: 1, max: 1_000 }, Default("10"),
+    key("partitions.tables.*.expire_max_per_run", Form::Count { min: 1, max: 1_000 },
+        Absent("10", "10"),
         "Partitions of the table that leave in one run at most."),
-    key("partitions.tables.*.expire_max_share", Form::Fraction, Default("0.5"),
+    key("partitions.tables.*.expire_max_share", Form::Fraction, Absent("0.5", "0.5"),
         "The share of its partitions that leave in one run at most; one may always."),
 ];
 

@@ -41,8 +41,10 @@ pub fn kinds(outcome: &Outcome) -> Vec<(&'static str, String)> {
 
 /// The tables in quarantine, by the record.
 pub async fn quarantined(db: &Db) -> Vec<String> {
-    db.column("SELECT name FROM pgtend.partition_quarantine WHERE detached_at IS NOT NULL ORDER BY name")
-        .await
+    db.column(
+        "SELECT name FROM pgtend.partition_quarantine WHERE detached_at IS NOT NULL ORDER BY name",
+    )
+    .await
 }
 
 pub fn days_later(days: i64) -> DateTime<Utc> {
@@ -69,7 +71,8 @@ fn a_first_policy_asks_then_detaches_and_then_drops() {
         app.ask(&Task::Tend { confirm: true });
         let outcome = once(&app).await;
         succeeded(&outcome);
-        let detached: Vec<_> = first_six().into_iter().map(|name| ("detach_partition", name)).collect();
+        let detached: Vec<_> =
+            first_six().into_iter().map(|name| ("detach_partition", name)).collect();
         assert_eq!(kinds(&outcome)[1..], detached, "{outcome:#?}");
         assert_eq!(quarantined(&db).await, first_six());
         assert_eq!(db.value("SELECT count(*) || ' ' || min(id) FROM events").await, "11 202507");
@@ -81,14 +84,22 @@ fn a_first_policy_asks_then_detaches_and_then_drops() {
         succeeded(&again);
         assert_eq!(kinds(&again), []);
         let waiting = "in quarantine until 2026-01-27 10:00:00Z, then dropped";
-        assert_eq!(again.spared.iter().filter(|spared| spared.reason == waiting).count(), 6, "{again:#?}");
+        assert_eq!(
+            again.spared.iter().filter(|spared| spared.reason == waiting).count(),
+            6,
+            "{again:#?}"
+        );
         let early = app.plan_at(JobName::Partitions, days_later(6)).await;
         assert!(early.actions.is_empty(), "{early}");
         let outcome = app.once_at(JobName::Partitions, days_later(7)).await;
         succeeded(&outcome);
-        let dropped: Vec<_> = first_six().into_iter().map(|name| ("drop_partition", name)).collect();
+        let dropped: Vec<_> =
+            first_six().into_iter().map(|name| ("drop_partition", name)).collect();
         assert_eq!(kinds(&outcome), dropped);
-        assert_eq!(db.column("SELECT relname FROM pg_class WHERE relname ~ '^events_p2025_0[1-6]'").await, [""; 0]);
+        assert_eq!(
+            db.column("SELECT relname FROM pg_class WHERE relname ~ '^events_p2025_0[1-6]'").await,
+            [""; 0]
+        );
         assert_eq!(db.column("SELECT name FROM pgtend.partition_quarantine").await, [""; 0]);
     });
 }
@@ -143,10 +154,18 @@ fn a_longer_retention_is_taken_and_a_shorter_one_asked_about() {
         // What the policy on record would have expired goes on meanwhile. After so long a time there
         // must be a tomorrow first: until then the clock is not believed.
         let tomorrow = short.once_at(JobName::Partitions, days_later(400)).await;
-        assert!(kinds(&tomorrow).iter().all(|(kind, _)| *kind == "create_partition"), "{tomorrow:#?}");
+        assert!(
+            kinds(&tomorrow).iter().all(|(kind, _)| *kind == "create_partition"),
+            "{tomorrow:#?}"
+        );
         let outcome = short.once_at(JobName::Partitions, days_later(400)).await;
-        let gone: Vec<_> = kinds(&outcome).into_iter().filter(|(kind, _)| *kind == "detach_partition").collect();
-        assert_eq!(gone, [("detach_partition", "public.events_p2025_01".to_owned())], "{outcome:#?}");
+        let gone: Vec<_> =
+            kinds(&outcome).into_iter().filter(|(kind, _)| *kind == "detach_partition").collect();
+        assert_eq!(
+            gone,
+            [("detach_partition", "public.events_p2025_01".to_owned())],
+            "{outcome:#?}"
+        );
     });
 }
 
@@ -160,7 +179,9 @@ fn at_most_so_many_leave_in_one_run_and_never_the_last() {
         for _ in 0..7 {
             let outcome = once(&app).await;
             succeeded(&outcome);
-            left.push(kinds(&outcome).iter().filter(|(kind, _)| *kind == "detach_partition").count());
+            left.push(
+                kinds(&outcome).iter().filter(|(kind, _)| *kind == "detach_partition").count(),
+            );
         }
         // A fifth of 17, 14, 12, 10, 9, 8, 7; November 2025 is the last that is old enough.
         assert_eq!(left, [3, 2, 2, 2, 1, 1, 0]);
@@ -168,7 +189,7 @@ fn at_most_so_many_leave_in_one_run_and_never_the_last() {
     });
 }
 
-/// pg_partman #776: the oldest partition is wider than the interval.
+/// `pg_partman` #776: the oldest partition is wider than the interval.
 #[test]
 fn a_wide_first_partition_is_kept_while_one_row_is_young_enough() {
     on_every_major(|db| async move {
@@ -179,9 +200,16 @@ fn a_wide_first_partition_is_kept_while_one_row_is_young_enough() {
              INSERT INTO events SELECT g, '2023-01-01'::timestamptz + g * interval '1 day' FROM generate_series(0, 999) g",
         )
         .await;
-        let mut app = confirmed(&db, &[("events", "retention = \"12 months\"\nexpire_max_share = 1")]).await;
+        let mut app =
+            confirmed(&db, &[("events", "retention = \"12 months\"\nexpire_max_share = 1")]).await;
         let first = once(&app).await;
-        assert!(first.spared.iter().any(|spared| spared.reason.contains("its newest partition ends at")), "{first:#?}");
+        assert!(
+            first
+                .spared
+                .iter()
+                .any(|spared| spared.reason.contains("its newest partition ends at")),
+            "{first:#?}"
+        );
         app.ask(&Task::Tend { confirm: false });
         succeeded(&once(&app).await);
         assert_eq!(quarantined(&db).await, ["public.all_before"]);
@@ -210,7 +238,13 @@ fn hand_made_tables_are_never_dropped() {
                     AND relnamespace = 'public'::regnamespace ORDER BY 1";
         assert_eq!(
             db.column(left).await,
-            ["events_p2024_12", "events_p2025_01", "events_p2025_03", "events_p2025_05", "precious"],
+            [
+                "events_p2024_12",
+                "events_p2025_01",
+                "events_p2025_03",
+                "events_p2025_05",
+                "precious"
+            ],
             "{outcome:#?}"
         );
         assert_eq!(outcome.first_fault().unwrap().sqlstate.as_deref(), Some("2BP01"));
@@ -227,21 +261,34 @@ fn the_command_line_asks_confirms_and_tells() {
              CREATE TABLE events_ahead PARTITION OF events FOR VALUES FROM ('2025-01-01') TO ('2099-01-01')",
         )
         .await;
-        let app = pgtend(&db, "[partitions]\nschedule = \"17 * * * *\"\n[partitions.tables.\"public.events\"]\ninterval = \"1 year\"\nretention = \"2 years\"\n");
+        let app = pgtend(
+            &db,
+            "[partitions]\nschedule = \"17 * * * *\"\n[partitions.tables.\"public.events\"]\ninterval = \"1 year\"\nretention = \"2 years\"\n",
+        );
         let ran = app.run(&["plan", "partitions", "--check"]).await;
         assert_eq!(ran.code, Some(1), "{ran}");
         assert!(ran.stdout.contains("pgtend once partitions --confirm"), "{ran}");
         let ran = app.run(&["plan", "partitions", "--confirm", "--check"]).await;
-        assert!(ran.code == Some(3) && ran.stdout.contains("+ detach_partition public.events_2020"), "{ran}");
+        assert!(
+            ran.code == Some(3) && ran.stdout.contains("+ detach_partition public.events_2020"),
+            "{ran}"
+        );
         let ran = app.run(&["once", "partitions", "--confirm"]).await;
         assert_eq!(ran.code, Some(0), "{ran}");
         let ran = app.run(&["status"]).await;
         assert!(ran.stdout.contains("public.events in quarantine 1"), "{ran}");
         assert!(ran.stdout.contains("public.events next expiry 2101-01-01 00:00:00Z"), "{ran}");
         let ran = app.run(&["partitions", "restore", "public.events", "--plan"]).await;
-        assert!(ran.code == Some(0) && ran.stdout.contains("ATTACH PARTITION public.events_2020 FOR VALUES"), "{ran}");
+        assert!(
+            ran.code == Some(0)
+                && ran.stdout.contains("ATTACH PARTITION public.events_2020 FOR VALUES"),
+            "{ran}"
+        );
         let ran = app.run(&["partitions", "restore", "events", "--partition", "nope"]).await;
-        assert!(ran.code == Some(1) && ran.stdout.contains("in quarantine are public.events_2020"), "{ran}");
+        assert!(
+            ran.code == Some(1) && ran.stdout.contains("in quarantine are public.events_2020"),
+            "{ran}"
+        );
         let ran = app.run(&["partitions", "restore", "events", "--format", "json"]).await;
         assert_eq!(ran.code, Some(0), "{ran}");
         assert_eq!(ran.json()["jobs"][0]["actions"][0]["kind"], "restore_partition", "{ran}");

@@ -30,7 +30,8 @@ fn an_open_reader_and_an_open_writer_hold_up_nobody_but_us() {
         months(&db, "events", COLUMNS).await;
         let app = confirmed(&db, &[("events", POLICY)]).await;
         let mut reader = db.connect().await;
-        run(&mut reader, "BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM events").await;
+        run(&mut reader, "BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM events")
+            .await;
         let mut writer = db.connect().await;
         run(&mut writer, "BEGIN; INSERT INTO events VALUES (8, '2026-01-20')").await;
         let running = tokio::spawn(async move { (once(&app).await, app) });
@@ -72,7 +73,11 @@ fn with_a_default_partition_the_strong_lock_is_asked_for_briefly() {
         run(&mut reader, "BEGIN; SELECT count(*) FROM events").await;
         let running = tokio::spawn(async move { (once(&app).await, app) });
         wait_until("the detach waits", || async {
-            db.value("SELECT count(*) FROM pg_locks WHERE NOT granted AND mode = 'AccessExclusiveLock'").await != "0"
+            db.value(
+                "SELECT count(*) FROM pg_locks WHERE NOT granted AND mode = 'AccessExclusiveLock'",
+            )
+            .await
+                != "0"
         })
         .await;
         let worked = works(&db).await;
@@ -121,7 +126,8 @@ fn rows_that_are_referred_to_keep_their_partition() {
         let mut app = confirmed(&db, &[("events", DROP)]).await;
         let outcome = once(&app).await;
         assert_eq!(outcome.verdict, Verdict::Partial, "{outcome:#?}");
-        let faults: Vec<_> = outcome.actions.iter().filter_map(|action| action.result.as_ref().err()).collect();
+        let faults: Vec<_> =
+            outcome.actions.iter().filter_map(|action| action.result.as_ref().err()).collect();
         assert_eq!(faults.len(), 1, "{outcome:#?}");
         assert!(faults[0].message.contains("public.events_p2025_02 is expired, and rows refer to its rows by \"of Event\" of public.notes"), "{}", faults[0]);
         assert_eq!(quarantined(&db).await.len(), 5);
@@ -157,10 +163,17 @@ fn a_sub_partitioned_tree_and_odd_names() {
                     CREATE TABLE \"Odd.Schema\".tree PARTITION OF \"Odd.Schema\".\"It's\" FOR VALUES FROM ('2021-01-01') TO ('2022-01-01') PARTITION BY LIST (id);
                     CREATE TABLE \"Odd.Schema\".ahead PARTITION OF \"Odd.Schema\".\"It's\" FOR VALUES FROM ('2025-01-01') TO ('2030-01-01')").await;
         let name = "\"Odd.Schema\".\"It's\"";
-        let mut app = confirmed(&db, &[(name, "retention = \"12 months\"\non_expiry = \"drop\"\nexpire_max_share = 1")]).await;
+        let mut app = confirmed(
+            &db,
+            &[(name, "retention = \"12 months\"\non_expiry = \"drop\"\nexpire_max_share = 1")],
+        )
+        .await;
         let outcome = once(&app).await;
         succeeded(&outcome);
-        assert!(outcome.spared.iter().any(|spared| spared.reason.contains("partitioned itself")), "{outcome:#?}");
+        assert!(
+            outcome.spared.iter().any(|spared| spared.reason.contains("partitioned itself")),
+            "{outcome:#?}"
+        );
         assert_eq!(quarantined(&db).await, ["\"Odd.Schema\".\"old \"\"one\""]);
         app.ask(&Task::Restore { table: name.parse().unwrap(), partition: None });
         succeeded(&once(&app).await);
@@ -178,7 +191,8 @@ fn two_processes_detach_each_partition_once() {
         months(&db, "events", COLUMNS).await;
         let first = confirmed(&db, &[("events", POLICY)]).await;
         let second = confirmed(&db, &[("events", POLICY)]).await;
-        let (one, other) = tokio::join!(first.once(JobName::Partitions), second.once(JobName::Partitions));
+        let (one, other) =
+            tokio::join!(first.once(JobName::Partitions), second.once(JobName::Partitions));
         for outcome in [&one, &other].into_iter().flatten() {
             assert_eq!(outcome.failed(), 0, "{outcome:#?}");
         }

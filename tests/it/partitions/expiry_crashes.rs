@@ -18,7 +18,8 @@ async fn sql_of(app: &InProcess, kind: &str, days: i64) -> Vec<String> {
 /// Runs statements as a session of pgtend would. Where transactions end is told by `committed`.
 async fn session(db: &Db) -> sqlx::PgConnection {
     let mut conn = db.connect().await;
-    run(&mut conn, "SET search_path = pgtend; SET TimeZone = 'UTC'; SET DateStyle = 'ISO, YMD'").await;
+    run(&mut conn, "SET search_path = pgtend; SET TimeZone = 'UTC'; SET DateStyle = 'ISO, YMD'")
+        .await;
     conn
 }
 
@@ -55,7 +56,8 @@ fn a_detach_that_dies_after_any_statement_is_carried_on() {
             for (index, sql) in detach.iter().enumerate().take(statements) {
                 let alone = concurrently.is_some_and(|at| index == at || index + 1 == at);
                 if begins.contains(&index) {
-                    run(&mut conn, if index == 0 || alone { "COMMIT" } else { "COMMIT; BEGIN" }).await;
+                    run(&mut conn, if index == 0 || alone { "COMMIT" } else { "COMMIT; BEGIN" })
+                        .await;
                     if index == 0 {
                         run(&mut conn, "BEGIN").await;
                     }
@@ -148,21 +150,30 @@ fn a_process_killed_in_the_middle_of_a_detach() {
              CREATE TABLE events_ahead PARTITION OF events FOR VALUES FROM ('2025-01-01') TO ('2099-01-01')",
         )
         .await;
-        let app = pgtend(&db, "[partitions]\nschedule = \"17 * * * *\"\n[partitions.tables.\"public.events\"]\ninterval = \"1 year\"\nretention = \"2 years\"\n");
+        let app = pgtend(
+            &db,
+            "[partitions]\nschedule = \"17 * * * *\"\n[partitions.tables.\"public.events\"]\ninterval = \"1 year\"\nretention = \"2 years\"\n",
+        );
         let mut reader = db.connect().await;
-        run(&mut reader, "BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM events").await;
+        run(&mut reader, "BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM events")
+            .await;
         let waits = "SELECT pid FROM pg_stat_activity WHERE query LIKE 'ALTER TABLE%CONCURRENTLY' AND state = 'active'";
         let once = app.spawn(&["once", "partitions", "--confirm"]);
-        wait_until("it waits for the reader", || async { !db.column(waits).await.is_empty() }).await;
+        wait_until("it waits for the reader", || async { !db.column(waits).await.is_empty() })
+            .await;
         once.kill9().await;
         // The backend ends by its own time-out, or notices that nobody listens; then the claim is free.
         wait_until("its backend is gone", || async { db.column(waits).await.is_empty() }).await;
         run(&mut reader, "COMMIT").await;
         let mut conn = db.connect().await;
-        let freed = "UPDATE pgtend.job_run SET lease_until = clock_timestamp() WHERE status = 'running'";
+        let freed =
+            "UPDATE pgtend.job_run SET lease_until = clock_timestamp() WHERE status = 'running'";
         sqlx::raw_sql(AssertSqlSafe(freed)).execute(&mut conn).await.unwrap();
         let ran = app.run(&["once", "partitions"]).await;
-        assert!(ran.code == Some(0) && ran.stdout.contains("+ finalize_detach public.events_2020"), "{ran}");
+        assert!(
+            ran.code == Some(0) && ran.stdout.contains("+ finalize_detach public.events_2020"),
+            "{ran}"
+        );
         assert_eq!(quarantined(&db).await, ["public.events_2020"]);
     });
 }

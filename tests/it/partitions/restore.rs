@@ -25,16 +25,27 @@ fn what_is_restored_is_as_it_was_and_stays() {
             app.ask(&restore(name));
             succeeded(&once(&app).await);
         }
-        assert_eq!(quarantined(&db).await, ["public.events_p2025_03", "public.events_p2025_04", "public.events_p2025_05"]);
-        let rows = "SELECT string_agg(id::text, ' ' ORDER BY id) FROM events WHERE ts < '2025-07-01'";
+        assert_eq!(
+            quarantined(&db).await,
+            ["public.events_p2025_03", "public.events_p2025_04", "public.events_p2025_05"]
+        );
+        let rows =
+            "SELECT string_agg(id::text, ' ' ORDER BY id) FROM events WHERE ts < '2025-07-01'";
         assert_eq!(db.value(rows).await, "202501 202502 202506");
-        db.execute("INSERT INTO events (id, ts) VALUES (1, '2025-06-05'); DELETE FROM events WHERE id = 1").await;
+        db.execute(
+            "INSERT INTO events (id, ts) VALUES (1, '2025-06-05'); DELETE FROM events WHERE id = 1",
+        )
+        .await;
         // It stays, until the policy is confirmed again.
         app.ask(&Task::Tend { confirm: false });
         let outcome = once(&app).await;
         succeeded(&outcome);
         assert_eq!(kinds(&outcome), []);
-        let stays = outcome.spared.iter().filter(|spared| spared.reason.contains("attached again by a person")).count();
+        let stays = outcome
+            .spared
+            .iter()
+            .filter(|spared| spared.reason.contains("attached again by a person"))
+            .count();
         assert_eq!(stays, 3, "{outcome:#?}");
         app.ask(&Task::Tend { confirm: true });
         succeeded(&once(&app).await);
@@ -54,13 +65,15 @@ fn what_is_restored_is_as_it_was_and_stays() {
 fn attaching_again_reads_no_rows() {
     on_every_major(|db| async move {
         months(&db, "events", COLUMNS).await;
-        db.execute(&format!("ALTER DATABASE \"{}\" SET log_min_messages = 'debug1'", db.name())).await;
+        db.execute(&format!("ALTER DATABASE \"{}\" SET log_min_messages = 'debug1'", db.name()))
+            .await;
         let mut app = confirmed(&db, &[("events", POLICY)]).await;
         succeeded(&once(&app).await);
         app.ask(&restore(Some("events_p2025_04")));
         let mark = db.log_mark();
         succeeded(&once(&app).await);
-        let implied = "partition constraint for table \"events_p2025_04\" is implied by existing constraints";
+        let implied =
+            "partition constraint for table \"events_p2025_04\" is implied by existing constraints";
         wait_until("the server says why it did not scan", || async {
             db.server_log_since(mark).contains(implied)
         })
@@ -94,7 +107,10 @@ fn a_range_that_is_taken_is_not_restored_over() {
         db.execute("SET TimeZone = 'UTC'; CREATE TABLE late PARTITION OF events FOR VALUES FROM ('2025-06-10') TO ('2025-06-20')").await;
         app.ask(&restore(None));
         let outcome = once(&app).await;
-        assert!(outcome.first_fault().unwrap().message.contains("held what public.late holds now"), "{outcome:#?}");
+        assert!(
+            outcome.first_fault().unwrap().message.contains("held what public.late holds now"),
+            "{outcome:#?}"
+        );
     });
 }
 
@@ -114,6 +130,10 @@ fn open_readers_and_writers_are_not_waited_for() {
 
 async fn open_transaction(db: &Db) -> sqlx::PgConnection {
     let mut conn = db.connect().await;
-    run(&mut conn, "BEGIN; SELECT count(*) FROM events; INSERT INTO events VALUES (7, '2026-01-20')").await;
+    run(
+        &mut conn,
+        "BEGIN; SELECT count(*) FROM events; INSERT INTO events VALUES (7, '2026-01-20')",
+    )
+    .await;
     conn
 }

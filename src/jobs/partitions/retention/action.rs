@@ -347,7 +347,9 @@ impl Agreement {
         )];
         if self.is_confirmed {
             sql.push(format!(
-                "DELETE FROM partition_quarantine WHERE parent = {oid} AND restored_at IS NOT NULL"
+                "DELETE FROM partition_quarantine WHERE parent = {oid} \
+                 AND (restored_at IS NOT NULL OR detached_at IS NOT NULL) \
+                 AND relation IN (SELECT inhrelid FROM pg_inherits WHERE inhparent = {oid})"
             ));
         }
         vec![Step {

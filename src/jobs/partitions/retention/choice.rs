@@ -188,32 +188,41 @@ pub fn expires_at(part: &Part, axis: &Axis, expiry: &Expiry) -> Option<DateTime<
     Some(expiry.retention.after(instant, tz))
 }
 
-/// Why the clock is not to be trusted with what cannot be taken back.
+/// Why the clock is not to be trusted with what leaves.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Doubt {
+    /// Two clocks differ: a person must look.
+    ClocksApart(String),
+    /// There is no tomorrow yet, which this run makes.
+    NoTomorrow(String),
+}
+
+/// Whether the clock is to be doubted, by the facts alone.
 #[must_use]
 pub fn clock_doubt(
     clocks: Clocks,
     parts: &[Part],
     axis: &Axis,
     now: DateTime<Utc>,
-) -> Option<String> {
+) -> Option<Doubt> {
     let Clocks { server, host } = clocks;
     if (server - host).abs() > CLOCKS_APART_MAX {
         let at = |instant: DateTime<Utc>| instant.format("%Y-%m-%d %H:%M:%SZ").to_string();
-        return Some(format!(
+        return Some(Doubt::ClocksApart(format!(
             "the server's clock shows {} and this host's {}; one of them is wrong",
             at(server),
             at(host)
-        ));
+        )));
     }
     let newest = parts.iter().filter(|part| !part.is_pending).map(|part| part.span.to).max()?;
     let key = axis.at(now);
     match newest {
-        Edge::At(newest) if newest <= key => Some(format!(
+        Edge::At(newest) if newest <= key => Some(Doubt::NoTomorrow(format!(
             "its newest partition ends at {} and now is {}: it was not tended for long, or the \
              clock is ahead",
             axis.key.words(newest),
             now.format("%Y-%m-%d %H:%M:%SZ")
-        )),
+        ))),
         _ => None,
     }
 }

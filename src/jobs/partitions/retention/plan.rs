@@ -7,7 +7,7 @@ use super::super::bounds::{Edge, Span};
 use super::super::facts::Seen;
 use super::super::tended::Tended;
 use super::action::{Agreement, Leaving, What};
-use super::choice::{Choice, Part, Policy, choose, clock_doubt, expires_at, parts};
+use super::choice::{Choice, Doubt, Part, Policy, choose, clock_doubt, expires_at, parts};
 use super::held::{Fate, fate};
 use crate::config::checked::{Expiry, OnExpiry};
 use crate::job::Plan;
@@ -34,7 +34,9 @@ pub fn about_to_leave(table: &Tended<'_>, now: DateTime<Utc>, is_confirmed: bool
 fn effective_parts(table: &Tended<'_>, is_confirmed: bool) -> Vec<Part> {
     let mut parts = parts(table.facts);
     if is_confirmed {
-        parts.iter_mut().for_each(|part| part.restored_at = None);
+        for part in &mut parts {
+            part.restored_at = None;
+        }
     }
     parts
 }
@@ -58,12 +60,14 @@ pub fn expire(
     let mut draft = Draft { plan, seen, table, now, leaving: Vec::new(), quarantined: Vec::new() };
     draft.carry_on(is_confirmed);
     let Some(expiry) = table.config.expiry else {
+        draft.withdraw(&Choice::default());
         draft.quarantine(None, None, false);
         return draft.leaving;
     };
     let doubt = clock_doubt(seen.clocks, &parts, &table.axis, now);
     let agreed = agreed(table, &expiry, is_confirmed);
     let choice = choose(&parts, &table.axis, &expiry, agreed, now);
+    draft.withdraw(&choice);
     draft.report(&expiry, &choice, parts.len());
     let unasked = choice.not_agreed.iter().map(|part| part.name.to_string()).collect::<Vec<_>>();
     let unasked_drops = draft.quarantine(Some(&expiry), agreed, doubt.is_some());
@@ -73,20 +77,21 @@ pub fn expire(
             return draft.leaving;
         }
     }
-    draft.agreement(&expiry, agreed, is_confirmed, &unasked, &unasked_drops);
+    draft.agreement(&expiry, is_confirmed, &unasked, &unasked_drops);
     if doubt.is_none() {
         choice.leaving.iter().for_each(|part| draft.detach(&expiry, part));
     }
     draft.leaving
 }
 
-struct Draft<'a, 'b> {
-    plan: &'a mut Plan<PartitionAction>,
-    seen: &'a Seen,
-    table: &'a Tended<'b>,
-    now: DateTime<Utc>,
-    leaving: Vec<PartitionAction>,
-    quarantined: Vec<(Held, TableName, Span, DateTime<Utc>)>,
+/// A plan in the making, for one table.
+pub(super) struct Draft<'a, 'b> {
+    pub(super) plan: &'a mut Plan<PartitionAction>,
+    pub(super) seen: &'a Seen,
+    pub(super) table: &'a Tended<'b>,
+    pub(super) now: DateTime<Utc>,
+    pub(super) leaving: Vec<PartitionAction>,
+    pub(super) quarantined: Vec<(Held, TableName, Span, DateTime<Utc>)>,
 }
 
 impl Draft<'_, '_> {
@@ -127,61 +132,18 @@ impl Draft<'_, '_> {
         }
     }
 
-    /// Drops what its quarantine is over for, and tells what waits. Returns what would be dropped
-    /// by a policy nobody has agreed to.
-    fn quarantine(
-        &mut self,
-        expiry: Option<&Expiry>,
-        agreed: Option<Policy>,
-        is_doubtful: bool,
-    ) -> Vec<String> {
-        let mut unasked = Vec::new();
-        let mut next: Option<DateTime<Utc>> = None;
-        let held = std::mem::take(&mut self.quarantined);
-        let (count, axis, now) = (held.len(), &self.table.axis, self.now);
-        let mut room = expiry.map_or(0, |expiry| expiry.max_per_run);
-        for (held, name, span, since) in held {
-            let Some(expiry) = expiry else {
-                let words = format!("in quarantine since {}; kept: it has no retention any more", at(since));
-                self.plan.spare(name, words);
-                continue;
-            };
-            let policy = Policy::of(expiry);
-            let ends = policy.quarantine_ends(since, axis);
-            if !policy.drops(span, since, axis, now) {
-                let words = waiting(&policy, span, since, ends, self.table, now);
-                if policy.on_expiry == OnExpiry::Drop && ends > now {
-                    next = Some(next.map_or(ends, |next| next.min(ends)));
-                }
-                self.plan.spare(name, words);
-            } else if !agreed.is_some_and(|agreed| agreed.drops(span, since, axis, now)) {
-                unasked.push(name.to_string());
-            } else if is_doubtful {
-                self.plan.spare(name, "its quarantine is over; it waits until the clock is trusted");
-            } else if room == 0 {
-                self.plan.spare(name, format!(
-                    "its quarantine is over; left for the next run: expire_max_per_run = {}",
-                    expiry.max_per_run
-                ));
-            } else {
-                room -= 1;
-                let why = format!(
-                    "in quarantine since {}, quarantine = {} is over, and it is older than \
-                     retention = {}",
-                    at(since), expiry.quarantine, expiry.retention
-                );
-                let action = self.of_held(What::Drop { detached_at: since }, &held, &name, &why);
-                self.leaving.push(action);
+    /// What was to leave, did not, and is not to leave any more goes off the record: if a person
+    /// detaches it one day, it is theirs.
+    fn withdraw(&mut self, choice: &Choice<'_>) {
+        for held in &self.table.facts.held {
+            let is_leaving = choice.leaving.iter().any(|part| part.oid == held.relation);
+            if fate(held) == Fate::Intended && !is_leaving {
+                let object = (held.relation, held.name.clone(), held.bound.clone());
+                let why = "it was to leave, and is not any more".to_owned();
+                let action = self.leaving(What::Forget, object, why);
+                self.plan.actions.push(action);
             }
         }
-        if expiry.is_some() || count > 0 {
-            let value = match next {
-                Some(next) => format!("{count} (next drop {})", at(next)),
-                None => count.to_string(),
-            };
-            self.plan.stands(self.table.name, "in_quarantine", value);
-        }
-        unasked
     }
 
     /// How far the table is from its next expiry, and what is spared.
@@ -205,8 +167,9 @@ impl Draft<'_, '_> {
         if !choice.later.is_empty() {
             let most = choice.leaving.len();
             let words = format!(
-                "expired, and left for the next runs: {}; of its {total} partitions at most {most} \
-                 leave in one run (expire_max_per_run = {}, expire_max_share = {}, never the last)",
+                "expired, and left for the next runs: {}; of its {total} partitions no more than \
+                 {most} may leave in one run (expire_max_per_run = {}, expire_max_share = {}, never \
+                 the last)",
                 names(&choice.later),
                 expiry.max_per_run,
                 expiry.max_share
@@ -225,15 +188,17 @@ impl Draft<'_, '_> {
     }
 
     /// Nothing is done that a wrong clock could be the reason of.
-    fn doubt(&mut self, choice: &Choice<'_>, doubt: &str) {
-        if choice.leaving.is_empty() && choice.not_agreed.is_empty() {
-            return;
-        }
-        let message = format!("{doubt}; nothing expires in this run");
-        if choice.not_agreed.is_empty() || doubt.contains("newest") {
-            self.plan.spare(self.table.name, message);
-        } else {
-            self.refuse(message, "compare the clocks of both hosts");
+    fn doubt(&mut self, choice: &Choice<'_>, doubt: &Doubt) {
+        let is_idle = choice.leaving.is_empty() && choice.not_agreed.is_empty();
+        match doubt {
+            Doubt::ClocksApart(words) => {
+                let message = format!("{words}; nothing expires meanwhile");
+                self.refuse(message, "compare the clocks of both hosts");
+            }
+            Doubt::NoTomorrow(words) if !is_idle => {
+                self.plan.spare(self.table.name, format!("{words}; nothing expires in this run"));
+            }
+            Doubt::NoTomorrow(_) => {}
         }
     }
 
@@ -241,7 +206,6 @@ impl Draft<'_, '_> {
     fn agreement(
         &mut self,
         expiry: &Expiry,
-        agreed: Option<Policy>,
         is_confirmed: bool,
         unasked: &[String],
         unasked_drops: &[String],
@@ -271,7 +235,6 @@ impl Draft<'_, '_> {
         if on_record == Some(policy) && !has_restored {
             return;
         }
-        debug_assert!(agreed.is_none() || agreed == on_record || is_confirmed);
         let why = if is_confirmed {
             "the policy is confirmed"
         } else {
@@ -347,7 +310,7 @@ impl Draft<'_, '_> {
         tables
     }
 
-    fn of_held(&self, what: What, held: &Held, name: &TableName, why: &str) -> PartitionAction {
+    pub(super) fn of_held(&self, what: What, held: &Held, name: &TableName, why: &str) -> PartitionAction {
         self.leaving(what, (held.relation, name.to_string(), held.bound.clone()), why.to_owned())
     }
 
@@ -385,30 +348,8 @@ pub fn leaving(
     }
 }
 
-/// Why one in quarantine is not dropped now.
-fn waiting(
-    policy: &Policy,
-    span: Span,
-    since: DateTime<Utc>,
-    ends: DateTime<Utc>,
-    table: &Tended<'_>,
-    now: DateTime<Utc>,
-) -> String {
-    if policy.on_expiry == OnExpiry::Detach {
-        format!("in quarantine since {} and kept: on_expiry = detach", at(since))
-    } else if !policy.expires(span, &table.axis, now) {
-        format!(
-            "in quarantine since {} and kept: by retention = {} it is not expired; \
-             pgtend partitions restore brings it back",
-            at(since),
-            policy.retention
-        )
-    } else {
-        format!("in quarantine until {}, then dropped", at(ends))
-    }
-}
-
-fn at(instant: DateTime<Utc>) -> String {
+/// An instant, for people.
+pub(super) fn at(instant: DateTime<Utc>) -> String {
     instant.format("%Y-%m-%d %H:%M:%SZ").to_string()
 }
 

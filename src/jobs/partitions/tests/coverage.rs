@@ -30,16 +30,16 @@ const INTERVALS: [&str; 9] = [
 const KEYS: [KeyType; 3] = [KeyType::Date, KeyType::Timestamp, KeyType::TimestampTz];
 
 #[derive(Debug)]
-struct World {
-    axis: Axis,
-    interval: Period,
-    premake: Period,
-    now: DateTime<Utc>,
-    existing: Vec<Existing>,
+pub struct World {
+    pub axis: Axis,
+    pub interval: Period,
+    pub premake: Period,
+    pub now: DateTime<Utc>,
+    pub existing: Vec<Existing>,
 }
 
 /// Partitions between random bounds around now, about every second range left out.
-fn worlds() -> impl Strategy<Value = World> {
+pub fn worlds() -> impl Strategy<Value = World> {
     let bounds = prop::collection::btree_set(-800_i64..1_200, 0..12);
     let kept = prop::collection::vec(any::<bool>(), 13);
     (0..ZONES.len(), 0..INTERVALS.len(), 0..KEYS.len(), 1_u32..400, bounds, kept, instants())

@@ -1,3 +1,5 @@
 mod coverage;
+mod expiry;
+mod expiry_worlds;
 mod policy;
 mod world;

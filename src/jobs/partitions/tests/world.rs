@@ -9,10 +9,11 @@ use chrono_tz::Tz;
 use super::super::Task;
 use super::super::facts::{Clocks, DefaultFacts, Facts, Look, Seen};
 use super::super::plan::plan;
-use crate::config::checked::{Catchup, PartitionTable, Partitions, Schedule};
+use crate::config::checked::{Catchup, Expiry, OnExpiry, PartitionTable, Partitions, Schedule};
 use crate::job::{Action, Plan};
 use crate::pg::catalog::partition::{Child, Relation, Rights, Traits, Unattached};
 use crate::pg::catalog::partition_default::DefaultRows;
+use crate::pg::catalog::quarantine::{Agreed, Held};
 use crate::pg::ident::TableName;
 use crate::pg::version::Version;
 
@@ -156,6 +157,59 @@ impl Table {
         self
     }
 
+    /// `retention`, on expiry `drop` after 7 days, 10 and half of all per run at most.
+    pub fn retention(mut self, retention: &str) -> Self {
+        self.config.expiry = Some(Expiry {
+            retention: retention.parse().unwrap(),
+            on_expiry: OnExpiry::Drop,
+            quarantine: "7 days".parse().unwrap(),
+            max_per_run: 10,
+            max_share: 0.5,
+        });
+        self
+    }
+
+    pub fn expiry(mut self, bend: impl FnOnce(&mut Expiry)) -> Self {
+        bend(self.config.expiry.as_mut().unwrap());
+        self
+    }
+
+    pub fn agreed(mut self, retention: &str, on_expiry: &str, quarantine: &str) -> Self {
+        self.facts.agreed = Some(Agreed {
+            parent: 16_400,
+            retention: retention.into(),
+            on_expiry: on_expiry.into(),
+            quarantine: quarantine.into(),
+        });
+        self
+    }
+
+    /// A partition in quarantine since then, of the name it had.
+    pub fn held(mut self, name: &str, bound: [&str; 2], detached_at: Option<&str>) -> Self {
+        let [from, to] = bound;
+        self.facts.held.push(Held {
+            relation: 30_000 + i64::try_from(self.facts.held.len()).unwrap(),
+            name: format!("public.{name}"),
+            parent: 16_400,
+            bound: format!("FOR VALUES FROM ('{from} 00:00:00+00') TO ('{to} 00:00:00+00')"),
+            detached_at: detached_at.map(|at| at.parse().unwrap()),
+            restored_at: None,
+            schema_now: Some("public".into()),
+            name_now: Some(name.into()),
+            attached_to: None,
+            detach_pending: false,
+            is_blocked: detached_at.is_some(),
+            is_unproven: false,
+        });
+        self
+    }
+
+    /// The last one held is otherwise.
+    pub fn but(mut self, bend: impl FnOnce(&mut Held)) -> Self {
+        bend(self.facts.held.last_mut().unwrap());
+        self
+    }
+
     /// The last child's DETACH was interrupted.
     pub fn detach_pending(mut self) -> Self {
         self.facts.children.last_mut().unwrap().detach_pending = true;
@@ -225,6 +279,11 @@ pub fn world(tables: impl IntoIterator<Item = Table>) -> World {
 impl World {
     pub fn taken(mut self, name: &str) -> Self {
         self.seen.taken.insert(name.parse().unwrap());
+        self
+    }
+
+    pub fn confirmed(mut self) -> Self {
+        self.task = Task::Tend { confirm: true };
         self
     }
 
