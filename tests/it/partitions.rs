@@ -13,6 +13,7 @@ mod create;
 mod expiry;
 mod expiry_beside;
 mod expiry_crashes;
+mod expiry_evidence;
 mod faults;
 mod likeness;
 mod restore;

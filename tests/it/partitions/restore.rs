@@ -128,6 +128,39 @@ fn open_readers_and_writers_are_not_waited_for() {
     });
 }
 
+/// A default partition, foreign keys either way, triggers, and row security.
+#[test]
+fn what_has_much_around_it_comes_back() {
+    on_every_major(|db| async move {
+        db.execute("CREATE TABLE users (id bigint PRIMARY KEY); INSERT INTO users SELECT generate_series(202501, 202606)").await;
+        months(&db, "events", "id bigint REFERENCES users, ts timestamptz NOT NULL, PRIMARY KEY (id, ts), u int DEFAULT 7").await;
+        db.execute(
+            "CREATE TABLE events_default PARTITION OF events DEFAULT;
+             CREATE TABLE notes (event_id bigint, event_ts timestamptz, FOREIGN KEY (event_id, event_ts) REFERENCES events);
+             CREATE INDEX ON events (u);
+             CREATE FUNCTION noted() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN NEW.u = 8; RETURN NEW; END';
+             CREATE TRIGGER noted BEFORE INSERT ON events FOR EACH ROW EXECUTE FUNCTION noted();
+             ALTER TABLE events ENABLE ROW LEVEL SECURITY",
+        )
+        .await;
+        let before = partitions(&db, "events").await;
+        let mut app = confirmed(&db, &[("events", POLICY)]).await;
+        succeeded(&once(&app).await);
+        app.ask(&restore(None));
+        for _ in 0..6 {
+            succeeded(&once(&app).await);
+        }
+        assert_eq!(partitions(&db, "events").await, before);
+        db.execute("INSERT INTO users VALUES (1); SET TimeZone = 'UTC'; INSERT INTO events VALUES (1, '2025-01-05'); INSERT INTO notes VALUES (1, '2025-01-05')").await;
+        assert_eq!(
+            db.value("SELECT u || ' ' || tableoid::regclass FROM events WHERE id = 1").await,
+            "8 events_p2025_01"
+        );
+        let left = "SELECT conname FROM pg_constraint WHERE conname LIKE 'pgtend%' UNION ALL SELECT tgname FROM pg_trigger WHERE tgname LIKE 'pgtend%'";
+        assert_eq!(db.column(left).await, [""; 0]);
+    });
+}
+
 async fn open_transaction(db: &Db) -> sqlx::PgConnection {
     let mut conn = db.connect().await;
     run(
