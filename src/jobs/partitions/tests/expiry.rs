@@ -227,7 +227,7 @@ fn every_way_to_leave_shows_its_sql() {
     insta::assert_snapshot!(text, @r"
     -- 18
     SELECT EXISTS (SELECT FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid WHERE c.oid = 20000 AND c.oid = 'public.events_p2025_08_01'::regclass AND i.inhparent = 16400 AND i.inhparent = 'public.events'::regclass AND pg_get_expr(c.relpartbound, 0) = 'FOR VALUES FROM (''2025-08-01 00:00:00+00'') TO (''2025-09-01 00:00:00+00'')');
-    INSERT INTO partition_quarantine (relation, name, parent, bound, intended_at, detached_at) VALUES (20000, 'public.events_p2025_08_01', 16400, 'FOR VALUES FROM (''2025-08-01 00:00:00+00'') TO (''2025-09-01 00:00:00+00'')', '2026-01-20 10:00:00.000000+00', NULL) ON CONFLICT (relation) DO UPDATE SET name = excluded.name, parent = excluded.parent, bound = excluded.bound, intended_at = excluded.intended_at, detached_at = excluded.detached_at, restored_at = NULL;
+    INSERT INTO partition_quarantine (relation, name, parent, bound, intended_at) VALUES (20000, 'public.events_p2025_08_01', 16400, 'FOR VALUES FROM (''2025-08-01 00:00:00+00'') TO (''2025-09-01 00:00:00+00'')', $1::timestamptz) ON CONFLICT (relation) DO UPDATE SET name = excluded.name, parent = excluded.parent, bound = excluded.bound, intended_at = excluded.intended_at, detached_at = NULL, restored_at = NULL;
     SELECT EXISTS (SELECT FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid WHERE c.oid = 20000 AND c.oid = 'public.events_p2025_08_01'::regclass AND i.inhparent = 16400 AND i.inhparent = 'public.events'::regclass AND pg_get_expr(c.relpartbound, 0) = 'FOR VALUES FROM (''2025-08-01 00:00:00+00'') TO (''2025-09-01 00:00:00+00'')');
     ALTER TABLE public.events DETACH PARTITION public.events_p2025_08_01 CONCURRENTLY;
     LOCK TABLE public.events_p2025_08_01 IN ACCESS EXCLUSIVE MODE;
@@ -236,11 +236,11 @@ fn every_way_to_leave_shows_its_sql() {
     DROP TRIGGER IF EXISTS pgtend_quarantine ON public.events_p2025_08_01;
     ALTER TABLE public.events_p2025_08_01 ADD CONSTRAINT pgtend_quarantine CHECK (false) NOT VALID;
     CREATE TRIGGER pgtend_quarantine BEFORE DELETE OR TRUNCATE ON public.events_p2025_08_01 FOR EACH STATEMENT EXECUTE FUNCTION pg_catalog.suppress_redundant_updates_trigger();
-    UPDATE partition_quarantine SET detached_at = '2026-01-20 10:00:00.000000+00' WHERE relation = 20000
+    UPDATE partition_quarantine SET detached_at = $1::timestamptz WHERE relation = 20000
     -- with a default partition, or 13
     LOCK TABLE ONLY public.events IN ACCESS EXCLUSIVE MODE;
     SELECT EXISTS (SELECT FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid WHERE c.oid = 20000 AND c.oid = 'public.events_p2025_08_01'::regclass AND i.inhparent = 16400 AND i.inhparent = 'public.events'::regclass AND pg_get_expr(c.relpartbound, 0) = 'FOR VALUES FROM (''2025-08-01 00:00:00+00'') TO (''2025-09-01 00:00:00+00'')');
-    INSERT INTO partition_quarantine (relation, name, parent, bound, intended_at, detached_at) VALUES (20000, 'public.events_p2025_08_01', 16400, 'FOR VALUES FROM (''2025-08-01 00:00:00+00'') TO (''2025-09-01 00:00:00+00'')', '2026-01-20 10:00:00.000000+00', NULL) ON CONFLICT (relation) DO UPDATE SET name = excluded.name, parent = excluded.parent, bound = excluded.bound, intended_at = excluded.intended_at, detached_at = excluded.detached_at, restored_at = NULL;
+    INSERT INTO partition_quarantine (relation, name, parent, bound, intended_at) VALUES (20000, 'public.events_p2025_08_01', 16400, 'FOR VALUES FROM (''2025-08-01 00:00:00+00'') TO (''2025-09-01 00:00:00+00'')', $1::timestamptz) ON CONFLICT (relation) DO UPDATE SET name = excluded.name, parent = excluded.parent, bound = excluded.bound, intended_at = excluded.intended_at, detached_at = NULL, restored_at = NULL;
     ALTER TABLE public.events DETACH PARTITION public.events_p2025_08_01;
     ALTER TABLE public.events_p2025_08_01 ADD CONSTRAINT pgtend_bound CHECK (ts IS NOT NULL AND ts >= '2025-08-01 00:00:00+00' AND ts < '2025-09-01 00:00:00+00') NOT VALID;
     LOCK TABLE public.events_p2025_08_01 IN ACCESS EXCLUSIVE MODE;
@@ -249,7 +249,7 @@ fn every_way_to_leave_shows_its_sql() {
     DROP TRIGGER IF EXISTS pgtend_quarantine ON public.events_p2025_08_01;
     ALTER TABLE public.events_p2025_08_01 ADD CONSTRAINT pgtend_quarantine CHECK (false) NOT VALID;
     CREATE TRIGGER pgtend_quarantine BEFORE DELETE OR TRUNCATE ON public.events_p2025_08_01 FOR EACH STATEMENT EXECUTE FUNCTION pg_catalog.suppress_redundant_updates_trigger();
-    UPDATE partition_quarantine SET detached_at = '2026-01-20 10:00:00.000000+00' WHERE relation = 20000
+    UPDATE partition_quarantine SET detached_at = $1::timestamptz WHERE relation = 20000
     -- drop
     LOCK TABLE public.events_p2025_06 IN ACCESS EXCLUSIVE MODE;
     SELECT EXISTS (SELECT FROM partition_quarantine q JOIN pg_class c ON c.oid = q.relation WHERE c.oid = 30000 AND c.oid = 'public.events_p2025_06'::regclass AND q.name = 'public.events_p2025_06' AND q.bound = 'FOR VALUES FROM (''2025-06-01 00:00:00+00'') TO (''2025-07-01 00:00:00+00'')' AND q.detached_at = '2026-01-10 00:00:00.000000+00' AND q.restored_at IS NULL AND c.relkind = 'r' AND NOT c.relispartition AND NOT EXISTS (SELECT FROM pg_inherits WHERE c.oid IN (inhrelid, inhparent)) AND EXISTS (SELECT FROM pg_constraint WHERE conrelid = c.oid AND conname = 'pgtend_quarantine'));
