@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use super::checked::{
     Analyze, Archive, ArchiveTable, Config, Daemon, Database, Log, LogFile, PartitionTable,
-    Partitions, Schedule, SlowQueries, UrlSource,
+    Partitions, Schedule, SlowQueries, Snowflake, TimeCode, UrlSource,
 };
+use super::keys::KeyWord;
 use super::path::KeyPath;
 use super::settings::Settings;
 use super::value::Read;
@@ -130,7 +131,9 @@ fn schedule(section: &Section<'_>) -> Result<Schedule, Unread> {
 fn partitions(section: &Section<'_>) -> Result<Partitions, Unread> {
     let tables = section.tables(|table| {
         Ok(PartitionTable {
+            key: table.get("key").map(|word| time_code(table, word)).transpose()?,
             interval: table.need("interval")?,
+            anchor: table.get("anchor"),
             premake: table.need("premake")?,
             timezone: table.need("timezone")?,
             name: table.get("name"),
@@ -138,6 +141,17 @@ fn partitions(section: &Section<'_>) -> Result<Partitions, Unread> {
         })
     })?;
     Ok(Partitions { schedule: schedule(section)?, tables })
+}
+
+fn time_code(table: &Section<'_>, word: KeyWord) -> Result<TimeCode, Unread> {
+    Ok(match word {
+        KeyWord::Epoch(unit) => TimeCode::Epoch(unit),
+        KeyWord::UuidV7 => TimeCode::UuidV7,
+        KeyWord::Snowflake => TimeCode::Snowflake(Snowflake {
+            epoch: table.need("snowflake_epoch")?,
+            shift: table.need("snowflake_shift")?,
+        }),
+    })
 }
 
 fn archive(section: &Section<'_>) -> Result<Archive, Unread> {

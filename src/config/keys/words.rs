@@ -1,6 +1,6 @@
 //! The words of every choice, and what each means.
 
-use crate::config::checked::{Catchup, Level, LogFormat, Pooler, Rotation};
+use crate::config::checked::{Catchup, EpochUnit, Level, LogFormat, Pooler, Rotation};
 use crate::config::value::Word;
 
 /// The words of `on_expiry`: this version checks them and does nothing with them.
@@ -11,6 +11,25 @@ impl Word for OnExpiry {
     const ALL: &'static [(&'static str, Self)] = &[("detach", Self), ("drop", Self)];
     const LATER: &'static [(&'static str, &'static str)] =
         &[("export_then_drop", "has no cold storage")];
+}
+
+/// The words of `key`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::config) enum KeyWord {
+    Epoch(EpochUnit),
+    UuidV7,
+    Snowflake,
+}
+
+impl Word for KeyWord {
+    const ALL: &'static [(&'static str, Self)] = &[
+        ("epoch_s", Self::Epoch(EpochUnit::Seconds)),
+        ("epoch_ms", Self::Epoch(EpochUnit::Milliseconds)),
+        ("epoch_us", Self::Epoch(EpochUnit::Microseconds)),
+        ("epoch_ns", Self::Epoch(EpochUnit::Nanoseconds)),
+        ("uuidv7", Self::UuidV7),
+        ("snowflake", Self::Snowflake),
+    ];
 }
 
 impl Word for Pooler {

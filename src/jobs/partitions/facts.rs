@@ -3,8 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use chrono::NaiveDateTime;
-
+use super::key::Point;
 use crate::pg::catalog::partition::{Child, Relation, Unattached};
 use crate::pg::catalog::partition_default::DefaultRows;
 use crate::pg::fault::Fault;
@@ -37,6 +36,8 @@ pub struct Facts {
     pub unattached: Vec<Unattached>,
     /// Its default partition.
     pub default: Option<DefaultFacts>,
+    /// The highest id in use, where the key counts ids; absent where there is none yet.
+    pub highest_id: Option<i64>,
 }
 
 /// A default partition.
@@ -54,7 +55,7 @@ pub struct DefaultFacts {
 #[derive(Debug, Clone)]
 pub struct Look {
     /// The ranges asked about.
-    pub ranges: Vec<(NaiveDateTime, NaiveDateTime)>,
+    pub ranges: Vec<(Point, Point)>,
     /// The answer, or why there is none.
     pub answer: Result<DefaultRows, Fault>,
 }

@@ -2,7 +2,8 @@
 //!
 //! For each configured table, time is covered by partitions from now to now + `premake`. What is
 //! missing is made as a table of its own and then attached, which open readers and writers of the
-//! parent do not notice. The clock decides, never the data.
+//! parent do not notice. The clock decides, never the data; only where the key is a plain number,
+//! the highest one in use takes the clock's place.
 //!
 //! What this job never does: `CREATE TABLE … PARTITION OF`, make a default partition, fill a gap in
 //! the past, move or remove a row, or detach or drop anything.
@@ -15,10 +16,15 @@ use crate::pg::fault::{Fault, Kind};
 use crate::pg::session::Reader;
 
 pub mod action;
+mod aim;
+pub mod axis;
 pub mod bounds;
 pub mod coverage;
 mod create;
+mod frontier;
 pub mod facts;
+pub mod key;
+mod kind;
 mod observe;
 mod plan;
 mod tended;

@@ -1,11 +1,13 @@
-//! Questions to the server, and no policy. The first look is at the catalog only; the second asks
-//! about what the first found missing: which names are taken, and what the default partition holds.
+//! Questions to the server, and no policy. The first look is at the catalog only; then the highest
+//! ids are asked for, where a table counts ids; the last look is about what was found missing: which
+//! names are taken, and what the default partition holds.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::action::{STALE_CHECK, mark_prefix};
 use super::coverage::coverage;
+use super::frontier;
 use super::facts::{DefaultFacts, Facts, Look, Seen};
 use super::plan::{MADE_MAX, NAMES_TRIED, name_of};
 use super::tended::tended;
@@ -31,6 +33,7 @@ pub async fn observe(section: &Partitions, reader: &mut Reader<'_>) -> Result<Se
         tables: facts(reader, &names, relations).await?,
         taken: BTreeSet::new(),
     };
+    frontier::highest_ids(section, reader, &mut seen).await?;
     second_look(section, reader, &mut seen).await?;
     Ok(seen)
 }
@@ -81,7 +84,7 @@ async fn facts(
                 look: None,
             });
         let unattached = unattached.iter().filter(|u| u.parent == relation.oid).cloned().collect();
-        tables.insert(name.clone(), Facts { relation, children, unattached, default });
+        tables.insert(name.clone(), Facts { relation, children, unattached, default, highest_id: None });
     }
     Ok(tables)
 }
@@ -97,7 +100,8 @@ async fn second_look(
     for (name, facts) in &seen.tables {
         let Some(config) = section.tables.get(name) else { continue };
         let Ok(table) = tended(name, config, facts, seen) else { continue };
-        let found = coverage(&table.existing, &table.axis, reader.now, config.premake, MADE_MAX);
+        let Ok(aim) = table.aim(reader.now) else { continue };
+        let found = coverage(&table.existing, &table.axis, aim, MADE_MAX);
         for piece in &found.missing {
             candidates.extend((1..=NAMES_TRIED).map(|number| name_of(&table, piece, number)));
         }

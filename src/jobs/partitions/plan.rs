@@ -2,13 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use chrono::{DateTime, NaiveDateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 
 use super::action::{BesideDefault, NewPartition, PartitionAction};
 use super::bounds::{Edge, parse_bound};
 use super::coverage::{Coverage, Piece, coverage};
 use super::create::Likeness;
 use super::facts::Seen;
+use super::key::{IntType, KeyType, Point};
 use super::tended::{self, Tended};
 use crate::config::checked::Partitions;
 use crate::job::Plan;
@@ -43,19 +44,19 @@ pub fn plan(section: &Partitions, seen: &Seen, now: DateTime<Utc>) -> Plan<Parti
 #[must_use]
 pub fn name_of(table: &Tended<'_>, piece: &Piece, number: u32) -> TableName {
     let (parent, template) = (&table.name.table, &table.template);
-    let from = table.axis.wall(piece.from);
+    let from = table.axis.mark(piece.from);
     table.name.sibling(if piece.whole_cell {
         template.cell(parent, from, number)
     } else {
-        template.odd(parent, from, table.axis.wall(piece.to), number)
+        template.odd(parent, from, table.axis.mark(piece.to), number)
     })
 }
 
 struct Draft<'a> {
     seen: &'a Seen,
     plan: Plan<PartitionAction>,
-    /// To be made, each with its lower bound.
-    wanted: Vec<(NaiveDateTime, NewPartition)>,
+    /// To be made, each with when it is needed.
+    wanted: Vec<(DateTime<Utc>, NewPartition)>,
     named: BTreeSet<TableName>,
     /// Some table misses more than one run makes.
     cut: bool,
@@ -63,8 +64,11 @@ struct Draft<'a> {
 
 impl Draft<'_> {
     fn table(&mut self, table: &Tended<'_>, now: DateTime<Utc>) {
-        let found =
-            coverage(&table.existing, &table.axis, now, table.config.premake, MADE_MAX);
+        let aim = match table.aim(now) {
+            Ok(aim) => aim,
+            Err(fault) => return self.plan.refuse(table.name, fault),
+        };
+        let found = coverage(&table.existing, &table.axis, aim, MADE_MAX);
         self.cut |= found.cut;
         self.report(table, &found);
         self.pending_detaches(table, &found);
@@ -74,12 +78,21 @@ impl Draft<'_> {
             self.plan.actions.push(PartitionAction::DropCheck { default, lock_timeout });
         }
         let mut blocked = Vec::new();
-        for piece in &found.missing {
-            match beside_default(table, piece) {
-                Beside::Blocked => blocked.push(piece),
-                Beside::None => self.create(table, &found, piece, None),
-                Beside::Default(default) => self.create(table, &found, piece, Some(default)),
+        for (ahead, piece) in (0..).zip(&found.missing) {
+            let default = match beside_default(table, piece) {
+                Beside::Blocked => {
+                    blocked.push(piece);
+                    continue;
+                }
+                Beside::None => None,
+                Beside::Default(default) => Some(default),
+            };
+            if let Some(new) = self.create(table, &found, piece, default) {
+                self.wanted.push((needed_at(table, piece, now, ahead), new));
             }
+        }
+        if let Some(fault) = type_ends(table, &found) {
+            self.plan.refuse(table.name, fault);
         }
         if let Some(fault) = rows_in_default(table, &blocked) {
             self.plan.refuse(table.name, fault);
@@ -91,13 +104,18 @@ impl Draft<'_> {
     fn report(&mut self, table: &Tended<'_>, found: &Coverage) {
         let key = table.axis.key;
         let (until, standing) = match found.until {
-            None => ("no partition holds now".to_owned(), "never".to_owned()),
+            None if !found.aim.within.holds(found.aim.now) => {
+                (format!("{} is beyond what it holds itself", now_words(table)), "never".to_owned())
+            }
+            None => {
+                (format!("no partition holds {}", now_words(table)), "never".to_owned())
+            }
             Some(Edge::At(at)) => (format!("covered until {}", key.words(at)), key.words(at)),
             Some(Edge::Start | Edge::End) => ("covered for ever".to_owned(), "for ever".to_owned()),
         };
         self.plan.stands(table.name, "covered_until", standing);
         let premake = table.config.premake;
-        let asked = format!("premake = {premake} asks for {}", key.words(found.target));
+        let asked = format!("premake = {premake} asks for {}", key.words(found.aim.target));
         self.plan.spare(table.name, format!("{until}; {asked}"));
         for &(from, to) in &found.past_gaps {
             let (from, to) = (key.words(from), key.words(to));
@@ -124,7 +142,7 @@ impl Draft<'_> {
             );
             let cure = format!("ALTER TABLE {} DETACH PARTITION {name} FINALIZE", table.name);
             let is_ahead = parse_bound(&child.bound).ok().flatten().is_some_and(|span| {
-                span.to > Edge::At(found.now) && span.from <= Edge::At(found.target)
+                span.to > Edge::At(found.aim.now) && span.from <= Edge::At(found.aim.target)
             });
             if is_ahead {
                 let fault = Fault::new(Kind::Refused, tended::DOING, message).on(table.name);
@@ -141,7 +159,7 @@ impl Draft<'_> {
         found: &Coverage,
         piece: &Piece,
         default: Option<BesideDefault>,
-    ) {
+    ) -> Option<NewPartition> {
         let key = table.axis.key;
         let mut new = NewPartition {
             parent: table.name.clone(),
@@ -171,10 +189,10 @@ impl Draft<'_> {
             let message = format!("{} and its alternatives are taken by other tables", new.child);
             let fault = Fault::new(Kind::Refused, tended::DOING, message).on(table.name);
             self.plan.refuse(table.name, fault.with_hint("rename or drop one of them"));
-            return;
+            return None;
         }
         self.named.insert(new.child.clone());
-        self.wanted.push((piece.from, new));
+        Some(new)
     }
 
     /// The range is covered even where the name is not to be had.
@@ -211,7 +229,7 @@ impl Draft<'_> {
     /// The nearest first, over all tables: what now needs is not kept waiting by another table's
     /// next year.
     fn finish(mut self) -> Plan<PartitionAction> {
-        self.wanted.sort_by_key(|(from, _)| *from);
+        self.wanted.sort_by_key(|(needed_at, _)| *needed_at);
         if self.wanted.len() > MADE_MAX {
             self.cut = true;
             self.wanted.truncate(MADE_MAX);
@@ -228,6 +246,48 @@ impl Draft<'_> {
     }
 }
 
+/// When rows will need a partition. Ids tell no time: theirs count a day each, so that many of one
+/// table do not push another table's tomorrow out of this run.
+fn needed_at(table: &Tended<'_>, piece: &Piece, now: DateTime<Utc>, ahead: i64) -> DateTime<Utc> {
+    match (table.axis.key, piece.from) {
+        (KeyType::Id(_), _) => {
+            now.checked_add_signed(TimeDelta::days(ahead)).unwrap_or(DateTime::<Utc>::MAX_UTC)
+        }
+        (_, Point::Time(at)) => at.and_utc(),
+        (key, from) => key.instant(from).unwrap_or(DateTime::<Utc>::MAX_UTC),
+    }
+}
+
+/// What stands for the present.
+fn now_words(table: &Tended<'_>) -> String {
+    match (table.axis.key, table.facts.highest_id) {
+        (KeyType::Id(_), None) => "the first id".to_owned(),
+        (KeyType::Id(_), Some(id)) => format!("id {id}"),
+        _ => "now".to_owned(),
+    }
+}
+
+/// Time goes on, and the key's type does not.
+fn type_ends(table: &Tended<'_>, found: &Coverage) -> Option<Fault> {
+    let (from, last) = (found.type_ends?, table.axis.key.last()?);
+    let (key, words) = (&table.key, |at| table.axis.key.words(at));
+    let key_type = table.facts.relation.key_type.as_deref().unwrap_or("unknown");
+    let message = format!(
+        "its key {key} of type {key_type} ends at {}: the partition from {} has no upper bound there",
+        words(last),
+        words(from)
+    );
+    let cure = match table.axis.key {
+        KeyType::Epoch(_, IntType::Int4) | KeyType::Id(IntType::Int2 | IntType::Int4) => format!(
+            "make the column wider: a new table with {key} bigint, as the type of a partition key \
+             cannot be altered; or a shorter interval, to come nearer to that end"
+        ),
+        _ => "choose a key that reaches further; or a shorter interval, to come nearer to that end"
+            .to_owned(),
+    };
+    Some(Fault::new(Kind::Refused, tended::DOING, message).on(table.name).with_hint(cure))
+}
+
 fn range(table: &Tended<'_>, piece: &Piece) -> String {
     let key = table.axis.key;
     format!("{} to {}", key.words(piece.from), key.words(piece.to))
@@ -235,13 +295,16 @@ fn range(table: &Tended<'_>, piece: &Piece) -> String {
 
 fn why(table: &Tended<'_>, found: &Coverage, piece: &Piece) -> String {
     let shape = if piece.whole_cell { "" } else { ", cut to fit its neighbours" };
-    let because = if piece.from > found.now {
-        let target = table.axis.key.words(found.target);
+    let because = if piece.from > found.aim.now {
+        let target = table.axis.key.words(found.aim.target);
         format!("premake = {} asks for {target}", table.config.premake)
-    } else if table.facts.default.is_some() {
-        "now lies in it, and its rows go to the default partition".to_owned()
     } else {
-        "now lies in it, and its rows are refused".to_owned()
+        let lost = if table.facts.default.is_some() {
+            "go to the default partition"
+        } else {
+            "are refused"
+        };
+        format!("{} lies in it, and its rows {lost}", now_words(table))
     };
     format!("{} has no partition{shape}; {because}", range(table, piece))
 }
