@@ -52,13 +52,14 @@ impl Rules<'_> {
         let both = (self.settings.get::<Template>(&template), self.settings.get::<Extent>(&interval));
         let (Some(name), Some(grid)) = both else { return };
         let shown = self.value(&template);
+        let cells = if grid.period().is_some() { grid.to_string() } else { format!("{grid} ids") };
         if let Some(needed) = name.lacks(grid) {
             let message =
-                format!("is {shown}, the same for several partitions of {grid}; add {needed}");
+                format!("is {shown}, the same for several partitions of {cells}; add {needed}");
             self.blame(&[template, interval], message);
         } else if grid.period().is_none() && name.has_date() {
             let message = format!(
-                "is {shown}, and partitions of {grid} ids have no date; write {{from}} instead"
+                "is {shown}, and partitions of {cells} have no date; write {{from}} instead"
             );
             self.blame(&[template, interval], message);
         }

@@ -152,7 +152,7 @@ impl Read for Extent {
 
 impl Read for NaiveDate {
     fn read(value: &ValueKind) -> Result<Self, Wrong> {
-        let date: Self = text(value)?.parse().map_err(because)?;
+        let date: Self = text(value)?.parse().map_err(|_| Wrong::Unknown)?;
         // Where the calendars of zones are known, and not a slip of the pen.
         let known = Self::from_ymd_opt(1900, 1, 1)..Self::from_ymd_opt(3000, 1, 1);
         if known.contains(&Some(date)) { Ok(date) } else { Err(because("it is not of 1900 to 2999")) }

@@ -11,6 +11,7 @@ use crate::support::{Db, InProcess, Rows};
 mod beside;
 mod create;
 mod faults;
+mod grids;
 mod likeness;
 
 const NOW: &str = "2026-01-20T10:00:00Z";

@@ -134,7 +134,11 @@ const PARTITION_TABLES: &[Key] = &[
     key("partitions.tables.*.snowflake_epoch", Form::Instant,
         Absent(r#""2015-01-01T00:00:00Z""#, "required with key = \"snowflake\""),
         "When the milliseconds of Snowflake-like ids begin."),
-    key("partitions.tables.*.snowflake_shift", Form::Count { min: 0, max: 40 }, Default("22"),
+    key("partitions.tables.*.snowflake_shift", Form::Count { min: 0, max: 40 },
+        Derived("22, with key = \"snowflake\"", |settings, section| {
+            let key: KeyWord = settings.get(&section.join("key"))?;
+            (key == KeyWord::Snowflake).then(|| 22.into())
+        }),
         "How many bits of a Snowflake-like id stand below its milliseconds."),
     key("partitions.tables.*.interval", Form::Interval, Required(r#""1 month""#),
         "How much one partition holds: minutes, hours, days, weeks, months, quarters or years; or a number of ids."),

@@ -105,7 +105,7 @@ impl Draft<'_> {
         let key = table.axis.key;
         let (until, standing) = match found.until {
             None if !found.aim.within.holds(found.aim.now) => {
-                (format!("{} is beyond what it holds itself", now_words(table)), "never".to_owned())
+                (format!("{} lies outside its own bound", now_words(table)), "never".to_owned())
             }
             None => {
                 (format!("no partition holds {}", now_words(table)), "never".to_owned())
@@ -279,10 +279,10 @@ fn type_ends(table: &Tended<'_>, found: &Coverage) -> Option<Fault> {
     );
     let cure = match table.axis.key {
         KeyType::Epoch(_, IntType::Int4) | KeyType::Id(IntType::Int2 | IntType::Int4) => format!(
-            "make the column wider: a new table with {key} bigint, as the type of a partition key \
-             cannot be altered; or a shorter interval, to come nearer to that end"
+            "the type of a partition key cannot be altered: move to a table whose {key} is bigint; \
+             a shorter interval comes nearer to that end"
         ),
-        _ => "choose a key that reaches further; or a shorter interval, to come nearer to that end"
+        _ => "move to a table whose key reaches further; a shorter interval comes nearer to that end"
             .to_owned(),
     };
     Some(Fault::new(Kind::Refused, tended::DOING, message).on(table.name).with_hint(cure))

@@ -194,7 +194,8 @@ impl Template {
         let is_date = |part: &Part| !matches!(part, Part::Text(_) | Part::Table);
         let first = self.0.iter().position(is_date).unwrap_or(self.0.len());
         let after = self.0.iter().rposition(is_date).map_or(self.0.len(), |last| last + 1);
-        let ends = Part::Text(format!("{}_to_{}", stamp(from.into()), stamp(to.into())));
+        let spelled = if self.0.contains(&Part::BareFrom) { bare } else { stamp };
+        let ends = Part::Text(format!("{}_to_{}", spelled(from.into()), spelled(to.into())));
         let parts = self.0[..first].iter().cloned().chain([ends]);
         spell(parts.chain(self.0[after..].iter().cloned()).chain([numbered(number)]), table)
     }

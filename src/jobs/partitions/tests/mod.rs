@@ -1,3 +1,4 @@
 mod coverage;
+mod keys;
 mod policy;
 mod world;
