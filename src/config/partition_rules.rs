@@ -49,7 +49,8 @@ impl Rules<'_> {
     /// Names must tell the partitions of the interval apart.
     fn names(&mut self, table: &KeyPath) {
         let (template, interval) = (table.join("name"), table.join("interval"));
-        let both = (self.settings.get::<Template>(&template), self.settings.get::<Extent>(&interval));
+        let both =
+            (self.settings.get::<Template>(&template), self.settings.get::<Extent>(&interval));
         let (Some(name), Some(grid)) = both else { return };
         let shown = self.value(&template);
         let cells = if grid.period().is_some() { grid.to_string() } else { format!("{grid} ids") };
@@ -75,8 +76,10 @@ impl Rules<'_> {
         ] {
             let path = table.join(name);
             if self.settings.setting(&path).is_some() {
-                let message =
-                    format!("is {}, but interval = {width} is a number of ids; {instead}", self.value(&path));
+                let message = format!(
+                    "is {}, but interval = {width} is a number of ids; {instead}",
+                    self.value(&path)
+                );
                 self.blame(&[path, interval.clone()], message);
             }
         }

@@ -155,7 +155,11 @@ impl Read for NaiveDate {
         let date: Self = text(value)?.parse().map_err(|_| Wrong::Unknown)?;
         // Where the calendars of zones are known, and not a slip of the pen.
         let known = Self::from_ymd_opt(1900, 1, 1)..Self::from_ymd_opt(3000, 1, 1);
-        if known.contains(&Some(date)) { Ok(date) } else { Err(because("it is not of 1900 to 2999")) }
+        if known.contains(&Some(date)) {
+            Ok(date)
+        } else {
+            Err(because("it is not of 1900 to 2999"))
+        }
     }
 }
 

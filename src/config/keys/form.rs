@@ -244,9 +244,9 @@ impl Form {
 fn interval(value: &ValueKind) -> Result<(), Wrong> {
     match Extent::read(value)? {
         Extent::Ids(_) => Ok(()),
-        Extent::Time(period) => Grid::new(period, Tz::UTC)
-            .map(drop)
-            .map_err(|error| Wrong::Sentence(error.to_string())),
+        Extent::Time(period) => {
+            Grid::new(period, Tz::UTC).map(drop).map_err(|error| Wrong::Sentence(error.to_string()))
+        }
     }
 }
 

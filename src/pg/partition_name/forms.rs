@@ -113,9 +113,9 @@ impl Template {
                 (Extent::Ids(_), from @ Mark::Id(_)) => {
                     let numbers =
                         [(Part::From, super::stamp(from)), (Part::BareFrom, super::bare(from))];
-                    numbers.iter().find_map(|number| {
-                        read_name(name, std::slice::from_ref(number), table)
-                    })
+                    numbers
+                        .iter()
+                        .find_map(|number| read_name(name, std::slice::from_ref(number), table))
                 }
                 _ => None,
             };
@@ -147,9 +147,9 @@ fn read_name(name: &str, form: &[(Part, String)], table: &Ident) -> Option<Templ
         }
         let mut rest = &name[start..];
         for (part, digits) in form {
-            let between = rest.find(digits.as_str()).filter(|&at| {
-                at <= 2 && !rest[..at].contains(|c: char| c.is_ascii_digit())
-            })?;
+            let between = rest
+                .find(digits.as_str())
+                .filter(|&at| at <= 2 && !rest[..at].contains(|c: char| c.is_ascii_digit()))?;
             super::push_text(&mut parts, &rest[..between]);
             rest = &rest[between + digits.len()..];
             parts.push(part.clone());

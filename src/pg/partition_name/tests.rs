@@ -74,8 +74,14 @@ fn a_template_must_tell_the_cells_of_its_grid_apart() {
     assert_eq!(lacks("{table}", "1 year"), Some("{year}"));
     assert_eq!(lacks("{year}", "1 quarter"), Some("{year}, and {quarter} or {month}"));
     assert_eq!(lacks("{year}{quarter}", "1 month"), Some("{year} and {month}"));
-    assert_eq!(lacks("{year}{month}{day}", "1 hour"), Some("{year}, {month}, {day} and {hour}, or {from}"));
-    assert_eq!(lacks("{year}{month}{day}{hour}", "90 minutes"), Some("{year}, {month}, {day}, {hour} and {minute}, or {from}"));
+    assert_eq!(
+        lacks("{year}{month}{day}", "1 hour"),
+        Some("{year}, {month}, {day} and {hour}, or {from}")
+    );
+    assert_eq!(
+        lacks("{year}{month}{day}{hour}", "90 minutes"),
+        Some("{year}, {month}, {day}, {hour} and {minute}, or {from}")
+    );
     assert_eq!(lacks("{year}{week}{month}", "1 day"), Some("{year}, {month} and {day}"));
     assert_eq!(
         lacks("{year}{month}", "1 week"),
@@ -86,7 +92,8 @@ fn a_template_must_tell_the_cells_of_its_grid_apart() {
 #[test]
 fn ids_have_ten_digits_and_more() {
     let of_ids = Template::of_interval(Extent::Ids(1_000));
-    let name = |template: &Template, from: i64| template.cell(&ident("t"), from, 1).as_str().to_owned();
+    let name =
+        |template: &Template, from: i64| template.cell(&ident("t"), from, 1).as_str().to_owned();
     assert_eq!(name(&of_ids, 0), "t_p0000000000");
     assert_eq!(name(&of_ids, 1_000_000), "t_p0001000000");
     assert_eq!(name(&of_ids, -1_000), "t_pm0000001000");

@@ -112,7 +112,9 @@ fn a_skipped_day_has_a_boundary_but_no_time() {
 
 #[test]
 fn mixed_units_and_seconds_have_no_grid() {
-    for text in ["30 seconds", "1 hour 1 second", "1 month 1 day", "1 day 1 hour", "1 year 30 minutes"] {
+    for text in
+        ["30 seconds", "1 hour 1 second", "1 month 1 day", "1 day 1 hour", "1 year 30 minutes"]
+    {
         let period: Period = text.parse().unwrap();
         assert_eq!(Grid::new(period, Tz::UTC), Err(GridError(period)));
     }
@@ -129,12 +131,14 @@ fn any_grid() -> impl Strategy<Value = Grid> {
         Just("1 month".to_owned()),
     ];
     let anchor = proptest::option::of(-30_000..60_000_i64);
-    (period, proptest::sample::select(TZ_VARIANTS.as_slice()), anchor).prop_map(|(p, tz, anchor)| {
-        // Hours and minutes are laid on clocks that are never set back: in UTC.
-        let grid = grid(&p, if p.ends_with("minutes") { Tz::UTC } else { tz });
-        let day = |day| DateTime::UNIX_EPOCH.naive_utc() + TimeDelta::days(day);
-        anchor.map_or(grid, |anchor| grid.anchored(day(anchor)))
-    })
+    (period, proptest::sample::select(TZ_VARIANTS.as_slice()), anchor).prop_map(
+        |(p, tz, anchor)| {
+            // Hours and minutes are laid on clocks that are never set back: in UTC.
+            let grid = grid(&p, if p.ends_with("minutes") { Tz::UTC } else { tz });
+            let day = |day| DateTime::UNIX_EPOCH.naive_utc() + TimeDelta::days(day);
+            anchor.map_or(grid, |anchor| grid.anchored(day(anchor)))
+        },
+    )
 }
 
 proptest! {
