@@ -33,7 +33,8 @@ pub async fn observe(section: &Partitions, reader: &mut Reader<'_>) -> Result<Se
         tables: facts(reader, &names, relations).await?,
         taken: BTreeSet::new(),
     };
-    frontier::highest_ids(section, reader, &mut seen).await?;
+    // Boxed: its state is part of every run's, and few tables count ids.
+    Box::pin(frontier::highest_ids(section, reader, &mut seen)).await?;
     second_look(section, reader, &mut seen).await?;
     Ok(seen)
 }

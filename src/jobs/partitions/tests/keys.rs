@@ -13,13 +13,13 @@ fn shown(tables: impl IntoIterator<Item = Table>) -> String {
     world(tables).show(NOW)
 }
 
-fn epoch(unit: EpochUnit) -> Option<TimeCode> {
-    Some(TimeCode::Epoch(unit))
+fn epoch(unit: EpochUnit) -> TimeCode {
+    TimeCode::Epoch(unit)
 }
 
-fn snowflake() -> Option<TimeCode> {
+fn snowflake() -> TimeCode {
     let epoch = DateTime::from_timestamp_millis(1_288_834_974_657).unwrap();
-    Some(TimeCode::Snowflake(Snowflake { epoch, shift: 22 }))
+    TimeCode::Snowflake(Snowflake { epoch, shift: 22 })
 }
 
 #[test]
@@ -30,7 +30,7 @@ fn each_code_writes_its_own_literals() {
         berlin("public.b_ms").key(20, "bigint", epoch(EpochUnit::Milliseconds)),
         berlin("public.c_us").key(20, "bigint", epoch(EpochUnit::Microseconds)),
         berlin("public.d_ns").key(20, "bigint", epoch(EpochUnit::Nanoseconds)),
-        berlin("public.e_uuid").key(2950, "uuid", Some(TimeCode::UuidV7)),
+        berlin("public.e_uuid").key(2950, "uuid", TimeCode::UuidV7),
         berlin("public.f_snowflake").key(20, "bigint", snowflake())]), @r"
     create_partition public.a_s_p2026_01 '1767222000' '1769900400'
     create_partition public.b_ms_p2026_01 '1767222000000' '1769900400000'
@@ -140,10 +140,10 @@ fn what_does_not_fit_together_is_refused() {
     insta::assert_snapshot!(shown([
         table("a.date_hours").date_key().interval("1 hour"),
         table("b.date_ids").date_key().interval("1000").premake("1000"),
-        table("c.date_code").key(1082, "date", Some(TimeCode::UuidV7)),
+        table("c.date_code").key(1082, "date", TimeCode::UuidV7),
         table("d.uuid").key(2950, "uuid", None),
         table("e.uuid_epoch").key(2950, "uuid", epoch(EpochUnit::Seconds)),
-        table("f.int_uuid").key(20, "bigint", Some(TimeCode::UuidV7)),
+        table("f.int_uuid").key(20, "bigint", TimeCode::UuidV7),
         table("g.small_epoch").key(21, "smallint", epoch(EpochUnit::Seconds)),
         table("h.int4_snowflake").key(23, "integer", snowflake()),
         table("i.int4_ms").key(23, "integer", epoch(EpochUnit::Milliseconds)),

@@ -122,11 +122,11 @@ impl Table {
     }
 
     /// A key of this type, which tells time so.
-    pub fn key(mut self, oid: i64, words: &str, code: Option<TimeCode>) -> Self {
+    pub fn key(mut self, oid: i64, words: &str, code: impl Into<Option<TimeCode>>) -> Self {
         self.facts.relation.key_column = Some("id".into());
         self.facts.relation.key_type_oid = Some(oid);
         self.facts.relation.key_type = Some(words.into());
-        self.config.key = code;
+        self.config.key = code.into();
         self
     }
 
