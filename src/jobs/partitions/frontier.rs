@@ -2,7 +2,7 @@
 
 use super::bounds::{Edge, parse_bound};
 use super::facts::{Facts, Seen};
-use super::key::{KeyType, Point};
+use super::key::Point;
 use super::tended::tended;
 use crate::config::checked::Partitions;
 use crate::pg::catalog::partition_ids::{highest_in, sequence};
@@ -21,11 +21,12 @@ pub async fn highest_ids(
 ) -> Result<(), Fault> {
     let mut asked = Vec::new();
     for (name, config) in &section.tables {
+        if config.interval.period().is_some() {
+            continue;
+        }
         let Some(facts) = seen.tables.get(name) else { continue };
         let Ok(table) = tended(name, config, facts, seen) else { continue };
-        if matches!(table.axis.key, KeyType::Id(_)) {
-            asked.push((name.clone(), table.key.clone()));
-        }
+        asked.push((name.clone(), table.key));
     }
     for (name, key) in asked {
         let Some(facts) = seen.tables.get_mut(&name) else { continue };

@@ -277,14 +277,15 @@ fn type_ends(table: &Tended<'_>, found: &Coverage) -> Option<Fault> {
         words(last),
         words(from)
     );
-    let cure = match table.axis.key {
-        KeyType::Epoch(_, IntType::Int4) | KeyType::Id(IntType::Int2 | IntType::Int4) => format!(
-            "the type of a partition key cannot be altered: move to a table whose {key} is bigint; \
-             a shorter interval comes nearer to that end"
-        ),
-        _ => "move to a table whose key reaches further; a shorter interval comes nearer to that end"
-            .to_owned(),
+    let wider = match table.axis.key {
+        KeyType::Epoch(_, IntType::Int4) | KeyType::Id(IntType::Int2 | IntType::Int4) => "is bigint",
+        _ => "reaches further",
     };
+    let cure = format!(
+        "the type of a partition key cannot be altered: move to a table whose {key} {wider}; until \
+         then a partition made by hand FROM ({}) TO (MAXVALUE) holds what is left",
+        table.axis.key.literal(from)
+    );
     Some(Fault::new(Kind::Refused, tended::DOING, message).on(table.name).with_hint(cure))
 }
 

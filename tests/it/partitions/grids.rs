@@ -4,7 +4,7 @@ use pgtend::job::{JobName, Verdict};
 use pgtend::pg::fault::Kind;
 
 use super::{config, now, once, plan, shown, succeeded, tend, tending};
-use crate::support::{Db, InProcess, on_every_major};
+use crate::support::{Db, InProcess, on_every_major, wait_until};
 
 /// `partition id`, a line each: where the rows are.
 async fn homes(db: &Db, table: &str, label: &str) -> Vec<String> {
@@ -289,6 +289,41 @@ fn a_range_parent_may_itself_be_a_partition() {
             ]
         );
         assert_eq!(shown(&db, "log_january").await.lines().count(), 2, "none beyond January");
+    });
+}
+
+/// The CHECK that spares a large default partition its scan is understood for each type of key.
+#[test]
+fn a_large_default_partition_is_not_scanned_for_any_key() {
+    on_every_major(|db| async move {
+        db.execute(
+            "CREATE TABLE by_ms (id bigint) PARTITION BY RANGE (id);
+             CREATE TABLE by_ms_default PARTITION OF by_ms DEFAULT;
+             INSERT INTO by_ms SELECT g FROM generate_series(1, 50001) g;
+             CREATE TABLE by_s (id int) PARTITION BY RANGE (id);
+             CREATE TABLE by_s_default PARTITION OF by_s DEFAULT;
+             INSERT INTO by_s SELECT g FROM generate_series(1, 50001) g;
+             CREATE TABLE by_uuid (id uuid) PARTITION BY RANGE (id);
+             CREATE TABLE by_uuid_default PARTITION OF by_uuid DEFAULT;
+             INSERT INTO by_uuid SELECT lpad(g::text, 32, '0')::uuid FROM generate_series(1, 50001) g;",
+        )
+        .await;
+        db.execute(&format!("ALTER DATABASE \"{}\" SET log_min_messages = 'debug1'", db.name()))
+            .await;
+        let month = |code| format!("key = \"{code}\"\npremake = \"1 day\"");
+        let (ms, s, uuid) = (month("epoch_ms"), month("epoch_s"), month("uuidv7"));
+        let app = tending(&db, &[("by_ms", &ms), ("by_s", &s), ("by_uuid", &uuid)]).await;
+        let mark = db.log_mark();
+        tend(&app).await;
+        wait_until("the server says why it did not scan", || async {
+            let log = db.server_log_since(mark);
+            ["by_ms", "by_s", "by_uuid"].iter().all(|table| {
+                log.contains(&format!(
+                    "updated partition constraint for default partition \"{table}_default\" is implied"
+                ))
+            })
+        })
+        .await;
     });
 }
 

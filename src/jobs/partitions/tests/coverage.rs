@@ -195,9 +195,10 @@ proptest! {
         let laid = world.lay(&plain, world.now);
         let all = laid.after(&laid.look(&laid.existing));
         let premake = laid.table.config.premake.period().unwrap();
-        let minutes = if premake.days() == 0 { premake.seconds() / 60 } else { 1_440 };
-        for minute in 0..i64::from(minutes) {
-            let row = world.now + TimeDelta::minutes(minute);
+        // A day of spring has 23 hours.
+        let until = premake.after(world.now, laid.table.config.timezone);
+        let minutes = (0..1_440).map(|minute| world.now + TimeDelta::minutes(minute));
+        for row in minutes.take_while(|row| *row <= until) {
             let key = laid.table.axis.at(row).unwrap();
             let index = all.partition_point(|partition| partition.span.to <= Edge::At(key));
             let home = all.get(index).filter(|partition| partition.span.holds(key));

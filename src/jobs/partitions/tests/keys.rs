@@ -123,7 +123,7 @@ fn a_type_that_ends_is_told_before_it_does() {
     create_partition public.events_p2037_11 '2140646400' '2143238400'
     create_partition public.events_p2037_12 '2143238400' '2145916800'
     spared public.events: no partition holds now; premake = 2 months asks for 2038-01-19 03:14:07 UTC
-    refused tend partitions of public.events: its key id of type integer ends at 2038-01-19 03:14:07 UTC: the partition from 2038-01-01 UTC has no upper bound there; the type of a partition key cannot be altered: move to a table whose id is bigint; a shorter interval comes nearer to that end
+    refused tend partitions of public.events: its key id of type integer ends at 2038-01-19 03:14:07 UTC: the partition from 2038-01-01 UTC has no upper bound there; the type of a partition key cannot be altered: move to a table whose id is bigint; until then a partition made by hand FROM ('2145916800') TO (MAXVALUE) holds what is left
     ");
     insta::assert_snapshot!(world([int4("public.events")]).show("2039-11-20T10:00:00Z"), @r"
     refused tend partitions of public.events: its key id of type integer has no value for 2039-11-20; check key = … in [partitions.tables]; if it is right, the table needs a wider key
@@ -131,7 +131,7 @@ fn a_type_that_ends_is_told_before_it_does() {
     let ids = table("public.ids").ids("1000000000", "1000000000", Some(2_000_000_000)).key(23, "integer", None);
     insta::assert_snapshot!(shown([ids]), @r"
     spared public.ids: no partition holds id 2000000000; premake = 1000000000 asks for 2147483647
-    refused tend partitions of public.ids: its key id of type integer ends at 2147483647: the partition from 2000000000 has no upper bound there; the type of a partition key cannot be altered: move to a table whose id is bigint; a shorter interval comes nearer to that end
+    refused tend partitions of public.ids: its key id of type integer ends at 2147483647: the partition from 2000000000 has no upper bound there; the type of a partition key cannot be altered: move to a table whose id is bigint; until then a partition made by hand FROM ('2000000000') TO (MAXVALUE) holds what is left
     ");
 }
 
