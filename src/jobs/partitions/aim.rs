@@ -3,8 +3,8 @@
 use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 
 use super::bounds::{Edge, Span, parse_bound};
-use super::coverage::Aim;
-use super::key::Point;
+use super::coverage::{Aim, Piece};
+use super::key::{IntType, KeyType, Point};
 use super::tended::{DOING, Tended};
 use crate::pg::fault::{Fault, Kind};
 use crate::time::extent::Extent;
@@ -54,11 +54,58 @@ impl Tended<'_> {
         Some((at_now, first, target))
     }
 
+    /// When rows will need a partition. Ids tell no time: theirs count a day each, so that many of
+    /// one table do not push another table's tomorrow out of this run.
+    pub(super) fn needed_at(&self, piece: &Piece, now: DateTime<Utc>, ahead: i64) -> DateTime<Utc> {
+        let at = match (self.axis.key, piece.from) {
+            (KeyType::Id(_), _) => now.checked_add_signed(TimeDelta::days(ahead)),
+            (_, Point::Time(at)) => Some(at.and_utc()),
+            (key, from) => key.instant(from),
+        };
+        at.unwrap_or(DateTime::<Utc>::MAX_UTC)
+    }
+
+    /// What stands for the present.
+    pub(super) fn now_words(&self) -> String {
+        match (self.axis.key, self.facts.highest_id) {
+            (KeyType::Id(_), None) => "the first id".to_owned(),
+            (KeyType::Id(_), Some(id)) => format!("id {id}"),
+            _ => "now".to_owned(),
+        }
+    }
+
+    /// Time goes on, and the key's type does not: from here on it has no value for an upper bound.
+    pub(super) fn type_ends(&self, from: Option<Point>) -> Option<Fault> {
+        let (from, last, key) = (from?, self.axis.key.last()?, &self.key);
+        let message = format!(
+            "its key {key} of type {} ends at {}: the partition from {} has no upper bound there",
+            self.key_type(),
+            self.axis.key.words(last),
+            self.axis.key.words(from)
+        );
+        let wider = match self.axis.key {
+            KeyType::Epoch(_, IntType::Int4) | KeyType::Id(IntType::Int2 | IntType::Int4) => {
+                "is bigint"
+            }
+            _ => "reaches further",
+        };
+        let cure = format!(
+            "the type of a partition key cannot be altered: move to a table whose {key} {wider}; \
+             until then a partition made by hand FROM ({}) TO (MAXVALUE) holds what is left",
+            self.axis.key.literal(from)
+        );
+        Some(Fault::new(Kind::Refused, DOING, message).on(self.name).with_hint(cure))
+    }
+
+    fn key_type(&self) -> &str {
+        self.facts.relation.key_type.as_deref().unwrap_or("unknown")
+    }
+
     fn untold(&self, now: DateTime<Utc>) -> Fault {
         let key = &self.key;
         let message = format!(
             "its key {key} of type {} has no value for {}",
-            self.facts.relation.key_type.as_deref().unwrap_or("unknown"),
+            self.key_type(),
             now.format("%Y-%m-%d")
         );
         Fault::new(Kind::Refused, DOING, message)

@@ -2,14 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 
 use super::action::{BesideDefault, NewPartition, PartitionAction};
 use super::bounds::{Edge, parse_bound};
 use super::coverage::{Coverage, Piece, coverage};
 use super::create::Likeness;
 use super::facts::Seen;
-use super::key::{IntType, KeyType, Point};
 use super::tended::{self, Tended};
 use crate::config::checked::Partitions;
 use crate::job::Plan;
@@ -88,10 +87,10 @@ impl Draft<'_> {
                 Beside::Default(default) => Some(default),
             };
             if let Some(new) = self.create(table, &found, piece, default) {
-                self.wanted.push((needed_at(table, piece, now, ahead), new));
+                self.wanted.push((table.needed_at(piece, now, ahead), new));
             }
         }
-        if let Some(fault) = type_ends(table, &found) {
+        if let Some(fault) = table.type_ends(found.type_ends) {
             self.plan.refuse(table.name, fault);
         }
         if let Some(fault) = rows_in_default(table, &blocked) {
@@ -105,10 +104,10 @@ impl Draft<'_> {
         let key = table.axis.key;
         let (until, standing) = match found.until {
             None if !found.aim.within.holds(found.aim.now) => {
-                (format!("{} lies outside its own bound", now_words(table)), "never".to_owned())
+                (format!("{} lies outside its own bound", table.now_words()), "never".to_owned())
             }
             None => {
-                (format!("no partition holds {}", now_words(table)), "never".to_owned())
+                (format!("no partition holds {}", table.now_words()), "never".to_owned())
             }
             Some(Edge::At(at)) => (format!("covered until {}", key.words(at)), key.words(at)),
             Some(Edge::Start | Edge::End) => ("covered for ever".to_owned(), "for ever".to_owned()),
@@ -246,49 +245,6 @@ impl Draft<'_> {
     }
 }
 
-/// When rows will need a partition. Ids tell no time: theirs count a day each, so that many of one
-/// table do not push another table's tomorrow out of this run.
-fn needed_at(table: &Tended<'_>, piece: &Piece, now: DateTime<Utc>, ahead: i64) -> DateTime<Utc> {
-    match (table.axis.key, piece.from) {
-        (KeyType::Id(_), _) => {
-            now.checked_add_signed(TimeDelta::days(ahead)).unwrap_or(DateTime::<Utc>::MAX_UTC)
-        }
-        (_, Point::Time(at)) => at.and_utc(),
-        (key, from) => key.instant(from).unwrap_or(DateTime::<Utc>::MAX_UTC),
-    }
-}
-
-/// What stands for the present.
-fn now_words(table: &Tended<'_>) -> String {
-    match (table.axis.key, table.facts.highest_id) {
-        (KeyType::Id(_), None) => "the first id".to_owned(),
-        (KeyType::Id(_), Some(id)) => format!("id {id}"),
-        _ => "now".to_owned(),
-    }
-}
-
-/// Time goes on, and the key's type does not.
-fn type_ends(table: &Tended<'_>, found: &Coverage) -> Option<Fault> {
-    let (from, last) = (found.type_ends?, table.axis.key.last()?);
-    let (key, words) = (&table.key, |at| table.axis.key.words(at));
-    let key_type = table.facts.relation.key_type.as_deref().unwrap_or("unknown");
-    let message = format!(
-        "its key {key} of type {key_type} ends at {}: the partition from {} has no upper bound there",
-        words(last),
-        words(from)
-    );
-    let wider = match table.axis.key {
-        KeyType::Epoch(_, IntType::Int4) | KeyType::Id(IntType::Int2 | IntType::Int4) => "is bigint",
-        _ => "reaches further",
-    };
-    let cure = format!(
-        "the type of a partition key cannot be altered: move to a table whose {key} {wider}; until \
-         then a partition made by hand FROM ({}) TO (MAXVALUE) holds what is left",
-        table.axis.key.literal(from)
-    );
-    Some(Fault::new(Kind::Refused, tended::DOING, message).on(table.name).with_hint(cure))
-}
-
 fn range(table: &Tended<'_>, piece: &Piece) -> String {
     let key = table.axis.key;
     format!("{} to {}", key.words(piece.from), key.words(piece.to))
@@ -305,7 +261,7 @@ fn why(table: &Tended<'_>, found: &Coverage, piece: &Piece) -> String {
         } else {
             "are refused"
         };
-        format!("{} lies in it, and its rows {lost}", now_words(table))
+        format!("{} lies in it, and its rows {lost}", table.now_words())
     };
     format!("{} has no partition{shape}; {because}", range(table, piece))
 }

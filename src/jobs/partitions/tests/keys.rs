@@ -81,8 +81,8 @@ fn an_anchor_says_where_partitions_begin() {
         table("public.d_month").premake("1 day").anchor("2024-01-15"),
         table("public.e_year").interval("1 year").premake("1 day").anchor("2024-10-01")]), @r"
     create_partition public.e_year_p2025 '2025-10-01 00:00:00+00' '2026-10-01 00:00:00+00'
-    create_partition public.d_month_p2026_01 '2026-01-15 00:00:00+00' '2026-02-15 00:00:00+00'
     create_partition public.b_other_monday_p2026_01_12 '2026-01-12 00:00:00+00' '2026-01-26 00:00:00+00'
+    create_partition public.d_month_p2026_01 '2026-01-15 00:00:00+00' '2026-02-15 00:00:00+00'
     create_partition public.c_sunday_p2026_01_18 '2026-01-18 00:00:00+00' '2026-02-01 00:00:00+00'
     create_partition public.a_monday_p2026_01_19 '2026-01-19 00:00:00+00' '2026-02-02 00:00:00+00'
     spared public.a_monday: no partition holds now; premake = 1 day asks for 2026-01-21 10:00:00 UTC
