@@ -36,7 +36,8 @@ pub async fn once(file: Option<&Path>, args: &OnceArgs) -> Result<u8, Failure> {
         if engine.stop.soft.is_cancelled() {
             break;
         }
-        let outcome = run_one(&engine, job, args.slot).await;
+        // Boxed: it holds the state of whichever job runs.
+        let outcome = Box::pin(run_one(&engine, job, args.slot)).await;
         outcomes
             .push(outcome.unwrap_or_else(|fault| {
                 Outcome::nothing(job.name(), Verdict::Failed, Some(fault))

@@ -7,12 +7,14 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use chrono::{DateTime, NaiveDate, Utc};
 use chrono_tz::Tz;
 
 use crate::pg::condition::Condition;
 use crate::pg::ident::{Ident, TableName};
 use crate::pg::partition_name::Template;
 use crate::time::cron::Cron;
+use crate::time::extent::Extent;
 use crate::time::period::Period;
 
 /// The whole configuration. A job runs if and only if its section is there.
@@ -206,10 +208,15 @@ pub struct Partitions {
 /// `[partitions.tables."schema.table"]`
 #[derive(Debug, Clone)]
 pub struct PartitionTable {
-    /// The grid of bounds: a calendar interval.
-    pub interval: Period,
-    /// Coverage must reach from now to now + this.
-    pub premake: Period,
+    /// How a key that is neither date nor timestamp tells time. Absent: it does not.
+    pub key: Option<TimeCode>,
+    /// The grid of bounds: a calendar interval, or a number of ids.
+    pub interval: Extent,
+    /// A day that begins a partition; absent: the calendar's own beginnings.
+    pub anchor: Option<NaiveDate>,
+    /// Coverage must reach from now to now + this, or from the highest id. Of the same kind as the
+    /// interval.
+    pub premake: Extent,
     /// The zone the bounds are midnight in.
     pub timezone: Tz,
     /// Names of new partitions; it tells the partitions of the interval apart. Absent: as the
@@ -250,6 +257,65 @@ impl OnExpiry {
         match self {
             Self::Detach => "detach",
             Self::Drop => "drop",
+        }
+    }
+}
+
+/// How the values of a key tell time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TimeCode {
+    /// Units since 1970 in UTC.
+    Epoch(EpochUnit),
+    /// UUIDs of version 7.
+    UuidV7,
+    /// Ids whose upper bits are milliseconds.
+    Snowflake(Snowflake),
+}
+
+/// What an epoch counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EpochUnit {
+    /// `epoch_s`
+    Seconds,
+    /// `epoch_ms`
+    Milliseconds,
+    /// `epoch_us`
+    Microseconds,
+    /// `epoch_ns`
+    Nanoseconds,
+}
+
+/// The layout of Snowflake-like ids: `(milliseconds since epoch) << shift`, and lower bits of any
+/// meaning.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Snowflake {
+    /// When its milliseconds begin, in whole milliseconds.
+    pub epoch: DateTime<Utc>,
+    /// Bits below the milliseconds, 0 to 40.
+    pub shift: u32,
+}
+
+impl TimeCode {
+    /// The word in the configuration.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Epoch(EpochUnit::Seconds) => "epoch_s",
+            Self::Epoch(EpochUnit::Milliseconds) => "epoch_ms",
+            Self::Epoch(EpochUnit::Microseconds) => "epoch_us",
+            Self::Epoch(EpochUnit::Nanoseconds) => "epoch_ns",
+            Self::UuidV7 => "uuidv7",
+            Self::Snowflake(_) => "snowflake",
+        }
+    }
+
+    /// The types of columns that keep such values.
+    #[must_use]
+    pub const fn types(self) -> &'static str {
+        match self {
+            Self::Epoch(_) => "integer or bigint",
+            Self::UuidV7 => "uuid",
+            Self::Snowflake(_) => "bigint",
         }
     }
 }

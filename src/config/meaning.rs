@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use super::checked::{
     Analyze, Archive, ArchiveTable, Config, Daemon, Database, Expiry, Log, LogFile, OnExpiry,
-    PartitionTable, Partitions, Schedule, SlowQueries, UrlSource,
+    PartitionTable, Partitions, Schedule, SlowQueries, Snowflake, TimeCode, UrlSource,
 };
+use super::keys::KeyWord;
 use super::path::KeyPath;
 use super::settings::Settings;
 use super::value::Read;
@@ -131,7 +132,9 @@ fn schedule(section: &Section<'_>) -> Result<Schedule, Unread> {
 fn partitions(section: &Section<'_>) -> Result<Partitions, Unread> {
     let tables = section.tables(|table| {
         Ok(PartitionTable {
+            key: table.get("key").map(|word| time_code(table, word)).transpose()?,
             interval: table.need("interval")?,
+            anchor: table.get("anchor"),
             premake: table.need("premake")?,
             timezone: table.need("timezone")?,
             name: table.get("name"),
@@ -151,6 +154,17 @@ fn expiry(table: &Section<'_>) -> Option<Expiry> {
         quarantine: table.get("quarantine").unwrap_or(Period::of_days(7)),
         max_per_run: table.get("expire_max_per_run").unwrap_or(10),
         max_share: table.get("expire_max_share").unwrap_or(0.5),
+    })
+}
+
+fn time_code(table: &Section<'_>, word: KeyWord) -> Result<TimeCode, Unread> {
+    Ok(match word {
+        KeyWord::Epoch(unit) => TimeCode::Epoch(unit),
+        KeyWord::UuidV7 => TimeCode::UuidV7,
+        KeyWord::Snowflake => TimeCode::Snowflake(Snowflake {
+            epoch: table.need("snowflake_epoch")?,
+            shift: table.need("snowflake_shift")?,
+        }),
     })
 }
 

@@ -15,6 +15,7 @@ mod keys;
 mod layer;
 mod meaning;
 mod near;
+mod partition_rules;
 mod path;
 mod problem;
 mod rules;

@@ -11,7 +11,7 @@ use super::problem::{Place, Problems};
 use super::settings::Settings;
 use super::show::literal;
 use crate::pg::ident::{Ident, TableName};
-use crate::pg::partition_name::Template;
+use crate::time::extent::Extent;
 use crate::time::period::Period;
 
 /// The jobs that this version has.
@@ -32,8 +32,8 @@ pub(super) fn check(settings: &Settings, problems: &mut Problems) {
     rules.slow_queries();
 }
 
-struct Rules<'a> {
-    settings: &'a Settings,
+pub(super) struct Rules<'a> {
+    pub(super) settings: &'a Settings,
     problems: &'a mut Problems,
 }
 
@@ -160,27 +160,15 @@ impl Rules<'_> {
     }
 
     fn partition_table(&mut self, table: &KeyPath) {
+        self.partition_grid(table);
         let (retention, interval) = (table.join("retention"), table.join("interval"));
-        let periods =
-            (self.settings.get::<Period>(&retention), self.settings.get::<Period>(&interval));
-        if let (Some(kept), Some(grid)) = periods
-            && days_most(kept) < days_least(grid)
+        let grid = self.settings.get::<Extent>(&interval).and_then(Extent::period);
+        if let (Some(kept), Some(grid)) = (self.settings.get::<Period>(&retention), grid)
+            && seconds_most(kept) < seconds_least(grid)
         {
             let message =
                 format!("is {kept}, shorter than one partition of {grid}; write a longer one");
-            self.blame(&[retention.clone(), interval.clone()], message);
-        }
-        let template = table.join("name");
-        let named =
-            (self.settings.get::<Template>(&template), self.settings.get::<Period>(&interval));
-        if let (Some(name), Some(grid)) = named
-            && let Some(needed) = name.lacks(grid)
-        {
-            let message = format!(
-                "is {}, the same for several partitions of {grid}; add {needed}",
-                self.value(&template)
-            );
-            self.blame(&[template, interval.clone()], message);
+            self.blame(&[retention.clone(), interval], message);
         }
         for name in ["on_expiry", "quarantine", "expire_max_per_run", "expire_max_share"] {
             let path = table.join(name);
@@ -225,13 +213,13 @@ impl Rules<'_> {
         self.blame(std::slice::from_ref(blamed), message);
     }
 
-    fn is_written(&self, path: &KeyPath) -> bool {
+    pub(super) fn is_written(&self, path: &KeyPath) -> bool {
         let setting = self.settings.setting(path);
         setting.is_some_and(|setting| !matches!(setting.place, Place::Default(_)))
     }
 
     /// Notes a problem about the first of the settings, at the place of the first that is written.
-    fn blame(&mut self, paths: &[KeyPath], message: String) {
+    pub(super) fn blame(&mut self, paths: &[KeyPath], message: String) {
         let places = paths.iter().filter_map(|path| self.settings.setting(path));
         let place = places
             .map(|setting| &setting.place)
@@ -244,7 +232,7 @@ impl Rules<'_> {
         self.settings.section(section).unwrap_or(&Place::Nowhere).clone()
     }
 
-    fn value(&self, path: &KeyPath) -> String {
+    pub(super) fn value(&self, path: &KeyPath) -> String {
         self.settings.setting(path).map_or_else(String::new, |setting| literal(&setting.value))
     }
 
@@ -257,12 +245,17 @@ impl Rules<'_> {
 
 /// At most this many whole days.
 fn days_most(period: Period) -> u64 {
-    u64::from(period.months()) * 31
-        + u64::from(period.days())
-        + u64::from(period.seconds()) / 86_400
+    seconds_most(period) / 86_400
 }
 
-/// At least this many days.
-fn days_least(period: Period) -> u64 {
-    u64::from(period.months()) * 28 + u64::from(period.days())
+/// At most this long.
+fn seconds_most(period: Period) -> u64 {
+    (u64::from(period.months()) * 31 + u64::from(period.days())) * 86_400
+        + u64::from(period.seconds())
+}
+
+/// At least this long.
+fn seconds_least(period: Period) -> u64 {
+    (u64::from(period.months()) * 28 + u64::from(period.days())) * 86_400
+        + u64::from(period.seconds())
 }

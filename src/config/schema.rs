@@ -97,8 +97,16 @@ fn form(form: Form) -> Value {
         Form::Words(choice) => json!({"enum": (choice.words)()}),
         Form::Url => json!({"type": "string", "pattern": "^postgres(ql)?://"}),
         Form::Idents | Form::Tables => json!({"type": "array", "items": {"type": "string"}}),
+        Form::Interval | Form::Extent => json!({"anyOf": [
+            {"type": "string", "minLength": 1},
+            {"type": "integer", "minimum": 1},
+        ]}),
+        Form::Instant => json!({"anyOf": [
+            {"type": "string", "minLength": 1},
+            {"type": "integer", "minimum": 0},
+        ]}),
+        Form::Date => json!({"type": "string", "format": "date"}),
         Form::Period
-        | Form::Interval
         | Form::Cron
         | Form::Zone
         | Form::Ident

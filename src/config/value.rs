@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 pub(super) use ::config::ValueKind;
+use chrono::{DateTime, NaiveDate, Utc};
 use chrono_tz::{TZ_VARIANTS, Tz};
 
 use super::keys::later::not_yet;
@@ -14,6 +15,7 @@ use crate::pg::ident::{Ident, TableName};
 use crate::pg::partition_name::Template;
 use crate::time::cron::Cron;
 use crate::time::duration;
+use crate::time::extent::Extent;
 use crate::time::period::Period;
 
 /// Why a value cannot be read.
@@ -127,6 +129,58 @@ impl Read for Duration {
 impl Read for Period {
     fn read(value: &ValueKind) -> Result<Self, Wrong> {
         text(value)?.parse().map_err(sentence)
+    }
+}
+
+/// A number of ids stands bare, or as a text of digits.
+impl Read for Extent {
+    fn read(value: &ValueKind) -> Result<Self, Wrong> {
+        let count = match value {
+            ValueKind::I64(count) => Some(*count),
+            ValueKind::String(text) if text.bytes().all(|b| b.is_ascii_digit()) => {
+                text.parse().ok()
+            }
+            _ => None,
+        };
+        match count {
+            Some(count) if count < 1 => Err(because("a number of ids is 1 or more")),
+            Some(count) => Ok(Self::Ids(count)),
+            None => Period::read(value).map(Self::Time),
+        }
+    }
+}
+
+impl Read for NaiveDate {
+    fn read(value: &ValueKind) -> Result<Self, Wrong> {
+        let date: Self = text(value)?.parse().map_err(|_| Wrong::Unknown)?;
+        // Where the calendars of zones are known, and not a slip of the pen.
+        let known = Self::from_ymd_opt(1900, 1, 1)..Self::from_ymd_opt(3000, 1, 1);
+        if known.contains(&Some(date)) {
+            Ok(date)
+        } else {
+            Err(because("it is not of 1900 to 2999"))
+        }
+    }
+}
+
+/// A text as RFC 3339 has it, a day in UTC, or milliseconds since 1970.
+impl Read for DateTime<Utc> {
+    fn read(value: &ValueKind) -> Result<Self, Wrong> {
+        let instant = match value {
+            ValueKind::I64(milliseconds) => Self::from_timestamp_millis(*milliseconds),
+            ValueKind::String(text) => {
+                let day = || Some(text.parse::<NaiveDate>().ok()?.and_hms_opt(0, 0, 0)?.and_utc());
+                let whole = DateTime::parse_from_rfc3339(text).ok().map(|at| at.to_utc());
+                whole.or_else(day)
+            }
+            _ => return Err(Wrong::Kind),
+        };
+        let known = DateTime::UNIX_EPOCH..=crate::time::zone::INSTANT_MAX;
+        match instant {
+            None => Err(Wrong::Unknown),
+            Some(instant) if !known.contains(&instant) => Err(because("it is before 1970")),
+            Some(instant) => Ok(instant),
+        }
     }
 }
 

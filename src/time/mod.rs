@@ -1,7 +1,8 @@
-//! Time as a parameter: periods, their grids, cron lines, and the one clock.
+//! Time as a parameter: periods, extents, grids, cron lines, and the one clock.
 pub mod clock;
 pub mod cron;
 pub mod duration;
+pub mod extent;
 pub mod grid;
 pub mod period;
 pub mod zone;

@@ -15,6 +15,7 @@ mod expiry_beside;
 mod expiry_crashes;
 mod expiry_evidence;
 mod faults;
+mod grids;
 mod likeness;
 mod restore;
 

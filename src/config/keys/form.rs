@@ -3,17 +3,19 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use chrono::{DateTime, NaiveDate, Utc};
 use chrono_tz::Tz;
 
 use super::super::near::one_of;
 use super::super::url;
 use super::super::value::{Read, ValueKind, Word, Wrong, has_secret, kind, shown, words};
-use super::later;
 use crate::pg::condition::Condition;
 use crate::pg::ident::{Ident, TableName};
 use crate::pg::partition_name::Template;
 use crate::time::cron::Cron;
 use crate::time::duration;
+use crate::time::extent::Extent;
+use crate::time::grid::Grid;
 use crate::time::period::Period;
 
 /// The most that TOML can write: no limit of ours.
@@ -42,8 +44,14 @@ pub(in crate::config) enum Form {
     },
     /// A calendar period, longer than nothing.
     Period,
-    /// The grid of partition bounds: days or months, and nothing smaller.
+    /// The grid of partition bounds: a calendar period of one unit, or a number of ids.
     Interval,
+    /// A calendar period, or a number of ids.
+    Extent,
+    /// A day.
+    Date,
+    /// A moment.
+    Instant,
     /// Five cron fields.
     Cron,
     /// An IANA time zone.
@@ -95,6 +103,7 @@ impl Form {
             Self::Count { .. } if text.bytes().all(|b| b.is_ascii_digit()) => {
                 text.parse().ok().map(ValueKind::I64)
             }
+            Self::Interval | Self::Extent | Self::Instant => text.parse().ok().map(ValueKind::I64),
             Self::Fraction => text.parse().ok().map(ValueKind::Float),
             Self::Idents | Self::Tables => Some(ValueKind::Array(
                 text.split(',').map(|item| item.trim().to_owned().into()).collect(),
@@ -116,7 +125,10 @@ impl Form {
                 Duration::read(value).and_then(|d| within((min..=max).contains(&d)))
             }
             Self::Period => Period::read(value).map(drop),
-            Self::Interval => later::interval(value).map(drop),
+            Self::Interval => interval(value),
+            Self::Extent => Extent::read(value).map(drop),
+            Self::Date => NaiveDate::read(value).map(drop),
+            Self::Instant => DateTime::<Utc>::read(value).map(drop),
             Self::Cron => Cron::read(value).map(drop),
             Self::Zone => Tz::read(value).map(drop),
             Self::Ident => Ident::read(value).map(drop),
@@ -159,6 +171,9 @@ impl Form {
             Self::Duration { .. } => "a duration",
             Self::Period => "a calendar period",
             Self::Interval => "an interval of partitions",
+            Self::Extent => "a calendar period or a number of ids",
+            Self::Date => "a date",
+            Self::Instant => "a moment",
             Self::Cron => "a cron line",
             Self::Zone => "a time zone",
             Self::Ident => "an SQL name",
@@ -187,7 +202,17 @@ impl Form {
             ),
             Self::Period => "a text such as \"1 month\", \"90 days\" or \"2 weeks\"".to_owned(),
             Self::Interval => {
-                "days, weeks, months, quarters or years, such as \"1 month\"".to_owned()
+                "minutes, hours, days, weeks, months, quarters or years, such as \"1 month\", or a \
+                 number of ids, such as 1000000"
+                    .to_owned()
+            }
+            Self::Extent => {
+                "a text such as \"1 month\" or \"90 days\", or a number of ids, such as 1000000"
+                    .to_owned()
+            }
+            Self::Date => "a text such as \"2024-01-01\"".to_owned(),
+            Self::Instant => {
+                "a text such as \"2015-01-01T00:00:00Z\", or milliseconds since 1970".to_owned()
             }
             Self::Cron => {
                 "five fields, minute hour day month weekday, such as \"30 2 * * *\"".to_owned()
@@ -211,6 +236,16 @@ impl Form {
             Self::Template => format!("text with {}", one_of(&Template::placeholders())),
             Self::Idents => "a list such as [\"public\", \"app\"]".to_owned(),
             Self::Tables => "a list such as [\"public.jobs\", \"app.events\"]".to_owned(),
+        }
+    }
+}
+
+/// Whether it cuts a key into partitions. The zone is no matter here: it only moves the midnights.
+fn interval(value: &ValueKind) -> Result<(), Wrong> {
+    match Extent::read(value)? {
+        Extent::Ids(_) => Ok(()),
+        Extent::Time(period) => {
+            Grid::new(period, Tz::UTC).map(drop).map_err(|error| Wrong::Sentence(error.to_string()))
         }
     }
 }

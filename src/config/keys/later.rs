@@ -1,11 +1,6 @@
 //! Names that are no typos: what this version does not have yet, and what stands elsewhere.
 
-use chrono_tz::Tz;
-
 use super::super::path::KeyPath;
-use super::super::value::{Read, ValueKind, Wrong};
-use crate::time::grid::Grid;
-use crate::time::period::Period;
 
 /// What a later version will have.
 const LATER: &[(&str, &str)] = &[
@@ -50,23 +45,4 @@ pub(in crate::config) fn sentence(path: &KeyPath, thing: &str) -> Option<String>
 /// `pgtend 0.1.0 has no job … yet`.
 pub(in crate::config) fn not_yet(what: &str) -> String {
     format!("pgtend {} {what} yet", env!("CARGO_PKG_VERSION"))
-}
-
-/// Reads the interval of partitions: this version's grids are calendar days or months.
-///
-/// # Errors
-/// Mixed units, parts of a day, and integer widths.
-pub(in crate::config) fn interval(value: &ValueKind) -> Result<Period, Wrong> {
-    if matches!(value, ValueKind::I64(_)) {
-        let sentence = not_yet("does not partition by integer ranges");
-        return Err(Wrong::Sentence(format!("{sentence}; write a text such as \"1 month\"")));
-    }
-    let period = Period::read(value)?;
-    if period.seconds() > 0 {
-        let sentence = not_yet("does not make partitions shorter than a day");
-        return Err(Wrong::Sentence(format!("{sentence}; write \"1 day\" or longer")));
-    }
-    // The zone is no matter here: it only moves the midnights.
-    Grid::new(period, Tz::UTC).map_err(|error| Wrong::Sentence(error.to_string()))?;
-    Ok(period)
 }

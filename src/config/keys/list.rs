@@ -7,11 +7,13 @@ use std::time::Duration;
 
 use super::Otherwise::{Absent, Default, Derived, Required};
 use super::form::NO_MAX;
+use super::words::KeyWord;
 use super::{Form, Key, Section, choice};
 use crate::config::checked::{Catchup, Level, LogFormat, OnExpiry, Pooler, Rotation};
 use crate::config::path::KeyPath;
 use crate::config::value::ValueKind;
 use crate::time::duration;
+use crate::time::extent::Extent;
 
 /// Every section, outer ones first.
 pub(in crate::config) const SECTIONS: &[Section] = &[
@@ -126,10 +128,28 @@ const LOG: &[Key] = &[
 
 #[rustfmt::skip]
 const PARTITION_TABLES: &[Key] = &[
+    key("partitions.tables.*.key", choice::<KeyWord>(),
+        Absent(r#""epoch_ms""#, "the key is a date or timestamp, or a number that tells no time"),
+        "How a key that is neither date nor timestamp tells time; never guessed."),
+    key("partitions.tables.*.snowflake_epoch", Form::Instant,
+        Absent(r#""2015-01-01T00:00:00Z""#, "required with key = \"snowflake\""),
+        "When the milliseconds of Snowflake-like ids begin."),
+    key("partitions.tables.*.snowflake_shift", Form::Count { min: 0, max: 40 },
+        Derived("22, with key = \"snowflake\"", |settings, section| {
+            let key: KeyWord = settings.get(&section.join("key"))?;
+            (key == KeyWord::Snowflake).then(|| 22.into())
+        }),
+        "How many bits of a Snowflake-like id stand below its milliseconds."),
     key("partitions.tables.*.interval", Form::Interval, Required(r#""1 month""#),
-        "How much one partition holds: days, weeks, months, quarters or years."),
-    key("partitions.tables.*.premake", Form::Period, Default(r#""3 months""#),
-        "How far ahead there must be partitions."),
+        "How much one partition holds: minutes, hours, days, weeks, months, quarters or years; or a number of ids."),
+    key("partitions.tables.*.anchor", Form::Date,
+        Absent(r#""2024-01-01""#, "weeks begin on Monday, all others with the calendar"),
+        "A day on which a partition begins; the others follow from it."),
+    key("partitions.tables.*.premake", Form::Extent,
+        Derived("3 months; 1 week of hours, 1 day of minutes; 3 partitions of ids", |settings, section| {
+            Some(premake(settings.get(&section.join("interval"))?))
+        }),
+        "How far ahead there must be partitions; of ids, how many beyond the highest."),
     key("partitions.tables.*.timezone", Form::Zone,
         Derived("partitions.timezone", |settings, _| settings.text("partitions.timezone")),
         "The zone in which bounds are midnight."),
@@ -201,6 +221,22 @@ const SLOW_QUERIES: &[Key] = &[
     key("slow_queries.remind_after", DURATION, Default(r#""1h""#),
         "A statement that stays slow is mentioned again after this."),
 ];
+
+/// As far ahead as a person needs to notice that no partitions are made any more, and never more
+/// partitions than a run makes.
+fn premake(interval: Extent) -> ValueKind {
+    let period = match interval {
+        Extent::Ids(width) => return width.saturating_mul(3).into(),
+        Extent::Time(period) => period,
+    };
+    let is_time_of_day = period.months() == 0 && period.days() == 0;
+    match period.seconds() {
+        3_600.. if is_time_of_day => "1 week",
+        _ if is_time_of_day => "1 day",
+        _ => "3 months",
+    }
+    .into()
+}
 
 /// A week is the longest wait that makes sense; longer is a slip of the pen.
 const DURATION: Form =

@@ -11,6 +11,7 @@ mod words;
 
 pub(super) use form::{Form, choice};
 pub(super) use list::{KEYS, SECTIONS};
+pub(super) use words::KeyWord;
 
 use super::path::KeyPath;
 use super::settings::Settings;

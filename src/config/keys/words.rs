@@ -1,12 +1,31 @@
 //! The words of every choice, and what each means.
 
-use crate::config::checked::{Catchup, Level, LogFormat, OnExpiry, Pooler, Rotation};
+use crate::config::checked::{Catchup, EpochUnit, Level, LogFormat, OnExpiry, Pooler, Rotation};
 use crate::config::value::Word;
 
 impl Word for OnExpiry {
     const ALL: &'static [(&'static str, Self)] = &[("detach", Self::Detach), ("drop", Self::Drop)];
     const LATER: &'static [(&'static str, &'static str)] =
         &[("export_then_drop", "has no cold storage")];
+}
+
+/// The words of `key`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::config) enum KeyWord {
+    Epoch(EpochUnit),
+    UuidV7,
+    Snowflake,
+}
+
+impl Word for KeyWord {
+    const ALL: &'static [(&'static str, Self)] = &[
+        ("epoch_s", Self::Epoch(EpochUnit::Seconds)),
+        ("epoch_ms", Self::Epoch(EpochUnit::Milliseconds)),
+        ("epoch_us", Self::Epoch(EpochUnit::Microseconds)),
+        ("epoch_ns", Self::Epoch(EpochUnit::Nanoseconds)),
+        ("uuidv7", Self::UuidV7),
+        ("snowflake", Self::Snowflake),
+    ];
 }
 
 impl Word for Pooler {

@@ -33,7 +33,7 @@ fn later_layers_win_and_every_value_tells_its_origin() {
     assert_eq!(loaded.files.len(), 4);
     let events = TableName::new("public", "events").unwrap();
     let partitions = loaded.config.partitions.unwrap();
-    assert_eq!(partitions.tables[&events].premake.months(), 12);
+    assert_eq!(partitions.tables[&events].premake.to_string(), "1 year");
     assert_eq!(partitions.tables[&events].timezone, chrono_tz::Europe::Berlin);
     insta::assert_snapshot!(world.show(&env));
 }

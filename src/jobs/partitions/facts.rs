@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use chrono::{DateTime, NaiveDateTime, Utc};
+use chrono::{DateTime, Utc};
 
+use super::key::Point;
 use crate::pg::catalog::foreign_keys::Reference;
 use crate::pg::catalog::partition::{Child, Relation, Unattached};
 use crate::pg::catalog::partition_default::DefaultRows;
@@ -58,6 +59,8 @@ pub struct Facts {
     pub references: Vec<Reference>,
     /// For partitions that are to leave: the first foreign key whose rows refer to their rows.
     pub referenced: BTreeMap<i64, Result<Option<String>, Fault>>,
+    /// The highest id in use, where the key counts ids; absent where there is none yet.
+    pub highest_id: Option<i64>,
 }
 
 /// A default partition.
@@ -75,7 +78,7 @@ pub struct DefaultFacts {
 #[derive(Debug, Clone)]
 pub struct Look {
     /// The ranges asked about.
-    pub ranges: Vec<(NaiveDateTime, NaiveDateTime)>,
+    pub ranges: Vec<(Point, Point)>,
     /// The answer, or why there is none.
     pub answer: Result<DefaultRows, Fault>,
 }

@@ -2,7 +2,8 @@
 //!
 //! For each configured table, time is covered by partitions from now to now + `premake`. What is
 //! missing is made as a table of its own and then attached, which open readers and writers of the
-//! parent do not notice. The clock decides, never the data.
+//! parent do not notice. The clock decides, never the data; only where the key is a plain number,
+//! the highest one in use takes the clock's place.
 //!
 //! With `retention`, partitions whose real upper bound is older leave: detached, kept in quarantine
 //! where nothing writes to them, and dropped only if `on_expiry = "drop"` says so.
@@ -19,10 +20,15 @@ use crate::pg::ident::TableName;
 use crate::pg::session::Reader;
 
 pub mod action;
+mod aim;
+pub mod axis;
 pub mod bounds;
 pub mod coverage;
 mod create;
+mod frontier;
 pub mod facts;
+pub mod key;
+mod kind;
 mod observe;
 mod plan;
 pub mod retention;

@@ -1,5 +1,6 @@
-//! Questions to the server, and no policy. The first look is at the catalog only; the second asks
-//! about what the first found missing: which names are taken, and what the default partition holds.
+//! Questions to the server, and no policy. The first look is at the catalog only; then the highest
+//! ids are asked for, where a table counts ids; the last look is about what was found missing: which
+//! names are taken, and what the default partition holds.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -8,6 +9,7 @@ use super::action::{STALE_CHECK, mark_prefix};
 use super::coverage::coverage;
 use super::Task;
 use super::facts::{Clocks, DefaultFacts, Facts, Look, Seen};
+use super::frontier;
 use super::retention::choice::Part;
 use super::retention::plan::about_to_leave;
 use super::plan::{MADE_MAX, NAMES_TRIED, name_of};
@@ -41,6 +43,8 @@ pub async fn observe(
         taken: BTreeSet::new(),
         clocks: clocks(reader).await?,
     };
+    // Boxed: its state is part of every run's, and few tables count ids.
+    Box::pin(frontier::highest_ids(section, reader, &mut seen)).await?;
     second_look(section, reader, &mut seen).await?;
     leaving_look(section, task, reader, &mut seen).await?;
     Ok(seen)
@@ -162,6 +166,7 @@ async fn facts(
             agreed: agreed.iter().find(|agreed| agreed.parent == oid).cloned(),
             references: references.iter().filter(|r| r.parent == oid).cloned().collect(),
             referenced: BTreeMap::new(),
+            highest_id: None,
             relation,
         };
         tables.insert(name.clone(), facts);
@@ -180,7 +185,8 @@ async fn second_look(
     for (name, facts) in &seen.tables {
         let Some(config) = section.tables.get(name) else { continue };
         let Ok(table) = tended(name, config, facts, seen) else { continue };
-        let found = coverage(&table.existing, &table.axis, reader.now, config.premake, MADE_MAX);
+        let Ok(aim) = table.aim(reader.now) else { continue };
+        let found = coverage(&table.existing, &table.axis, aim, MADE_MAX);
         for piece in &found.missing {
             candidates.extend((1..=NAMES_TRIED).map(|number| name_of(&table, piece, number)));
         }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use chrono::{DateTime, NaiveDateTime, Utc};
+use chrono::{DateTime, Utc};
 
 use super::action::{BesideDefault, NewPartition, PartitionAction};
 use super::bounds::{Edge, parse_bound};
@@ -93,19 +93,19 @@ fn tend(
 #[must_use]
 pub fn name_of(table: &Tended<'_>, piece: &Piece, number: u32) -> TableName {
     let (parent, template) = (&table.name.table, &table.template);
-    let from = table.axis.wall(piece.from);
+    let from = table.axis.mark(piece.from);
     table.name.sibling(if piece.whole_cell {
         template.cell(parent, from, number)
     } else {
-        template.odd(parent, from, table.axis.wall(piece.to), number)
+        template.odd(parent, from, table.axis.mark(piece.to), number)
     })
 }
 
 struct Draft<'a> {
     seen: &'a Seen,
     plan: Plan<PartitionAction>,
-    /// To be made, each with its lower bound.
-    wanted: Vec<(NaiveDateTime, NewPartition)>,
+    /// To be made, each with when it is needed.
+    wanted: Vec<(DateTime<Utc>, NewPartition)>,
     /// Done last: what is missing matters more than what is old.
     leaving: Vec<PartitionAction>,
     named: BTreeSet<TableName>,
@@ -115,8 +115,11 @@ struct Draft<'a> {
 
 impl Draft<'_> {
     fn table(&mut self, table: &Tended<'_>, now: DateTime<Utc>) {
-        let found =
-            coverage(&table.existing, &table.axis, now, table.config.premake, MADE_MAX);
+        let aim = match table.aim(now) {
+            Ok(aim) => aim,
+            Err(fault) => return self.plan.refuse(table.name, fault),
+        };
+        let found = coverage(&table.existing, &table.axis, aim, MADE_MAX);
         self.cut |= found.cut;
         self.report(table, &found);
         self.pending_detaches(table, &found);
@@ -126,12 +129,21 @@ impl Draft<'_> {
             self.plan.actions.push(PartitionAction::DropCheck { default, lock_timeout });
         }
         let mut blocked = Vec::new();
-        for piece in &found.missing {
-            match beside_default(table, piece) {
-                Beside::Blocked => blocked.push(piece),
-                Beside::None => self.create(table, &found, piece, None),
-                Beside::Default(default) => self.create(table, &found, piece, Some(default)),
+        for (ahead, piece) in (0..).zip(&found.missing) {
+            let default = match beside_default(table, piece) {
+                Beside::Blocked => {
+                    blocked.push(piece);
+                    continue;
+                }
+                Beside::None => None,
+                Beside::Default(default) => Some(default),
+            };
+            if let Some(new) = self.create(table, &found, piece, default) {
+                self.wanted.push((table.needed_at(piece, now, ahead), new));
             }
+        }
+        if let Some(fault) = table.type_ends(found.type_ends) {
+            self.plan.refuse(table.name, fault);
         }
         if let Some(fault) = rows_in_default(table, &blocked) {
             self.plan.refuse(table.name, fault);
@@ -143,13 +155,18 @@ impl Draft<'_> {
     fn report(&mut self, table: &Tended<'_>, found: &Coverage) {
         let key = table.axis.key;
         let (until, standing) = match found.until {
-            None => ("no partition holds now".to_owned(), "never".to_owned()),
+            None if !found.aim.within.holds(found.aim.now) => {
+                (format!("{} lies outside its own bound", table.now_words()), "never".to_owned())
+            }
+            None => {
+                (format!("no partition holds {}", table.now_words()), "never".to_owned())
+            }
             Some(Edge::At(at)) => (format!("covered until {}", key.words(at)), key.words(at)),
             Some(Edge::Start | Edge::End) => ("covered for ever".to_owned(), "for ever".to_owned()),
         };
         self.plan.stands(table.name, "covered_until", standing);
         let premake = table.config.premake;
-        let asked = format!("premake = {premake} asks for {}", key.words(found.target));
+        let asked = format!("premake = {premake} asks for {}", key.words(found.aim.target));
         self.plan.spare(table.name, format!("{until}; {asked}"));
         for &(from, to) in &found.past_gaps {
             let (from, to) = (key.words(from), key.words(to));
@@ -172,7 +189,7 @@ impl Draft<'_> {
             );
             let cure = format!("ALTER TABLE {} DETACH PARTITION {name} FINALIZE", table.name);
             let is_ahead = parse_bound(&child.bound).ok().flatten().is_some_and(|span| {
-                span.to > Edge::At(found.now) && span.from <= Edge::At(found.target)
+                span.to > Edge::At(found.aim.now) && span.from <= Edge::At(found.aim.target)
             });
             if is_ahead {
                 let fault = Fault::new(Kind::Refused, tended::DOING, message).on(table.name);
@@ -189,7 +206,7 @@ impl Draft<'_> {
         found: &Coverage,
         piece: &Piece,
         default: Option<BesideDefault>,
-    ) {
+    ) -> Option<NewPartition> {
         let key = table.axis.key;
         let mut new = NewPartition {
             parent: table.name.clone(),
@@ -219,10 +236,10 @@ impl Draft<'_> {
             let message = format!("{} and its alternatives are taken by other tables", new.child);
             let fault = Fault::new(Kind::Refused, tended::DOING, message).on(table.name);
             self.plan.refuse(table.name, fault.with_hint("rename or drop one of them"));
-            return;
+            return None;
         }
         self.named.insert(new.child.clone());
-        self.wanted.push((piece.from, new));
+        Some(new)
     }
 
     /// The range is covered even where the name is not to be had.
@@ -259,7 +276,7 @@ impl Draft<'_> {
     /// The nearest first, over all tables: what now needs is not kept waiting by another table's
     /// next year.
     fn finish(mut self) -> Plan<PartitionAction> {
-        self.wanted.sort_by_key(|(from, _)| *from);
+        self.wanted.sort_by_key(|(needed_at, _)| *needed_at);
         if self.wanted.len() > MADE_MAX {
             self.cut = true;
             self.wanted.truncate(MADE_MAX);
@@ -284,13 +301,16 @@ fn range(table: &Tended<'_>, piece: &Piece) -> String {
 
 fn why(table: &Tended<'_>, found: &Coverage, piece: &Piece) -> String {
     let shape = if piece.whole_cell { "" } else { ", cut to fit its neighbours" };
-    let because = if piece.from > found.now {
-        let target = table.axis.key.words(found.target);
+    let because = if piece.from > found.aim.now {
+        let target = table.axis.key.words(found.aim.target);
         format!("premake = {} asks for {target}", table.config.premake)
-    } else if table.facts.default.is_some() {
-        "now lies in it, and its rows go to the default partition".to_owned()
     } else {
-        "now lies in it, and its rows are refused".to_owned()
+        let lost = if table.facts.default.is_some() {
+            "go to the default partition"
+        } else {
+            "are refused"
+        };
+        format!("{} lies in it, and its rows {lost}", table.now_words())
     };
     format!("{} has no partition{shape}; {because}", range(table, piece))
 }

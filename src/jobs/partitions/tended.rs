@@ -1,16 +1,16 @@
 //! Whether a table can be tended, and everything about it that does not depend on the time.
 
-use chrono::NaiveDateTime;
-
-use super::bounds::{Axis, Edge, KeyType, parse_bound};
+use super::aim::within;
+use super::axis::Axis;
+use super::bounds::{Edge, Span, parse_bound};
 use super::coverage::Existing;
 use super::facts::{Facts, Seen};
+use super::kind;
 use crate::config::checked::PartitionTable;
 use crate::pg::catalog::partition::Relation;
 use crate::pg::fault::{Fault, Kind};
 use crate::pg::ident::{Ident, TableName, quoted};
-use crate::pg::partition_name::Template;
-use crate::time::grid::Grid;
+use crate::pg::partition_name::{Mark, Template};
 
 /// A table that can be tended.
 #[derive(Debug)]
@@ -31,6 +31,8 @@ pub struct Tended<'a> {
     pub template: Template,
     /// Its partitions without the default one, ascending.
     pub existing: Vec<Existing>,
+    /// What it may hold itself, being a partition by the same key.
+    pub within: Span,
 }
 
 /// Newer names count: an operator who renamed the old ones meant it.
@@ -46,12 +48,9 @@ pub fn tended<'a>(
     facts: &'a Facts,
     seen: &Seen,
 ) -> Result<Tended<'a>, Fault> {
-    let (key, key_type) = key(&facts.relation).map_err(|fault| fault.on(name))?;
+    is_range_parent(&facts.relation).map_err(|fault| fault.on(name))?;
+    let (key, axis) = kind::axis(&facts.relation, config).map_err(|fault| fault.on(name))?;
     permitted(name, &facts.relation, seen).map_err(|fault| fault.on(name))?;
-    let grid = Grid::new(config.interval, config.timezone).map_err(|error| {
-        Fault::new(Kind::Configuration, DOING, error.to_string()).on(name)
-    })?;
-    let axis = Axis { grid, key: key_type };
     let (existing, siblings) = existing(facts, &axis).map_err(|fault| fault.on(name))?;
     let template = match &config.name {
         Some(template) => template.clone(),
@@ -59,13 +58,14 @@ pub fn tended<'a>(
             .unwrap_or_else(|| Template::of_interval(config.interval)),
     };
     let other_owner = Ident::new(&facts.relation.owner).ok().filter(|o| o.as_str() != seen.role);
-    Ok(Tended { name, config, facts, axis, key, other_owner, template, existing })
+    let within = within(facts.relation.own_bound.as_deref());
+    Ok(Tended { name, config, facts, axis, key, other_owner, template, existing, within })
 }
 
 /// What is being done when a table is refused.
 pub const DOING: &str = "tend partitions of";
 
-fn refused(message: impl Into<String>, cure: &str) -> Fault {
+pub(super) fn refused(message: impl Into<String>, cure: &str) -> Fault {
     Fault::new(Kind::Refused, DOING, message).with_hint(cure)
 }
 
@@ -85,8 +85,8 @@ pub fn not_configured(name: &TableName) -> Fault {
     refused("it is not in the configuration", "add its section to [partitions.tables]").on(name)
 }
 
-/// The one plain key column of a RANGE parent.
-fn key(relation: &Relation) -> Result<(Ident, KeyType), Fault> {
+/// Only RANGE has a tomorrow.
+fn is_range_parent(relation: &Relation) -> Result<(), Fault> {
     match (relation.kind.as_str(), relation.strategy.as_deref()) {
         ("p", Some("r")) => {}
         ("p", strategy) => {
@@ -112,35 +112,7 @@ fn key(relation: &Relation) -> Result<(Ident, KeyType), Fault> {
     if relation.temporary {
         return Err(refused("it is a temporary table", "remove it from [partitions.tables]"));
     }
-    let parts = relation.key_parts.unwrap_or_default();
-    if parts != 1 {
-        return Err(refused(
-            format!("its key has {parts} columns; one is supported"),
-            "partition it by its time column alone, or remove it from [partitions.tables]",
-        ));
-    }
-    let (Some(column), Some(oid)) = (&relation.key_column, relation.key_type_oid) else {
-        return Err(refused(
-            "its key is an expression, not a plain column",
-            "partition it by a column, or remove it from [partitions.tables]",
-        ));
-    };
-    let key_type = u32::try_from(oid).ok().and_then(KeyType::of_oid).ok_or_else(|| {
-        let key_type = relation.key_type.as_deref().unwrap_or("unknown");
-        refused(
-            format!("its key {column} is of type {key_type}; date, timestamp and timestamptz are supported"),
-            "a later version of pgtend tends other keys; remove it from [partitions.tables] until then",
-        )
-    })?;
-    if relation.key_order_usual != Some(true) {
-        return Err(refused(
-            format!("its key {column} is ordered by an operator class of its own"),
-            "partition it by the type's default order, or remove it from [partitions.tables]",
-        ));
-    }
-    let column = Ident::new(column)
-        .map_err(|error| Fault::new(Kind::Bug, DOING, format!("its key: {error}")))?;
-    Ok((column, key_type))
+    Ok(())
 }
 
 fn kind_words(kind: &str) -> &'static str {
@@ -192,9 +164,9 @@ fn permitted(name: &TableName, relation: &Relation, seen: &Seen) -> Result<(), F
     Ok(())
 }
 
-type Siblings<'a> = Vec<(&'a str, NaiveDateTime)>;
+type Siblings<'a> = Vec<(&'a str, Mark)>;
 
-/// Reads the bounds, and the newest names with their lower bounds on the wall clock.
+/// Reads the bounds, and the newest names with their lower bounds as names show them.
 fn existing<'a>(facts: &'a Facts, axis: &Axis) -> Result<(Vec<Existing>, Siblings<'a>), Fault> {
     let mut found = Vec::with_capacity(facts.children.len());
     for child in &facts.children {
@@ -209,11 +181,29 @@ fn existing<'a>(facts: &'a Facts, axis: &Axis) -> Result<(Vec<Existing>, Sibling
     let siblings = found
         .iter()
         .rev()
+        .filter(|(existing, _)| is_of_interval(&existing.span, axis))
         .filter_map(|(existing, child)| match existing.span.from {
-            Edge::At(from) => Some((child.name.as_str(), axis.wall(from))),
+            Edge::At(from) => Some((child.name.as_str(), axis.mark(from))),
             Edge::Start | Edge::End => None,
         })
         .take(SIBLINGS_READ)
         .collect();
     Ok((found.into_iter().map(|(existing, _)| existing).collect(), siblings))
+}
+
+/// Whether a partition is about as long as the interval: after a change of the interval the names of
+/// the old ones say nothing about those of the new. Partitions of a month that were laid in another
+/// zone are as long as ours.
+fn is_of_interval(span: &Span, axis: &Axis) -> bool {
+    let (Edge::At(from), Edge::At(to)) = (span.from, span.to) else { return false };
+    let length = |from: Mark, to: Mark| match (from, to) {
+        (Mark::Wall(from), Mark::Wall(to)) => (to - from).num_seconds(),
+        (Mark::Id(from), Mark::Id(to)) => to.saturating_sub(from),
+        _ => 0,
+    };
+    let cell = axis.cell_start(from).zip(axis.next(from));
+    let cell = cell.map_or(0, |(start, end)| length(axis.mark(start), axis.mark(end)));
+    let length = length(axis.mark(from), axis.mark(to));
+    // Months differ by a tenth of their length, shorter cells by an hour of daylight saving.
+    length / 3 * 2 <= cell && cell / 3 * 2 <= length
 }

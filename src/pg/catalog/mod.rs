@@ -8,6 +8,7 @@ pub mod functions;
 pub mod indexes;
 pub mod partition;
 pub mod partition_default;
+pub mod partition_ids;
 pub mod privileges;
 pub mod publications;
 pub mod quarantine;

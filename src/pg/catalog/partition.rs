@@ -34,6 +34,8 @@ pub struct Relation {
     pub key_type: Option<String>,
     /// The key is ordered as its type is.
     pub key_order_usual: Option<bool>,
+    /// Its own bound, where it is a partition by RANGE of a column of the same name.
+    pub own_bound: Option<String>,
     /// The role that owns it.
     pub owner: String,
     /// Foreign keys from it or to it.
@@ -134,7 +136,14 @@ SELECT asked.ord - 1 AS asked, c.oid::int8 AS oid, c.relkind::text AS kind,
        c.relpersistence = 't' AS temporary, p.partstrat::text AS strategy,
        p.partnatts::int4 AS key_parts, a.attname::text AS key_column,
        a.atttypid::int8 AS key_type_oid, format_type(a.atttypid, a.atttypmod) AS key_type,
-       o.opcdefault AS key_order_usual, pg_get_userbyid(c.relowner)::text AS owner,
+       o.opcdefault AS key_order_usual,
+       (SELECT pg_get_expr(c.relpartbound, 0)
+        FROM pg_inherits i
+        JOIN pg_partitioned_table u ON u.partrelid = i.inhparent
+        JOIN pg_attribute ua ON ua.attrelid = i.inhparent AND ua.attnum = u.partattrs[0]
+        WHERE i.inhrelid = c.oid AND c.relispartition AND u.partstrat = 'r' AND u.partnatts = 1
+          AND u.partattrs[0] > 0 AND ua.attname = a.attname) AS own_bound,
+       pg_get_userbyid(c.relowner)::text AS owner,
        EXISTS (SELECT FROM pg_constraint f
                WHERE f.contype = 'f' AND (f.conrelid = c.oid OR f.confrelid = c.oid))
          AS foreign_keys,

@@ -2,11 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use chrono::NaiveDateTime;
-
-use super::DatePart::{self, Day, Month, Quarter, Week, WeekYear, Year};
-use super::{Part, Template};
+use super::DatePart::{self, Day, Hour, Minute, Month, Quarter, Second, Week, WeekYear, Year};
+use super::{Mark, Part, Template};
 use crate::pg::ident::Ident;
+use crate::time::extent::Extent;
 use crate::time::period::Period;
 
 /// What is needed of a date to tell the partitions of an interval apart.
@@ -21,7 +20,20 @@ struct Forms {
 
 fn forms(interval: Period) -> Forms {
     const FULL: &[DatePart] = &[Year, Month, Day];
+    const HOURS: &[DatePart] = &[Year, Month, Day, Hour];
+    const MINUTES: &[DatePart] = &[Year, Month, Day, Hour, Minute];
+    const SECONDS: &[DatePart] = &[Year, Month, Day, Hour, Minute, Second];
     match (interval.months(), interval.days()) {
+        (0, 0) if interval.seconds().is_multiple_of(3_600) => Forms {
+            any_of: &[HOURS, MINUTES, SECONDS],
+            joint: "_",
+            needed: "{year}, {month}, {day} and {hour}, or {from}",
+        },
+        (0, 0) => Forms {
+            any_of: &[MINUTES, SECONDS],
+            joint: "_",
+            needed: "{year}, {month}, {day}, {hour} and {minute}, or {from}",
+        },
         (0, 7) => Forms {
             any_of: &[&[WeekYear, Week], FULL],
             joint: "w",
@@ -45,38 +57,69 @@ fn forms(interval: Period) -> Forms {
 impl Template {
     /// What partitions of an interval are called where nothing else is known: `{table}_p2026_01`.
     #[must_use]
-    pub fn of_interval(interval: Period) -> Self {
-        let Forms { any_of, joint, .. } = forms(interval);
+    pub fn of_interval(interval: impl Into<Extent>) -> Self {
         let mut parts = vec![Part::Table];
-        let mut before = "_p";
-        for part in any_of[0] {
-            parts.push(Part::Text(before.to_owned()));
-            parts.push(Part::Date(*part));
-            before = joint;
+        match interval.into() {
+            Extent::Ids(_) => parts.extend([Part::Text("_p".to_owned()), Part::From]),
+            Extent::Time(period) => {
+                let Forms { any_of, joint, .. } = forms(period);
+                let mut before = "_p";
+                for part in any_of[0] {
+                    parts.push(Part::Text(before.to_owned()));
+                    parts.push(Part::Date(*part));
+                    before = joint;
+                }
+            }
         }
         Self(parts)
     }
 
     /// What is missing to tell two cells of the grid apart, in words; nothing, if nothing is.
     #[must_use]
-    pub fn lacks(&self, interval: Period) -> Option<&'static str> {
+    pub fn lacks(&self, interval: impl Into<Extent>) -> Option<&'static str> {
+        let has_from = self.0.contains(&Part::From);
+        let Extent::Time(period) = interval.into() else {
+            return (!has_from).then_some("{from}");
+        };
         let has = |wanted: &DatePart| self.0.contains(&Part::Date(*wanted));
-        let Forms { any_of, needed, .. } = forms(interval);
-        (!any_of.iter().any(|form| form.iter().all(has))).then_some(needed)
+        let Forms { any_of, needed, .. } = forms(period);
+        (!has_from && !any_of.iter().any(|form| form.iter().all(has))).then_some(needed)
+    }
+
+    /// Whether it needs a date, which an id has not.
+    #[must_use]
+    pub fn has_date(&self) -> bool {
+        self.0.iter().any(|part| matches!(part, Part::Date(_)))
     }
 
     /// The template that the names of existing partitions follow, if at least two agree on one that
-    /// can go on with this interval. `siblings`: name, and lower bound on the wall clock.
+    /// can go on with this interval. `siblings`: name and lower bound.
     #[must_use]
-    pub fn of_siblings<'a>(
-        siblings: impl Iterator<Item = (&'a str, NaiveDateTime)>,
+    pub fn of_siblings<'a, M: Into<Mark>>(
+        siblings: impl Iterator<Item = (&'a str, M)>,
         table: &Ident,
-        interval: Period,
+        interval: impl Into<Extent>,
     ) -> Option<Self> {
+        let interval = interval.into();
         let mut votes: BTreeMap<Self, usize> = BTreeMap::new();
         for (name, from) in siblings {
-            let read = |form: &&[DatePart]| read_name(name, from, form, table);
-            if let Some(template) = forms(interval).any_of.iter().find_map(read) {
+            let template = match (interval, from.into()) {
+                (Extent::Time(period), Mark::Wall(at)) => {
+                    forms(period).any_of.iter().find_map(|form| {
+                        let of_date = |part: &DatePart| (Part::Date(*part), part.render(at));
+                        read_name(name, &form.iter().map(of_date).collect::<Vec<_>>(), table)
+                    })
+                }
+                (Extent::Ids(_), from @ Mark::Id(_)) => {
+                    let numbers =
+                        [(Part::From, super::stamp(from)), (Part::BareFrom, super::bare(from))];
+                    numbers
+                        .iter()
+                        .find_map(|number| read_name(name, std::slice::from_ref(number), table))
+                }
+                _ => None,
+            };
+            if let Some(template) = template {
                 *votes.entry(template).or_default() += 1;
             }
         }
@@ -85,16 +128,11 @@ impl Template {
     }
 }
 
-/// Takes a name apart that holds these parts of its date in this order, at most two characters
-/// apart, and no other digits after the first.
-fn read_name(
-    name: &str,
-    from: NaiveDateTime,
-    form: &[DatePart],
-    table: &Ident,
-) -> Option<Template> {
-    let first = form.first()?.render(from);
-    name.rmatch_indices(&first).find_map(|(start, _)| {
+/// Takes a name apart that holds these parts in this order, each with its digits, at most two
+/// characters apart, and no other digits after the first.
+fn read_name(name: &str, form: &[(Part, String)], table: &Ident) -> Option<Template> {
+    let (_, first) = form.first()?;
+    name.rmatch_indices(first.as_str()).find_map(|(start, _)| {
         let head = &name[..start];
         if head.ends_with(|c: char| c.is_ascii_digit()) {
             return None;
@@ -108,11 +146,13 @@ fn read_name(
             None => super::push_text(&mut parts, head),
         }
         let mut rest = &name[start..];
-        for part in form {
-            let digits = rest.find(|c: char| c.is_ascii_digit()).filter(|&at| at <= 2)?;
-            super::push_text(&mut parts, &rest[..digits]);
-            rest = rest[digits..].strip_prefix(&part.render(from))?;
-            parts.push(Part::Date(*part));
+        for (part, digits) in form {
+            let between = rest
+                .find(digits.as_str())
+                .filter(|&at| at <= 2 && !rest[..at].contains(|c: char| c.is_ascii_digit()))?;
+            super::push_text(&mut parts, &rest[..between]);
+            rest = &rest[between + digits.len()..];
+            parts.push(part.clone());
         }
         if rest.contains(|c: char| c.is_ascii_digit()) {
             return None;

@@ -11,8 +11,7 @@ use crate::pg::ident::{IDENT_BYTES_MAX, Ident};
 
 mod forms;
 
-/// Text with placeholders, which a partition's lower bound fills, read on the wall clock of the
-/// table's zone.
+/// Text with placeholders, which a partition's lower bound fills.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Template(Vec<Part>);
 
@@ -21,6 +20,31 @@ enum Part {
     Text(String),
     Table,
     Date(DatePart),
+    /// The whole lower bound: a stamp, or a number of at least ten digits.
+    From,
+    /// The same without leading zeros: only read off existing names.
+    BareFrom,
+}
+
+/// A bound as names show it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mark {
+    /// Of a key that tells time: the wall time.
+    Wall(NaiveDateTime),
+    /// Of a key that counts.
+    Id(i64),
+}
+
+impl From<NaiveDateTime> for Mark {
+    fn from(at: NaiveDateTime) -> Self {
+        Self::Wall(at)
+    }
+}
+
+impl From<i64> for Mark {
+    fn from(id: i64) -> Self {
+        Self::Id(id)
+    }
 }
 
 /// A part of a date, with as many digits as it always has.
@@ -34,16 +58,23 @@ enum DatePart {
     Week,
     /// The year that the ISO week belongs to: the last days of December can lie in week 1.
     WeekYear,
+    Hour,
+    Minute,
+    Second,
 }
 
 /// Placeholders as they are written.
-const PLACEHOLDERS: [(&str, Part); 6] = [
+const PLACEHOLDERS: [(&str, Part); 10] = [
     ("table", Part::Table),
     ("year", Part::Date(DatePart::Year)),
     ("quarter", Part::Date(DatePart::Quarter)),
     ("month", Part::Date(DatePart::Month)),
     ("week", Part::Date(DatePart::Week)),
     ("day", Part::Date(DatePart::Day)),
+    ("hour", Part::Date(DatePart::Hour)),
+    ("minute", Part::Date(DatePart::Minute)),
+    ("second", Part::Date(DatePart::Second)),
+    ("from", Part::From),
 ];
 
 /// Why a text is not a template.
@@ -92,6 +123,7 @@ impl fmt::Display for Template {
         for part in &self.0 {
             match part {
                 Part::Text(text) => f.write_str(text)?,
+                Part::BareFrom => f.write_str("{from}")?,
                 placeholder => {
                     let known = PLACEHOLDERS.iter().find(|(_, part)| part == placeholder);
                     write!(f, "{{{}}}", known.map_or("year", |(name, _)| name))?;
@@ -111,6 +143,9 @@ impl DatePart {
             Self::Day => format!("{:02}", at.day()),
             Self::WeekYear => format!("{:04}", at.iso_week().year()),
             Self::Week => format!("{:02}", at.iso_week().week()),
+            Self::Hour => format!("{:02}", at.hour()),
+            Self::Minute => format!("{:02}", at.minute()),
+            Self::Second => format!("{:02}", at.second()),
         }
     }
 }
@@ -133,24 +168,34 @@ impl Template {
         self
     }
 
-    /// The name of a whole cell of the grid that starts at this wall time. `number` 2 and more give
-    /// what it is called where that name is taken.
+    /// The name of a whole cell of the grid that starts here. `number` 2 and more give what it is
+    /// called where that name is taken.
     #[must_use]
-    pub fn cell(&self, table: &Ident, from: NaiveDateTime, number: u32) -> Ident {
-        let parts = self.0.iter().map(|part| match part {
-            Part::Date(date) => Part::Text(date.render(from)),
-            other => other.clone(),
+    pub fn cell(&self, table: &Ident, from: impl Into<Mark>, number: u32) -> Ident {
+        let from = from.into();
+        let parts = self.0.iter().map(|part| match (part, from) {
+            (Part::Date(date), Mark::Wall(at)) => Part::Text(date.render(at)),
+            (Part::Date(_) | Part::From, _) => Part::Text(stamp(from)),
+            (Part::BareFrom, _) => Part::Text(bare(from)),
+            (other, _) => other.clone(),
         });
         spell(parts.chain([numbered(number)]), table)
     }
 
     /// The name of a range that is not a cell of the grid: both its ends stand in place of the date.
     #[must_use]
-    pub fn odd(&self, table: &Ident, from: NaiveDateTime, to: NaiveDateTime, number: u32) -> Ident {
-        let is_date = |part: &Part| matches!(part, Part::Date(_));
+    pub fn odd(
+        &self,
+        table: &Ident,
+        from: impl Into<Mark>,
+        to: impl Into<Mark>,
+        number: u32,
+    ) -> Ident {
+        let is_date = |part: &Part| !matches!(part, Part::Text(_) | Part::Table);
         let first = self.0.iter().position(is_date).unwrap_or(self.0.len());
         let after = self.0.iter().rposition(is_date).map_or(self.0.len(), |last| last + 1);
-        let ends = Part::Text(format!("{}_to_{}", stamp(from), stamp(to)));
+        let spelled = if self.0.contains(&Part::BareFrom) { bare } else { stamp };
+        let ends = Part::Text(format!("{}_to_{}", spelled(from.into()), spelled(to.into())));
         let parts = self.0[..first].iter().cloned().chain([ends]);
         spell(parts.chain(self.0[after..].iter().cloned()).chain([numbered(number)]), table)
     }
@@ -160,8 +205,14 @@ fn numbered(number: u32) -> Part {
     Part::Text(if number < 2 { String::new() } else { format!("_{number}") })
 }
 
-/// A wall time in a name: only as exact as it needs to be.
-fn stamp(at: NaiveDateTime) -> String {
+/// A bound in a name. A wall time is only as exact as it needs to be; an id has ten digits and more,
+/// so that names sort as their ranges do, and an `m` for minus.
+fn stamp(bound: Mark) -> String {
+    let at = match bound {
+        Mark::Wall(at) => at,
+        Mark::Id(id) if id < 0 => return format!("m{:010}", id.unsigned_abs()),
+        Mark::Id(id) => return format!("{id:010}"),
+    };
     let form = if at.nanosecond() != 0 {
         "%Y_%m_%d_%H%M%S_%6f"
     } else if at.second() != 0 {
@@ -172,6 +223,15 @@ fn stamp(at: NaiveDateTime) -> String {
         "%Y_%m_%d"
     };
     at.format(form).to_string()
+}
+
+/// As [`stamp`], without leading zeros.
+fn bare(bound: Mark) -> String {
+    match bound {
+        Mark::Id(id) if id < 0 => format!("m{}", id.unsigned_abs()),
+        Mark::Id(id) => id.to_string(),
+        Mark::Wall(_) => stamp(bound),
+    }
 }
 
 /// Puts the parts together and makes them fit.
@@ -186,7 +246,7 @@ fn spell(parts: impl Iterator<Item = Part>, table: &Ident) -> Ident {
                 name.push_str(table.as_str());
                 table_at = Some(start..name.len());
             }
-            Part::Date(_) => {}
+            Part::Date(_) | Part::From | Part::BareFrom => {}
         }
     }
     let fitted = fit(&name, table_at);

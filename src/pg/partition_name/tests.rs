@@ -1,4 +1,5 @@
 use super::*;
+use crate::time::extent::Extent;
 use crate::time::period::Period;
 
 fn ident(name: &str) -> Ident {
@@ -30,6 +31,8 @@ fn each_interval_has_its_own_form() {
     assert_eq!(name("1 week", "2024-12-30"), "events_p2025w01");
     assert_eq!(name("2 weeks", "2026-01-26"), "events_p2026_01_26");
     assert_eq!(name("1 day", "2026-01-31"), "events_p2026_01_31");
+    assert_eq!(name("6 hours", "2026-01-31"), "events_p2026_01_31_00");
+    assert_eq!(name("15 minutes", "2026-01-31"), "events_p2026_01_31_00_00");
 }
 
 #[test]
@@ -63,17 +66,72 @@ fn a_template_must_tell_the_cells_of_its_grid_apart() {
         ("{year}{month}{day}", "1 week"),
         ("{year}{month}{day}", "2 weeks"),
         ("{day}.{month}.{year}", "1 day"),
+        ("{year}{month}{day}{hour}", "6 hours"),
+        ("{year}{month}{day}T{hour}{minute}", "15 minutes"),
     ] {
         assert_eq!(lacks(text, interval), None, "{text} for {interval}");
     }
     assert_eq!(lacks("{table}", "1 year"), Some("{year}"));
     assert_eq!(lacks("{year}", "1 quarter"), Some("{year}, and {quarter} or {month}"));
     assert_eq!(lacks("{year}{quarter}", "1 month"), Some("{year} and {month}"));
+    assert_eq!(
+        lacks("{year}{month}{day}", "1 hour"),
+        Some("{year}, {month}, {day} and {hour}, or {from}")
+    );
+    assert_eq!(
+        lacks("{year}{month}{day}{hour}", "90 minutes"),
+        Some("{year}, {month}, {day}, {hour} and {minute}, or {from}")
+    );
     assert_eq!(lacks("{year}{week}{month}", "1 day"), Some("{year}, {month} and {day}"));
     assert_eq!(
         lacks("{year}{month}", "1 week"),
         Some("{year} and {week}, or {year}, {month} and {day}")
     );
+}
+
+#[test]
+fn ids_have_ten_digits_and_more() {
+    let of_ids = Template::of_interval(Extent::Ids(1_000));
+    let name =
+        |template: &Template, from: i64| template.cell(&ident("t"), from, 1).as_str().to_owned();
+    assert_eq!(name(&of_ids, 0), "t_p0000000000");
+    assert_eq!(name(&of_ids, 1_000_000), "t_p0001000000");
+    assert_eq!(name(&of_ids, -1_000), "t_pm0000001000");
+    assert_eq!(name(&of_ids, i64::MIN), "t_pm9223372036854775808");
+    let odd = of_ids.odd(&ident("t"), -5, 10, 2);
+    assert_eq!(odd.as_str(), "t_pm0000000005_to_0000000010_2");
+
+    assert_eq!(of_ids.to_string(), "{table}_p{from}");
+    let dated: Template = "{table}_{year}".parse().unwrap();
+    assert_eq!((dated.lacks(Extent::Ids(1)), dated.has_date()), (Some("{from}"), true));
+    let from: Template = "{table}_from_{from}".parse().unwrap();
+    assert_eq!((from.lacks(Extent::Ids(1)), from.has_date()), (None, false));
+    assert_eq!(from.lacks(period("1 hour")), None);
+    assert_eq!(from.cell(&ident("t"), wall("2026-02-01"), 1).as_str(), "t_from_2026_02_01");
+
+    for (names, third) in [
+        (["t_0001000", "t_0002000"], None),
+        (["t_p1000", "t_p2000"], Some("t_p3000")),
+        (["t_p0000001000", "t_p0000002000"], Some("t_p0000003000")),
+    ] {
+        let siblings = names.into_iter().zip([1_000_i64, 2_000]);
+        let template = Template::of_siblings(siblings, &ident("t"), Extent::Ids(1_000));
+        assert_eq!(template.map(|template| name(&template, 3_000)).as_deref(), third);
+    }
+}
+
+#[test]
+fn hours_go_on_as_they_began() {
+    for (first, second, third) in [
+        ("t_p20260131_120000", "t_p20260131_130000", "t_p20260131_140000"),
+        ("t_p2026_01_31_1200", "t_p2026_01_31_1300", "t_p2026_01_31_1400"),
+        ("t_2026013112", "t_2026013113", "t_2026013114"),
+    ] {
+        let at = |hour: u32| wall("2026-01-31") + chrono::TimeDelta::hours(hour.into());
+        let siblings = [(first, at(12)), (second, at(13))];
+        let template = Template::of_siblings(siblings.into_iter(), &ident("t"), period("1 hour"));
+        assert_eq!(template.unwrap().cell(&ident("t"), at(14), 1).as_str(), third);
+    }
 }
 
 #[test]
@@ -113,7 +171,8 @@ fn names_go_on_as_they_began() {
 fn odd_ranges_have_both_ends_in_their_name() {
     let odd = |template: &str, from: &str, to: &str| {
         let template: Template = template.parse().unwrap();
-        template.odd(&ident("t"), from.parse().unwrap(), to.parse().unwrap(), 1).as_str().to_owned()
+        let [from, to] = [from, to].map(|at| at.parse::<NaiveDateTime>().unwrap());
+        template.odd(&ident("t"), from, to, 1).as_str().to_owned()
     };
     let (from, to) = ("2026-01-15T00:00:00", "2026-02-01T06:30:00");
     assert_eq!(odd("{table}_p{year}_{month}", from, to), "t_p2026_01_15_to_2026_02_01_0630");

@@ -28,12 +28,50 @@ fn grids_are_aligned_to_the_calendar() {
         ("10 years", "2026-06-30T00:00:00Z", "2020-01-01", "2030-01-01"),
         ("1 month", "0001-01-01T00:00:00Z", "0001-01-01", "0001-02-01"),
         ("1 week", "9999-12-31T23:59:59Z", "9999-12-27", "+10000-01-03"),
+        ("24 hours", "1969-12-31T23:59:59Z", "1969-12-31", "1970-01-01"),
     ] {
         let grid = grid(period, Tz::UTC);
         let found = grid.floor(utc(instant));
         let midnight = |date: &str| date.parse::<NaiveDate>().unwrap().and_time(NaiveTime::MIN);
         assert_eq!(found, midnight(floor), "{period} at {instant}");
         assert_eq!(grid.next(found), midnight(next), "{period} at {instant}");
+    }
+}
+
+#[test]
+fn hours_and_minutes_count_from_midnight_of_1970() {
+    for (period, instant, floor, next) in [
+        ("1 hour", "2026-03-05T12:34:56Z", "2026-03-05T12:00:00", "2026-03-05T13:00:00"),
+        ("15 minutes", "2026-03-05T12:34:56Z", "2026-03-05T12:30:00", "2026-03-05T12:45:00"),
+        ("90 minutes", "1970-01-01T02:59:59Z", "1970-01-01T01:30:00", "1970-01-01T03:00:00"),
+        ("36 hours", "1970-01-01T00:00:00Z", "1970-01-01T00:00:00", "1970-01-02T12:00:00"),
+    ] {
+        let grid = grid(period, Tz::UTC);
+        let found = grid.floor(utc(instant));
+        assert_eq!((found, grid.next(found)), (floor.parse().unwrap(), next.parse().unwrap()));
+    }
+}
+
+#[test]
+fn an_anchor_is_a_boundary_and_shifts_the_others() {
+    for (period, anchor, wall, floor, next) in [
+        ("2 weeks", "2024-01-01", "2024-01-14", "2024-01-01", "2024-01-15"),
+        ("2 weeks", "2024-01-08", "2024-01-14", "2024-01-08", "2024-01-22"),
+        ("1 week", "2024-01-07", "2023-12-30", "2023-12-24", "2023-12-31"),
+        ("3 days", "2026-01-02", "2026-01-01", "2025-12-30", "2026-01-02"),
+        ("1 month", "2024-01-15", "2026-03-14", "2026-02-15", "2026-03-15"),
+        ("1 month", "2024-01-15", "2026-03-15", "2026-03-15", "2026-04-15"),
+        ("1 quarter", "2024-02-01", "2026-01-31", "2025-11-01", "2026-02-01"),
+        ("1 year", "2020-10-01", "2019-09-30", "2018-10-01", "2019-10-01"),
+        ("36 hours", "2026-01-02", "2026-01-01", "2025-12-31T12:00:00", "2026-01-02"),
+    ] {
+        let at = |text: &str| -> NaiveDateTime {
+            if text.len() > 10 { text.parse().unwrap() } else { midnight(text.parse().unwrap()) }
+        };
+        let grid = grid(period, Tz::UTC).anchored(at(anchor));
+        let found = grid.floor_local(at(wall));
+        assert_eq!((found, grid.next(found)), (at(floor), at(next)), "{period} from {anchor}");
+        assert_eq!(grid.floor_local(at(anchor)), at(anchor));
     }
 }
 
@@ -73,8 +111,10 @@ fn a_skipped_day_has_a_boundary_but_no_time() {
 }
 
 #[test]
-fn only_a_single_unit_of_a_day_or_more_has_a_grid() {
-    for text in ["6 hours", "1 month 1 day", "1 day 1 hour", "1 year 30 minutes"] {
+fn mixed_units_and_seconds_have_no_grid() {
+    for text in
+        ["30 seconds", "1 hour 1 second", "1 month 1 day", "1 day 1 hour", "1 year 30 minutes"]
+    {
         let period: Period = text.parse().unwrap();
         assert_eq!(Grid::new(period, Tz::UTC), Err(GridError(period)));
     }
@@ -87,9 +127,18 @@ fn any_grid() -> impl Strategy<Value = Grid> {
         (1..=40_u32).prop_map(|n| format!("{n} months")),
         (1..=120_u32).prop_map(|n| format!("{n} years")),
         Just("1 day".to_owned()),
+        (1..=3_000_u32).prop_map(|n| format!("{n} minutes")),
         Just("1 month".to_owned()),
     ];
-    (period, proptest::sample::select(TZ_VARIANTS.as_slice())).prop_map(|(p, tz)| grid(&p, tz))
+    let anchor = proptest::option::of(-30_000..60_000_i64);
+    (period, proptest::sample::select(TZ_VARIANTS.as_slice()), anchor).prop_map(
+        |(p, tz, anchor)| {
+            // Hours and minutes are laid on clocks that are never set back: in UTC.
+            let grid = grid(&p, if p.ends_with("minutes") { Tz::UTC } else { tz });
+            let day = |day| DateTime::UNIX_EPOCH.naive_utc() + TimeDelta::days(day);
+            anchor.map_or(grid, |anchor| grid.anchored(day(anchor)))
+        },
+    )
 }
 
 proptest! {

@@ -122,7 +122,7 @@ impl Leaving {
 
     /// One try only: after a time-out the detach is pending, and the next run finalizes it.
     fn detach_concurrently(&self) -> Vec<Step> {
-        let intent = vec![self.attached(), self.record()];
+        let intent = vec![self.attached(), Statement::new(self.record(None))];
         let concurrently = Statement::new(format!("{} CONCURRENTLY", self.detach_sql()));
         let patient = LockWait::patient(self.lock_timeout);
         let once = LockWait { tries: vec![self.lock_timeout], pause: patient.pause };
@@ -138,7 +138,7 @@ impl Leaving {
             .chain([format!("LOCK TABLE ONLY {} IN ACCESS EXCLUSIVE MODE", self.parent)]);
         let mut statements: Vec<Statement> = locks.map(Statement::new).collect();
         statements.push(self.attached());
-        statements.push(self.record());
+        statements.push(Statement::new(self.record(None)));
         statements.push(Statement::new(self.detach_sql()));
         if let Some(check) = self.bound_check(key) {
             statements.push(Statement::new(check));
@@ -155,7 +155,7 @@ impl Leaving {
     /// The constraint refuses INSERT and UPDATE by its name. DELETE and TRUNCATE are refused by a
     /// function every server has, which raises an error wherever it is not a row's BEFORE UPDATE.
     fn blocked(&self) -> Vec<Statement> {
-        let Self { child, oid, .. } = self;
+        let Self { child, oid, now, .. } = self;
         let mut statements = vec![self.lock_child(), self.detached()];
         statements.extend(self.unblock());
         let sql = [
@@ -164,11 +164,12 @@ impl Leaving {
                 "CREATE TRIGGER {BLOCK} BEFORE DELETE OR TRUNCATE ON {child} FOR EACH STATEMENT \
                  EXECUTE FUNCTION pg_catalog.suppress_redundant_updates_trigger()"
             ),
+            format!(
+                "UPDATE partition_quarantine SET detached_at = {} WHERE relation = {oid}",
+                instant(*now)
+            ),
         ];
         statements.extend(sql.map(Statement::new));
-        statements.push(self.at_now(format!(
-            "UPDATE partition_quarantine SET detached_at = $1::timestamptz WHERE relation = {oid}"
-        )));
         statements
     }
 
@@ -258,29 +259,26 @@ impl Leaving {
         format!("ALTER TABLE {} DETACH PARTITION {}", self.parent, self.child)
     }
 
-    fn record(&self) -> Statement {
-        let Self { child, oid, parent_oid, bound, .. } = self;
-        self.at_now(format!(
-            "INSERT INTO partition_quarantine (relation, name, parent, bound, intended_at) \
-             VALUES ({oid}, {}, {parent_oid}, {}, $1::timestamptz) ON CONFLICT (relation) DO UPDATE \
+    fn record(&self, detached_at: Option<DateTime<Utc>>) -> String {
+        let Self { child, oid, parent_oid, bound, now, .. } = self;
+        format!(
+            "INSERT INTO partition_quarantine (relation, name, parent, bound, intended_at, detached_at) \
+             VALUES ({oid}, {}, {parent_oid}, {}, {}, {}) ON CONFLICT (relation) DO UPDATE \
              SET name = excluded.name, parent = excluded.parent, bound = excluded.bound, \
-             intended_at = excluded.intended_at, detached_at = NULL, restored_at = NULL",
+             intended_at = excluded.intended_at, detached_at = excluded.detached_at, restored_at = NULL",
             literal(child),
             literal(bound),
-        ))
+            instant(*now),
+            detached_at.map_or_else(|| "NULL".to_owned(), instant),
+        )
     }
 
     fn note_restored(&self) -> Statement {
-        self.at_now(format!(
-            "UPDATE partition_quarantine SET restored_at = $1::timestamptz, detached_at = NULL \
-             WHERE relation = {}",
+        Statement::new(format!(
+            "UPDATE partition_quarantine SET restored_at = {}, detached_at = NULL WHERE relation = {}",
+            instant(self.now),
             self.oid
         ))
-    }
-
-    /// With the run's time as `$1`, so that a plan shows the very SQL of a later run.
-    fn at_now(&self, sql: String) -> Statement {
-        Statement::new(sql).bind(vec![Some(self.now.to_rfc3339())])
     }
 
     fn delete(&self) -> String {
@@ -337,29 +335,29 @@ impl Agreement {
     #[must_use]
     pub fn steps(&self) -> Vec<Step> {
         let Self { table, oid, policy, now, .. } = self;
-        let record = format!(
+        let mut sql = vec![format!(
             "INSERT INTO partition_policy (parent, retention, on_expiry, quarantine, agreed_at) \
-             VALUES ({oid}, '{}', '{}', '{}', $1::timestamptz) ON CONFLICT (parent) DO UPDATE \
+             VALUES ({oid}, '{}', '{}', '{}', {}) ON CONFLICT (parent) DO UPDATE \
              SET retention = excluded.retention, on_expiry = excluded.on_expiry, \
              quarantine = excluded.quarantine, agreed_at = excluded.agreed_at",
             policy.retention,
             policy.on_expiry.as_str(),
             policy.quarantine,
-        );
-        let mut statements = vec![Statement::new(record).bind(vec![Some(now.to_rfc3339())])];
+            instant(*now),
+        )];
         if self.is_confirmed {
-            statements.push(Statement::new(format!(
+            sql.push(format!(
                 "DELETE FROM partition_quarantine WHERE parent = {oid} \
                  AND (restored_at IS NOT NULL OR detached_at IS NOT NULL) \
                  AND relation IN (SELECT inhrelid FROM pg_inherits WHERE inhparent = {oid})"
-            )));
+            ));
         }
         vec![Step {
             doing: "record the policy of",
             object: table.to_string(),
             mode: Mode::Transaction,
             lock: LockWait::patient(self.lock_timeout),
-            statements,
+            statements: sql.into_iter().map(Statement::new).collect(),
         }]
     }
 }

@@ -1,14 +1,15 @@
 //! Which partitions are to leave now. Pure: bounds, policy and clocks in, a choice out.
 
-use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 
-use super::super::bounds::{Axis, Edge, Span, parse_bound};
+use super::super::axis::Axis;
+use super::super::bounds::{Edge, Span, parse_bound};
 use super::super::facts::{Clocks, Facts};
+use super::super::key::Point;
 use crate::config::checked::{Expiry, OnExpiry};
 use crate::pg::catalog::quarantine::Agreed;
 use crate::pg::ident::TableName;
 use crate::time::period::Period;
-use crate::time::zone;
 
 /// Clocks further apart than this: one of them is wrong, and nobody knows which. An hour is a zone
 /// taken for another; drift is seconds.
@@ -88,22 +89,26 @@ impl Policy {
         Some(Self { retention, on_expiry, quarantine: agreed.quarantine.parse().ok()? })
     }
 
-    /// Whatever ends at or before this key is expired.
+    /// Whatever ends at or before this key is expired; absent where the key has no value for that
+    /// moment, or tells no time: then nothing is.
     #[must_use]
-    pub fn horizon(&self, axis: &Axis, now: DateTime<Utc>) -> NaiveDateTime {
-        axis.at(self.retention.before(now, axis.grid.tz()))
+    pub fn horizon(&self, axis: &Axis, now: DateTime<Utc>) -> Option<Point> {
+        axis.at(self.retention.before(now, axis.tz()))
     }
 
     /// Whether a range is expired: by its real upper bound, whole.
     #[must_use]
     pub fn expires(&self, span: Span, axis: &Axis, now: DateTime<Utc>) -> bool {
-        matches!(span.to, Edge::At(to) if to <= self.horizon(axis, now))
+        match (span.to, self.horizon(axis, now)) {
+            (Edge::At(to), Some(horizon)) => to <= horizon,
+            _ => false,
+        }
     }
 
     /// Until when a partition detached at this moment is kept for certain.
     #[must_use]
     pub fn quarantine_ends(&self, detached_at: DateTime<Utc>, axis: &Axis) -> DateTime<Utc> {
-        self.quarantine.after(detached_at, axis.grid.tz())
+        self.quarantine.after(detached_at, axis.tz())
     }
 
     /// Whether a detached partition may be dropped.
@@ -176,16 +181,11 @@ pub fn leave_max(standing: usize, expiry: &Expiry) -> usize {
     by_share.min(by_count).min(standing.saturating_sub(1))
 }
 
-/// When a partition will be expired.
+/// When a partition will be expired; absent where that is never, or beyond the calendar.
 #[must_use]
 pub fn expires_at(part: &Part, axis: &Axis, expiry: &Expiry) -> Option<DateTime<Utc>> {
     let Edge::At(to) = part.span.to else { return None };
-    let tz = axis.grid.tz();
-    let instant = match axis.key {
-        super::super::bounds::KeyType::TimestampTz => to.and_utc(),
-        _ => zone::instant(to, tz),
-    };
-    Some(expiry.retention.after(instant, tz))
+    Some(expiry.retention.after(axis.instant(to)?, axis.tz()))
 }
 
 /// Why the clock is not to be trusted with what leaves.
@@ -215,9 +215,10 @@ pub fn clock_doubt(
         )));
     }
     let newest = parts.iter().filter(|part| !part.is_pending).map(|part| part.span.to).max()?;
+    // Where the key's type ends before now, so does every partition.
     let key = axis.at(now);
     match newest {
-        Edge::At(newest) if newest <= key => Some(Doubt::NoTomorrow(format!(
+        Edge::At(newest) if key.is_none_or(|key| newest <= key) => Some(Doubt::NoTomorrow(format!(
             "its newest partition ends at {} and now is {}: it was not tended for long, or the \
              clock is ahead",
             axis.key.words(newest),

@@ -59,7 +59,7 @@ pub fn expire(
     let parts = effective_parts(table, is_confirmed);
     let mut draft = Draft { plan, seen, table, now, leaving: Vec::new(), quarantined: Vec::new() };
     draft.carry_on(is_confirmed);
-    let Some(expiry) = table.config.expiry else {
+    let Some(expiry) = table.config.expiry.filter(|_| table.axis.key.tells_time()) else {
         draft.withdraw(&Choice::default());
         draft.quarantine(None, None, false);
         return draft.leaving;
@@ -149,7 +149,10 @@ impl Draft<'_, '_> {
     /// How far the table is from its next expiry, and what is spared.
     fn report(&mut self, expiry: &Expiry, choice: &Choice<'_>, total: usize) {
         let (axis, name) = (&self.table.axis, self.table.name);
-        let horizon = Policy::of(expiry).horizon(axis, self.now);
+        let horizon = match Policy::of(expiry).horizon(axis, self.now) {
+            Some(horizon) => format!("what ends by {} expires", axis.key.words(horizon)),
+            None => "its key has no value for a time so far off, so nothing expires".to_owned(),
+        };
         let next = choice.next.and_then(|part| Some((part, expires_at(part, axis, expiry)?)));
         let (standing, next) = match next {
             Some((part, when)) => {
@@ -158,11 +161,7 @@ impl Draft<'_, '_> {
             None => ("none".to_owned(), "no partition will expire".to_owned()),
         };
         self.plan.stands(name, "next_expiry", standing);
-        let words = format!(
-            "retention = {}: what ends by {} expires; {next}",
-            expiry.retention,
-            axis.key.words(horizon)
-        );
+        let words = format!("retention = {}: {horizon}; {next}", expiry.retention);
         self.plan.spare(name, words);
         if !choice.later.is_empty() {
             let most = choice.leaving.len();

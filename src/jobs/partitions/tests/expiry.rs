@@ -6,6 +6,8 @@ use chrono::TimeDelta;
 
 use super::super::facts::Clocks;
 use super::super::retention::held::{Fate, fate};
+use super::super::tended::tended;
+use super::coverage::keys;
 use super::world::{Table, table, world};
 use crate::config::checked::OnExpiry;
 use crate::job::Action;
@@ -14,6 +16,9 @@ use crate::pg::version::Version;
 
 const NOW: &str = "2026-01-20T10:00:00Z";
 const AGREED: [&str; 3] = ["2 months", "drop", "7 days"];
+/// First months of partitions, and the end of the last.
+const MONTHS: [&str; 8] =
+    ["2025-09", "2025-10", "2025-11", "2025-12", "2026-01", "2026-02", "2026-03", "2026-04"];
 
 /// Months from August 2025 to April 2026; two months are kept, so that the first three are old.
 fn events() -> Table {
@@ -209,6 +214,58 @@ fn foreign_keys_are_asked_about_first() {
     ");
 }
 
+/// Whatever the key, what ended by the horizon leaves, and nothing else.
+#[test]
+fn every_key_that_tells_time_expires_by_its_upper_bound() {
+    for (oid, code) in keys() {
+        let [retention, on_expiry, quarantine] = AGREED;
+        let bare = || {
+            let table = table("public.events").key(oid, "whatever", code);
+            table.retention(retention).agreed(retention, on_expiry, quarantine)
+        };
+        let empty = world([bare()]);
+        let (name, facts) = empty.seen.tables.first_key_value().unwrap();
+        let axis = tended(name, &empty.section.tables[name], facts, &empty.seen).unwrap().axis;
+        let bounds: Vec<String> = MONTHS
+            .map(|month| format!("{month}-01T00:00:00Z").parse().unwrap())
+            .map(|month| axis.key.literal(axis.at(month).unwrap()))
+            .into();
+        let laid = bounds.windows(2).zip(MONTHS).fold(bare(), |table, (bounds, month)| {
+            table.child(&format!("events_{month}"), &bounds[0], &bounds[1])
+        });
+        let plan = world([laid]).plan(NOW);
+        let detached = plan.actions.iter().filter(|action| action.kind() == "detach_partition");
+        let detached: Vec<String> = detached.map(Action::object).collect();
+        assert_eq!(
+            detached,
+            [r#"public."events_2025-09""#, r#"public."events_2025-10""#],
+            "{:?}", axis.key
+        );
+        let next = plan.spared.iter().any(|spared| {
+            spared.reason.ends_with(r#"next is public."events_2025-11" at 2026-02-01 00:00:00Z"#)
+        });
+        assert!(next, "{:?}: {:?}", axis.key, plan.spared);
+    }
+}
+
+/// The configuration refuses `retention` here; were it to come through, still nothing would leave.
+#[test]
+fn ids_never_expire() {
+    let ids = || {
+        let [retention, on_expiry, quarantine] = AGREED;
+        table("public.events")
+            .ids("1000", "2000", Some(1_500))
+            .child("events_p0", "'0'", "'1000'")
+            .child("events_p1000", "'1000'", "'4000'")
+            .retention(retention)
+            .agreed(retention, on_expiry, quarantine)
+    };
+    for world in [world([ids()]), world([ids()]).confirmed()] {
+        let plan = world.plan(NOW);
+        assert!(plan.actions.is_empty() && plan.refused.is_empty(), "{}", world.show(NOW));
+    }
+}
+
 /// The very SQL, each way.
 #[test]
 fn every_way_to_leave_shows_its_sql() {
@@ -227,7 +284,7 @@ fn every_way_to_leave_shows_its_sql() {
     insta::assert_snapshot!(text, @r"
     -- 18
     SELECT EXISTS (SELECT FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid WHERE c.oid = 20000 AND c.oid = 'public.events_p2025_08_01'::regclass AND i.inhparent = 16400 AND i.inhparent = 'public.events'::regclass AND pg_get_expr(c.relpartbound, 0) = 'FOR VALUES FROM (''2025-08-01 00:00:00+00'') TO (''2025-09-01 00:00:00+00'')');
-    INSERT INTO partition_quarantine (relation, name, parent, bound, intended_at) VALUES (20000, 'public.events_p2025_08_01', 16400, 'FOR VALUES FROM (''2025-08-01 00:00:00+00'') TO (''2025-09-01 00:00:00+00'')', $1::timestamptz) ON CONFLICT (relation) DO UPDATE SET name = excluded.name, parent = excluded.parent, bound = excluded.bound, intended_at = excluded.intended_at, detached_at = NULL, restored_at = NULL;
+    INSERT INTO partition_quarantine (relation, name, parent, bound, intended_at, detached_at) VALUES (20000, 'public.events_p2025_08_01', 16400, 'FOR VALUES FROM (''2025-08-01 00:00:00+00'') TO (''2025-09-01 00:00:00+00'')', '2026-01-20 10:00:00.000000+00', NULL) ON CONFLICT (relation) DO UPDATE SET name = excluded.name, parent = excluded.parent, bound = excluded.bound, intended_at = excluded.intended_at, detached_at = excluded.detached_at, restored_at = NULL;
     SELECT EXISTS (SELECT FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid WHERE c.oid = 20000 AND c.oid = 'public.events_p2025_08_01'::regclass AND i.inhparent = 16400 AND i.inhparent = 'public.events'::regclass AND pg_get_expr(c.relpartbound, 0) = 'FOR VALUES FROM (''2025-08-01 00:00:00+00'') TO (''2025-09-01 00:00:00+00'')');
     ALTER TABLE public.events DETACH PARTITION public.events_p2025_08_01 CONCURRENTLY;
     LOCK TABLE public.events_p2025_08_01 IN ACCESS EXCLUSIVE MODE;
@@ -236,11 +293,11 @@ fn every_way_to_leave_shows_its_sql() {
     DROP TRIGGER IF EXISTS pgtend_quarantine ON public.events_p2025_08_01;
     ALTER TABLE public.events_p2025_08_01 ADD CONSTRAINT pgtend_quarantine CHECK (false) NOT VALID;
     CREATE TRIGGER pgtend_quarantine BEFORE DELETE OR TRUNCATE ON public.events_p2025_08_01 FOR EACH STATEMENT EXECUTE FUNCTION pg_catalog.suppress_redundant_updates_trigger();
-    UPDATE partition_quarantine SET detached_at = $1::timestamptz WHERE relation = 20000
+    UPDATE partition_quarantine SET detached_at = '2026-01-20 10:00:00.000000+00' WHERE relation = 20000
     -- with a default partition, or 13
     LOCK TABLE ONLY public.events IN ACCESS EXCLUSIVE MODE;
     SELECT EXISTS (SELECT FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid WHERE c.oid = 20000 AND c.oid = 'public.events_p2025_08_01'::regclass AND i.inhparent = 16400 AND i.inhparent = 'public.events'::regclass AND pg_get_expr(c.relpartbound, 0) = 'FOR VALUES FROM (''2025-08-01 00:00:00+00'') TO (''2025-09-01 00:00:00+00'')');
-    INSERT INTO partition_quarantine (relation, name, parent, bound, intended_at) VALUES (20000, 'public.events_p2025_08_01', 16400, 'FOR VALUES FROM (''2025-08-01 00:00:00+00'') TO (''2025-09-01 00:00:00+00'')', $1::timestamptz) ON CONFLICT (relation) DO UPDATE SET name = excluded.name, parent = excluded.parent, bound = excluded.bound, intended_at = excluded.intended_at, detached_at = NULL, restored_at = NULL;
+    INSERT INTO partition_quarantine (relation, name, parent, bound, intended_at, detached_at) VALUES (20000, 'public.events_p2025_08_01', 16400, 'FOR VALUES FROM (''2025-08-01 00:00:00+00'') TO (''2025-09-01 00:00:00+00'')', '2026-01-20 10:00:00.000000+00', NULL) ON CONFLICT (relation) DO UPDATE SET name = excluded.name, parent = excluded.parent, bound = excluded.bound, intended_at = excluded.intended_at, detached_at = excluded.detached_at, restored_at = NULL;
     ALTER TABLE public.events DETACH PARTITION public.events_p2025_08_01;
     ALTER TABLE public.events_p2025_08_01 ADD CONSTRAINT pgtend_bound CHECK (ts IS NOT NULL AND ts >= '2025-08-01 00:00:00+00' AND ts < '2025-09-01 00:00:00+00') NOT VALID;
     LOCK TABLE public.events_p2025_08_01 IN ACCESS EXCLUSIVE MODE;
@@ -249,7 +306,7 @@ fn every_way_to_leave_shows_its_sql() {
     DROP TRIGGER IF EXISTS pgtend_quarantine ON public.events_p2025_08_01;
     ALTER TABLE public.events_p2025_08_01 ADD CONSTRAINT pgtend_quarantine CHECK (false) NOT VALID;
     CREATE TRIGGER pgtend_quarantine BEFORE DELETE OR TRUNCATE ON public.events_p2025_08_01 FOR EACH STATEMENT EXECUTE FUNCTION pg_catalog.suppress_redundant_updates_trigger();
-    UPDATE partition_quarantine SET detached_at = $1::timestamptz WHERE relation = 20000
+    UPDATE partition_quarantine SET detached_at = '2026-01-20 10:00:00.000000+00' WHERE relation = 20000
     -- drop
     LOCK TABLE public.events_p2025_06 IN ACCESS EXCLUSIVE MODE;
     SELECT EXISTS (SELECT FROM partition_quarantine q JOIN pg_class c ON c.oid = q.relation WHERE c.oid = 30000 AND c.oid = 'public.events_p2025_06'::regclass AND q.name = 'public.events_p2025_06' AND q.bound = 'FOR VALUES FROM (''2025-06-01 00:00:00+00'') TO (''2025-07-01 00:00:00+00'')' AND q.detached_at = '2026-01-10 00:00:00.000000+00' AND q.restored_at IS NULL AND c.relkind = 'r' AND NOT c.relispartition AND NOT EXISTS (SELECT FROM pg_inherits WHERE c.oid IN (inhrelid, inhparent)) AND EXISTS (SELECT FROM pg_constraint WHERE conrelid = c.oid AND conname = 'pgtend_quarantine'));

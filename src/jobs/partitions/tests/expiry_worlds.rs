@@ -4,12 +4,12 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use proptest::prelude::*;
 
-use super::super::bounds::{Axis, Edge, KeyType};
+use super::super::axis::Axis;
+use super::super::bounds::Edge;
 use super::super::retention::choice::{Choice, Part, Policy, choose};
 use super::coverage;
 use crate::config::checked::{Expiry, OnExpiry};
 use crate::time::period::Period;
-use crate::time::zone;
 
 #[derive(Debug)]
 struct World {
@@ -42,7 +42,8 @@ fn worlds() -> impl Strategy<Value = World> {
     let brakes = (1_u32..12, 0.01_f64..=1.0);
     (coverage::worlds(), policies(), prop::option::of(policies()), any::<bool>(), flags, brakes).prop_map(
         |(world, policy, other, is_agreed, flags, (max_per_run, max_share))| {
-            let parts = world.existing.iter().zip(flags).zip(1..).map(|((existing, (kind, pending, restored)), oid)| Part {
+            let (axis, existing) = world.laid_out();
+            let parts = existing.iter().zip(flags).zip(1..).map(|((existing, (kind, pending, restored)), oid)| Part {
                 oid,
                 name: format!("public.p{oid}").parse().unwrap(),
                 span: existing.span,
@@ -54,7 +55,7 @@ fn worlds() -> impl Strategy<Value = World> {
             let Policy { retention, on_expiry, quarantine } = policy;
             World {
                 parts: parts.collect(),
-                axis: world.axis,
+                axis,
                 now: world.now,
                 expiry: Expiry { retention, on_expiry, quarantine, max_per_run, max_share },
                 agreed: if is_agreed { Some(policy) } else { other },
@@ -68,13 +69,10 @@ impl World {
         choose(&self.parts, &self.axis, &self.expiry, self.agreed, self.now)
     }
 
-    /// The instant a range ends at, on the wall clock of the table's zone where the key is local.
+    /// The instant a range ends at.
     fn end(&self, part: &Part) -> Option<DateTime<Utc>> {
         let Edge::At(to) = part.span.to else { return None };
-        Some(match self.axis.key {
-            KeyType::TimestampTz => to.and_utc(),
-            KeyType::Timestamp | KeyType::Date => zone::instant(to, self.axis.grid.tz()),
-        })
+        self.axis.instant(to)
     }
 
     /// The age in which no row may leave, counted without any calendar: months of 28 days, and days
@@ -82,17 +80,17 @@ impl World {
     fn age_least(&self) -> TimeDelta {
         let kept = self.expiry.retention;
         let days = i64::from(kept.months()) * 28 + i64::from(kept.days());
-        let slack = if days == 0 && self.axis.key == KeyType::TimestampTz { 0 } else { 26 };
+        let slack = if days == 0 && !self.axis.key.is_local() { 0 } else { 26 };
         TimeDelta::days(days) + TimeDelta::seconds(kept.seconds().into()) - TimeDelta::hours(slack)
     }
 }
 
 fn check(world: &World) -> Result<(), TestCaseError> {
     let (choice, axis, now) = (world.choose(), &world.axis, world.now);
-    let horizon = axis.at(world.expiry.retention.before(now, axis.grid.tz()));
+    let horizon = axis.at(world.expiry.retention.before(now, axis.tz())).unwrap();
     for part in choice.leaving.iter().chain(&choice.later) {
-        prop_assert!(part.span.to <= Edge::At(horizon), "{part:?} is beyond {horizon}");
-        prop_assert!(part.span.to < Edge::At(axis.at(now)), "{part:?} is not past");
+        prop_assert!(part.span.to <= Edge::At(horizon), "{part:?} is beyond {horizon:?}");
+        prop_assert!(part.span.to < Edge::At(axis.at(now).unwrap()), "{part:?} is not past");
         let end = world.end(part).unwrap();
         prop_assert!(now - end >= world.age_least(), "{part:?} ended at {end} only");
         prop_assert!(part.is_plain && !part.is_pending && part.restored_at.is_none());

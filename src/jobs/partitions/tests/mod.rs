@@ -1,5 +1,6 @@
 mod coverage;
 mod expiry;
 mod expiry_worlds;
+mod keys;
 mod policy;
 mod world;

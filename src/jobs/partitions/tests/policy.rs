@@ -55,7 +55,7 @@ fn a_wide_partition_ahead_is_respected_and_continued_after() {
     create_partition public.events_p2026_02_10_to_2026_03_01 '2026-02-10 00:00:00+00' '2026-03-01 00:00:00+00'
     create_partition public.events_p2026_03_01_to_2026_03_05 '2026-03-01 00:00:00+00' '2026-03-05 00:00:00+00'
     create_partition public.events_p2026_06_15_to_2026_07_01 '2026-06-15 00:00:00+00' '2026-07-01 00:00:00+00'
-    create_partition public.events_p2026_07_01 '2026-07-01 00:00:00+00' '2026-08-01 00:00:00+00'
+    create_partition public.events_p2026_07 '2026-07-01 00:00:00+00' '2026-08-01 00:00:00+00'
     spared public.events: covered until 2026-02-10 UTC; premake = 6 months asks for 2026-07-20 10:00:00 UTC
     ");
 }
@@ -281,13 +281,13 @@ fn what_cannot_be_tended_is_refused_with_the_cure() {
     refused tend partitions of d.hash: it is partitioned by HASH; only RANGE has a tomorrow; remove it from [partitions.tables]
     refused tend partitions of e.two: its key has 2 columns; one is supported; partition it by its time column alone, or remove it from [partitions.tables]
     refused tend partitions of f.expression: its key is an expression, not a plain column; partition it by a column, or remove it from [partitions.tables]
-    refused tend partitions of g.number: its key ts is of type bigint; date, timestamp and timestamptz are supported; a later version of pgtend tends other keys; remove it from [partitions.tables] until then
+    refused tend partitions of g.number: its key ts is of type bigint, which does not say how it tells time, but interval = 1 month; write key = "epoch_s", "epoch_ms", "epoch_us", "epoch_ns" or "snowflake", whichever it is, or interval as a number of ids, such as 1000000
     refused tend partitions of h."order": its key ts is ordered by an operator class of its own; partition it by the type's default order, or remove it from [partitions.tables]
     refused tend partitions of i.stranger: only the rights of its owner "App Owner" allow to attach a partition; GRANT "App Owner" TO tend WITH INHERIT TRUE, SET TRUE
     refused tend partitions of j.no_create: tend may not create tables in schema j; GRANT USAGE, CREATE ON SCHEMA j TO tend
     refused tend partitions of k.owner: its owner app may not own tables in schema k; GRANT CREATE ON SCHEMA k TO app
     refused tend partitions of l.no_set: tend may not give a new partition to the owner app; GRANT app TO tend WITH SET TRUE
-    refused tend partitions of m.mixed: `1 month 1 day` cannot be an interval; write one unit of a day or more: `1 day`, `1 week`, `1 month`, `1 quarter`, `1 year`, or a multiple of one
+    refused tend partitions of m.mixed: `1 month 1 day` cannot be an interval; write minutes and hours, or one larger unit: `15 minutes`, `1 hour`, `1 day`, `1 week`, `1 month`, `1 quarter`, `1 year`, or a multiple of one
     refused tend partitions of o.temporary: it is a temporary table; remove it from [partitions.tables]
     refused tend partitions of y.missing: there is no such table; check the name in [partitions.tables]: schema.table, each part quoted as in SQL
     "#);

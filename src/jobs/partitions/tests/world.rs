@@ -8,14 +8,18 @@ use chrono_tz::Tz;
 
 use super::super::Task;
 use super::super::facts::{Clocks, DefaultFacts, Facts, Look, Seen};
+use super::super::key::Point;
 use super::super::plan::plan;
-use crate::config::checked::{Catchup, Expiry, OnExpiry, PartitionTable, Partitions, Schedule};
+use crate::config::checked::{
+    Catchup, Expiry, OnExpiry, PartitionTable, Partitions, Schedule, TimeCode,
+};
 use crate::job::{Action, Plan};
 use crate::pg::catalog::partition::{Child, Relation, Rights, Traits, Unattached};
 use crate::pg::catalog::partition_default::DefaultRows;
 use crate::pg::catalog::quarantine::{Agreed, Held};
 use crate::pg::ident::TableName;
 use crate::pg::version::Version;
+use crate::time::extent::Extent;
 
 use super::super::PartitionAction;
 
@@ -30,6 +34,7 @@ pub struct World {
 const NOON: &str = "2026-01-20T12:00:00Z";
 
 /// One table: `public.events`, by `timestamptz`, monthly in UTC, two months ahead.
+#[derive(Debug)]
 pub struct Table {
     pub name: TableName,
     pub config: PartitionTable,
@@ -40,8 +45,10 @@ pub fn table(name: &str) -> Table {
     Table {
         name: name.parse().unwrap(),
         config: PartitionTable {
-            interval: "1 month".parse().unwrap(),
-            premake: "2 months".parse().unwrap(),
+            key: None,
+            interval: extent("1 month"),
+            anchor: None,
+            premake: extent("2 months"),
             timezone: Tz::UTC,
             name: None,
             expiry: None,
@@ -55,8 +62,14 @@ pub fn table(name: &str) -> Table {
             agreed: None,
             references: Vec::new(),
             referenced: BTreeMap::new(),
+            highest_id: None,
         },
     }
+}
+
+/// As the configuration has it.
+fn extent(text: &str) -> Extent {
+    text.parse().map_or_else(|_| Extent::Time(text.parse().unwrap()), Extent::Ids)
 }
 
 fn relation() -> Relation {
@@ -71,6 +84,7 @@ fn relation() -> Relation {
         key_type_oid: Some(1184),
         key_type: Some("timestamp with time zone".into()),
         key_order_usual: Some(true),
+        own_bound: None,
         owner: "tend".into(),
         foreign_keys: false,
         default_oid: None,
@@ -95,12 +109,12 @@ fn relation() -> Relation {
 
 impl Table {
     pub fn interval(mut self, interval: &str) -> Self {
-        self.config.interval = interval.parse().unwrap();
+        self.config.interval = extent(interval);
         self
     }
 
     pub fn premake(mut self, premake: &str) -> Self {
-        self.config.premake = premake.parse().unwrap();
+        self.config.premake = extent(premake);
         self
     }
 
@@ -116,6 +130,28 @@ impl Table {
 
     pub fn date_key(mut self) -> Self {
         self.facts.relation.key_type_oid = Some(1082);
+        self
+    }
+
+    /// A key of this type, which tells time so.
+    pub fn key(mut self, oid: i64, words: &str, code: impl Into<Option<TimeCode>>) -> Self {
+        self.facts.relation.key_column = Some("id".into());
+        self.facts.relation.key_type_oid = Some(oid);
+        self.facts.relation.key_type = Some(words.into());
+        self.config.key = code.into();
+        self
+    }
+
+    /// A `bigint` that counts, so many in a partition, and this the highest in use.
+    pub fn ids(self, width: &str, ahead: &str, highest: Option<i64>) -> Self {
+        self.key(20, "bigint", None)
+            .interval(width)
+            .premake(ahead)
+            .seen(|facts| facts.highest_id = highest)
+    }
+
+    pub fn anchor(mut self, day: &str) -> Self {
+        self.config.anchor = Some(day.parse().unwrap());
         self
     }
 
@@ -235,7 +271,7 @@ impl Table {
 }
 
 pub fn look(ranges: &[(&str, &str, bool)], is_large: bool) -> Look {
-    let at = |date: &str| format!("{date}T00:00:00").parse().unwrap();
+    let at = |date: &str| Point::Time(format!("{date}T00:00:00").parse().unwrap());
     Look {
         ranges: ranges.iter().map(|(from, to, _)| (at(from), at(to))).collect(),
         answer: Ok(DefaultRows {

@@ -1,0 +1,140 @@
+//! A table's grid laid on its key.
+
+use chrono::{DateTime, NaiveDateTime, Utc};
+use chrono_tz::Tz;
+
+use super::key::{KeyType, Point};
+use crate::pg::partition_name::Mark;
+use crate::time::grid::Grid;
+use crate::time::zone;
+
+/// Where the bounds of new partitions lie.
+#[derive(Debug, Clone, Copy)]
+pub struct Axis {
+    /// What the bounds are values of.
+    pub key: KeyType,
+    /// What lies between them.
+    pub cells: Cells,
+}
+
+/// The cells of a grid.
+#[derive(Debug, Clone, Copy)]
+pub enum Cells {
+    /// Of time: the grid on the wall clock, for keys that tell time.
+    Calendar(Grid),
+    /// So many ids each, counted from 0.
+    Ids(i64),
+}
+
+impl Axis {
+    /// The key that an instant has; absent where its type has no such value, and where it tells no
+    /// time.
+    #[must_use]
+    pub fn at(&self, instant: DateTime<Utc>) -> Option<Point> {
+        match self.cells {
+            Cells::Calendar(grid) if self.key.is_local() => {
+                Some(Point::Time(zone::wall(instant, grid.tz())))
+            }
+            _ => self.key.of_instant(instant),
+        }
+    }
+
+    /// The instant that a key stands for: on the wall clock of the table's zone where the key is one;
+    /// absent where it tells no time.
+    #[must_use]
+    pub fn instant(&self, at: Point) -> Option<DateTime<Utc>> {
+        match at {
+            Point::Time(wall) if self.key.is_local() => Some(zone::instant(wall, self.tz())),
+            _ => self.key.instant(at),
+        }
+    }
+
+    /// The zone whose days and months count here.
+    #[must_use]
+    pub const fn tz(&self) -> Tz {
+        match self.cells {
+            Cells::Calendar(grid) => grid.tz(),
+            Cells::Ids(_) => Tz::UTC,
+        }
+    }
+
+    /// A key as names show it: what the grid's wall clock reads, or the id.
+    #[must_use]
+    pub fn mark(&self, at: Point) -> Mark {
+        match (self.cells, at) {
+            (Cells::Ids(_), Point::Integer(id)) => Mark::Id(id),
+            (Cells::Calendar(grid), _) => Mark::Wall(self.wall(&grid, at)),
+            // A table's points are of its key's kind.
+            (Cells::Ids(_), Point::Time(_) | Point::Uuid(_)) => Mark::Id(0),
+        }
+    }
+
+    /// Where the cell that holds a key starts; absent where that is no value of the type.
+    #[must_use]
+    pub fn cell_start(&self, at: Point) -> Option<Point> {
+        match (self.cells, at) {
+            (Cells::Ids(width), Point::Integer(id)) => {
+                id.div_euclid(width).checked_mul(width).map(Point::Integer)
+            }
+            (Cells::Calendar(grid), Point::Time(wall)) if self.key.is_local() => {
+                Some(Point::Time(grid.floor_local(wall)))
+            }
+            (Cells::Calendar(grid), _) => {
+                let floor = grid.floor(self.key.instant(at)?);
+                self.of_boundary(&grid, floor)
+            }
+            (Cells::Ids(_), _) => None,
+        }
+    }
+
+    /// The first bound of the grid after a key; absent where the type ends before it.
+    #[must_use]
+    pub fn next(&self, at: Point) -> Option<Point> {
+        match (self.cells, at) {
+            (Cells::Ids(width), Point::Integer(id)) => {
+                let next = id.div_euclid(width).checked_add(1)?.checked_mul(width)?;
+                Some(Point::Integer(next)).filter(|point| Some(*point) <= self.key.last())
+            }
+            (Cells::Calendar(grid), _) => {
+                let mut boundary = grid.next(self.wall(&grid, at));
+                // Where a clock goes back over midnight, or a zone skips a day, the wall clock's next
+                // midnight is not after the instant.
+                loop {
+                    let point = self.of_boundary(&grid, boundary)?;
+                    if point > at {
+                        return Some(point);
+                    }
+                    boundary = grid.next(boundary);
+                }
+            }
+            (Cells::Ids(_), _) => None,
+        }
+    }
+
+    /// Whether a key is a bound of the grid. What follows the time in a uuid or an id is not looked
+    /// at: others write bounds with a tail of their own.
+    #[must_use]
+    pub fn is_boundary(&self, at: Point) -> bool {
+        let start = self.cell_start(at);
+        start == Some(at)
+            || start.is_some_and(|start| {
+                self.key.instant(at).is_some() && self.key.instant(at) == self.key.instant(start)
+            })
+    }
+
+    /// What the wall clock reads at a key; the end of the calendar where it is beyond.
+    fn wall(&self, grid: &Grid, at: Point) -> NaiveDateTime {
+        match at {
+            Point::Time(wall) if self.key.is_local() => wall,
+            _ => zone::wall(self.key.instant(at).unwrap_or(zone::INSTANT_MAX), grid.tz()),
+        }
+    }
+
+    fn of_boundary(&self, grid: &Grid, wall: NaiveDateTime) -> Option<Point> {
+        if self.key.is_local() {
+            Some(Point::Time(wall))
+        } else {
+            self.key.of_instant(grid.instant(wall))
+        }
+    }
+}
