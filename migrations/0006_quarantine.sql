@@ -21,5 +21,7 @@ CREATE TABLE partition_policy (
     retention  text        NOT NULL,
     on_expiry  text        NOT NULL,
     quarantine text        NOT NULL,
+    -- How the key told time then: read in another way, all partitions are of another age.
+    reading    text        NOT NULL,
     agreed_at  timestamptz NOT NULL DEFAULT clock_timestamp()
 );

@@ -16,6 +16,7 @@ mod expiry_crashes;
 mod expiry_evidence;
 mod faults;
 mod grids;
+mod ids;
 mod likeness;
 mod restore;
 

@@ -15,6 +15,9 @@ pub struct Axis {
     pub key: KeyType,
     /// What lies between them.
     pub cells: Cells,
+    /// The zone whose days and months count: for bounds that are days or more, and for the age at
+    /// which a partition expires.
+    pub tz: Tz,
 }
 
 /// The cells of a grid.
@@ -44,18 +47,16 @@ impl Axis {
     #[must_use]
     pub fn instant(&self, at: Point) -> Option<DateTime<Utc>> {
         match at {
-            Point::Time(wall) if self.key.is_local() => Some(zone::instant(wall, self.tz())),
+            Point::Time(wall) if self.key.is_local() => Some(zone::instant(wall, self.tz)),
             _ => self.key.instant(at),
         }
     }
 
-    /// The zone whose days and months count here.
+    /// How the key tells time, in a form to be recorded and compared: whoever changes it may move
+    /// every partition's age by decades.
     #[must_use]
-    pub const fn tz(&self) -> Tz {
-        match self.cells {
-            Cells::Calendar(grid) => grid.tz(),
-            Cells::Ids(_) => Tz::UTC,
-        }
+    pub fn reading(&self) -> String {
+        format!("{} in {}", self.key, self.tz)
     }
 
     /// A key as names show it: what the grid's wall clock reads, or the id.

@@ -4,7 +4,7 @@ use std::fmt;
 
 use chrono::{DateTime, Datelike, NaiveDateTime, NaiveTime, Timelike, Utc};
 
-use crate::config::checked::{EpochUnit, Snowflake};
+use crate::config::checked::{EpochUnit, Snowflake, TimeCode};
 use crate::time::zone::{INSTANT_MAX, INSTANT_MIN};
 
 /// A value of a key. All values of one key are of the same kind.
@@ -79,6 +79,23 @@ pub enum KeyType {
     UuidV7,
     /// A number that tells no time.
     Id(IntType),
+}
+
+/// With everything its values are read by.
+impl fmt::Display for KeyType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Date => f.write_str("date"),
+            Self::Timestamp => f.write_str("timestamp"),
+            Self::TimestampTz => f.write_str("timestamptz"),
+            Self::Epoch(unit, int) => write!(f, "{} as {int}", TimeCode::Epoch(*unit).word()),
+            Self::Snowflake(Snowflake { epoch, shift }) => {
+                write!(f, "snowflake since {} shifted by {shift}", epoch.timestamp_millis())
+            }
+            Self::UuidV7 => f.write_str("uuidv7"),
+            Self::Id(int) => write!(f, "{int} ids"),
+        }
+    }
 }
 
 /// Bits of a uuid below its milliseconds.

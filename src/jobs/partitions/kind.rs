@@ -78,7 +78,7 @@ pub(super) fn axis(
         Extent::Ids(width) => Cells::Ids(width),
         Extent::Time(_) => Cells::Calendar(grid(key, config)?),
     };
-    Ok((column, Axis { key, cells }))
+    Ok((column, Axis { key, cells, tz: config.timezone }))
 }
 
 /// Holds the column's type against what the configuration says it means.

@@ -61,6 +61,8 @@ pub struct Agreed {
     pub on_expiry: String,
     /// `7 days`
     pub quarantine: String,
+    /// How the key told time.
+    pub reading: String,
 }
 
 /// Whether the record exists yet: `plan` works before it does.
@@ -118,7 +120,7 @@ pub async fn held(
 /// Where the server does not answer.
 pub async fn agreed(conn: &mut PgConnection, parents: &[i64]) -> Result<Vec<Agreed>, Fault> {
     sqlx::query_as(
-        "SELECT parent::int8 AS parent, retention, on_expiry, quarantine FROM partition_policy \
+        "SELECT parent::int8 AS parent, retention, on_expiry, quarantine, reading FROM partition_policy \
          WHERE parent = ANY ($1::int8[]::oid[])",
     )
     .bind(parents)

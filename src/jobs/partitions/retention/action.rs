@@ -320,6 +320,8 @@ pub struct Agreement {
     pub oid: i64,
     /// What is agreed.
     pub policy: Policy,
+    /// How the key tells time, [`super::super::axis::Axis::reading`].
+    pub reading: String,
     /// A person said so with `--confirm`: what was restored by hand may expire again.
     pub is_confirmed: bool,
     /// Why.
@@ -334,15 +336,17 @@ impl Agreement {
     /// One transaction.
     #[must_use]
     pub fn steps(&self) -> Vec<Step> {
-        let Self { table, oid, policy, now, .. } = self;
+        let Self { table, oid, policy, reading, now, .. } = self;
         let mut sql = vec![format!(
-            "INSERT INTO partition_policy (parent, retention, on_expiry, quarantine, agreed_at) \
-             VALUES ({oid}, '{}', '{}', '{}', {}) ON CONFLICT (parent) DO UPDATE \
+            "INSERT INTO partition_policy (parent, retention, on_expiry, quarantine, reading, agreed_at) \
+             VALUES ({oid}, '{}', '{}', '{}', {}, {}) ON CONFLICT (parent) DO UPDATE \
              SET retention = excluded.retention, on_expiry = excluded.on_expiry, \
-             quarantine = excluded.quarantine, agreed_at = excluded.agreed_at",
+             quarantine = excluded.quarantine, reading = excluded.reading, \
+             agreed_at = excluded.agreed_at",
             policy.retention,
             policy.on_expiry.as_str(),
             policy.quarantine,
+            literal(reading),
             instant(*now),
         )];
         if self.is_confirmed {

@@ -93,7 +93,7 @@ impl Policy {
     /// moment, or tells no time: then nothing is.
     #[must_use]
     pub fn horizon(&self, axis: &Axis, now: DateTime<Utc>) -> Option<Point> {
-        axis.at(self.retention.before(now, axis.tz()))
+        axis.at(self.retention.before(now, axis.tz))
     }
 
     /// Whether a range is expired: by its real upper bound, whole.
@@ -108,7 +108,7 @@ impl Policy {
     /// Until when a partition detached at this moment is kept for certain.
     #[must_use]
     pub fn quarantine_ends(&self, detached_at: DateTime<Utc>, axis: &Axis) -> DateTime<Utc> {
-        self.quarantine.after(detached_at, axis.tz())
+        self.quarantine.after(detached_at, axis.tz)
     }
 
     /// Whether a detached partition may be dropped.
@@ -185,7 +185,7 @@ pub fn leave_max(standing: usize, expiry: &Expiry) -> usize {
 #[must_use]
 pub fn expires_at(part: &Part, axis: &Axis, expiry: &Expiry) -> Option<DateTime<Utc>> {
     let Edge::At(to) = part.span.to else { return None };
-    Some(expiry.retention.after(axis.instant(to)?, axis.tz()))
+    Some(expiry.retention.after(axis.instant(to)?, axis.tz))
 }
 
 /// Why the clock is not to be trusted with what leaves.

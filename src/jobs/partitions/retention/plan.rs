@@ -45,7 +45,13 @@ fn agreed(table: &Tended<'_>, expiry: &Expiry, is_confirmed: bool) -> Option<Pol
     if is_confirmed {
         return Some(Policy::of(expiry));
     }
-    table.facts.agreed.as_ref().and_then(Policy::on_record)
+    on_record(table)
+}
+
+/// The policy on record, where the key tells time as it did then.
+fn on_record(table: &Tended<'_>) -> Option<Policy> {
+    let agreed = table.facts.agreed.as_ref()?;
+    (agreed.reading == table.axis.reading()).then(|| Policy::on_record(agreed))?
 }
 
 /// Plans for one table: what was interrupted goes first, what leaves is returned, to be done last.
@@ -211,7 +217,12 @@ impl Draft<'_, '_> {
     ) {
         let policy = Policy::of(expiry);
         if !unasked.is_empty() || !unasked_drops.is_empty() {
+            let reading = self.table.axis.reading();
             let known = match &self.table.facts.agreed {
+                Some(agreed) if agreed.reading != reading => format!(
+                    "what was agreed read the key as {}, and it is read as {reading} now",
+                    agreed.reading
+                ),
                 Some(agreed) => format!(
                     "what was agreed is retention = {}, on_expiry = {}, quarantine = {}",
                     agreed.retention, agreed.on_expiry, agreed.quarantine
@@ -228,7 +239,7 @@ impl Draft<'_, '_> {
             self.refuse(message, "if that is meant: pgtend once partitions --confirm");
             return;
         }
-        let on_record = self.table.facts.agreed.as_ref().and_then(Policy::on_record);
+        let on_record = on_record(self.table);
         let has_restored = is_confirmed
             && self.table.facts.held.iter().any(|held| matches!(fate(held), Fate::Kept | Fate::Restored(_)));
         if on_record == Some(policy) && !has_restored {
@@ -243,6 +254,7 @@ impl Draft<'_, '_> {
             table: self.table.name.clone(),
             oid: self.table.facts.relation.oid,
             policy,
+            reading: self.table.axis.reading(),
             is_confirmed,
             why: why.to_owned(),
             now: self.now,

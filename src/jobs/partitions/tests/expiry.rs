@@ -334,3 +334,16 @@ fn whatever_became_of_a_partition_is_seen() {
     assert!(matches!(held(|h| (h.attached_to, h.detached_at, h.restored_at) = (Some(16_400), None, h.detached_at)), Fate::Kept));
     assert!(matches!(held(|h| (h.detached_at, h.restored_at) = (None, h.detached_at)), Fate::Forget(_)));
 }
+
+/// A wrong epoch or unit makes every partition decades older.
+#[test]
+fn a_policy_agreed_for_another_reading_of_the_key_is_asked_about_again() {
+    let moved = events().seen(|facts| {
+        facts.agreed.as_mut().unwrap().reading = "timestamptz in Asia/Tokyo".into();
+    });
+    insta::assert_snapshot!(shown([moved]), @r"
+    spared public.events: retention = 2 months: what ends by 2025-11-20 10:00:00 UTC expires; next is public.events_p2025_11_01 at 2026-02-01 00:00:00Z
+    spared public.events: covered until 2026-04-01 UTC; premake = 2 months asks for 2026-03-20 10:00:00 UTC
+    refused expire partitions of public.events: the policy is new and would detach public.events_p2025_08_01, public.events_p2025_09_01, public.events_p2025_10_01; what was agreed read the key as timestamptz in Asia/Tokyo, and it is read as timestamptz in UTC now; if that is meant: pgtend once partitions --confirm
+    ");
+}

@@ -87,7 +87,7 @@ impl World {
 
 fn check(world: &World) -> Result<(), TestCaseError> {
     let (choice, axis, now) = (world.choose(), &world.axis, world.now);
-    let horizon = axis.at(world.expiry.retention.before(now, axis.tz())).unwrap();
+    let horizon = axis.at(world.expiry.retention.before(now, axis.tz)).unwrap();
     for part in choice.leaving.iter().chain(&choice.later) {
         prop_assert!(part.span.to <= Edge::At(horizon), "{part:?} is beyond {horizon:?}");
         prop_assert!(part.span.to < Edge::At(axis.at(now).unwrap()), "{part:?} is not past");

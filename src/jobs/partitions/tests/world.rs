@@ -210,12 +210,15 @@ impl Table {
         self
     }
 
+    /// For the key as it is so far.
     pub fn agreed(mut self, retention: &str, on_expiry: &str, quarantine: &str) -> Self {
+        let (_, axis) = super::super::kind::axis(&self.facts.relation, &self.config).unwrap();
         self.facts.agreed = Some(Agreed {
             parent: 16_400,
             retention: retention.into(),
             on_expiry: on_expiry.into(),
             quarantine: quarantine.into(),
+            reading: axis.reading(),
         });
         self
     }
