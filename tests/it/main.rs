@@ -14,6 +14,7 @@ mod connect;
 mod daemon;
 mod demo;
 mod door;
+mod ledger;
 mod notices;
 mod notify;
 mod pages;

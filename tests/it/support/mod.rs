@@ -16,6 +16,7 @@ mod db;
 mod events;
 mod gate;
 mod in_process;
+mod ledger;
 mod program;
 mod proxy;
 mod servers;
@@ -26,6 +27,7 @@ pub use db::{Db, LogMark, NO_ROWS, Rows, rows, run};
 pub use events::Told;
 pub use gate::Gate;
 pub use in_process::InProcess;
+pub use ledger::{Application, Difference, Ledger, World};
 pub use program::{Daemon, Program, Ran, pgtend, send_signal};
 pub use proxy::Proxy;
 pub use servers::{
