@@ -17,6 +17,7 @@ mod expiry_evidence;
 mod faults;
 mod grids;
 mod ids;
+mod kill_points;
 mod likeness;
 mod restore;
 

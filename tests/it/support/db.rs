@@ -51,8 +51,31 @@ impl Db {
         Self(Arc::new(Inner { name, url, admin_url, major, log_path, pool }))
     }
 
+    /// A copy of it as it is now, oids and all. Whoever is connected to it is disconnected first: a
+    /// database that is copied may have no users.
+    pub async fn copy(&self) -> Self {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let name = format!("copy_{}", COUNT.fetch_add(1, Ordering::Relaxed));
+        let original = &self.0.name;
+        let mut admin =
+            PgConnection::connect(&self.0.admin_url).await.expect("connect to the test server");
+        run(
+            &mut admin,
+            &format!(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{original}'"
+            ),
+        )
+        .await;
+        run(&mut admin, &format!(r#"CREATE DATABASE {name} TEMPLATE "{original}""#)).await;
+        let (server, _) = self.0.url.rsplit_once('/').expect("our own url");
+        let url = format!("{server}/{name}");
+        let pool = PgPoolOptions::new().max_connections(4).connect_lazy(&url).expect("a valid url");
+        let (admin_url, log_path) = (self.0.admin_url.clone(), self.0.log_path.clone());
+        Self(Arc::new(Inner { name, url, admin_url, major: self.0.major, log_path, pool }))
+    }
+
     /// Removes it, with whoever is still connected.
-    pub(super) async fn drop_database(&self) {
+    pub async fn drop_database(&self) {
         self.0.pool.close().await;
         let mut admin =
             PgConnection::connect(&self.0.admin_url).await.expect("connect to the test server");

@@ -13,9 +13,12 @@
 //! ```
 #![allow(dead_code, unused_imports, reason = "a helper may wait for the test that uses it first")]
 mod db;
+mod digest;
+mod door;
 mod events;
 mod gate;
 mod in_process;
+mod kill_points;
 mod ledger;
 mod program;
 mod proxy;
@@ -24,9 +27,11 @@ mod steps;
 mod wait;
 
 pub use db::{Db, LogMark, NO_ROWS, Rows, rows, run};
+pub use digest::{difference, digest};
 pub use events::Told;
 pub use gate::Gate;
 pub use in_process::InProcess;
+pub use kill_points::KillPoints;
 pub use ledger::{Application, Difference, Ledger, World};
 pub use program::{Daemon, Program, Ran, pgtend, send_signal};
 pub use proxy::Proxy;
