@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use chrono::{Datelike, NaiveDateTime};
+
 use super::period::Period;
 
 /// A length along a partition key.
@@ -21,6 +23,25 @@ impl Extent {
             Self::Time(period) => Some(period),
             Self::Ids(_) => None,
         }
+    }
+}
+
+impl Extent {
+    /// What lies between two wall times, in the largest unit that fits; absent where that is nothing
+    /// or more than 9999 years.
+    #[must_use]
+    pub fn between(from: NaiveDateTime, to: NaiveDateTime) -> Option<Self> {
+        let months = (i64::from(to.year()) - i64::from(from.year())) * 12 + i64::from(to.month0())
+            - i64::from(from.month0());
+        let seconds = (to - from).num_seconds();
+        let words = if from.day() == to.day() && from.time() == to.time() {
+            format!("{months} months")
+        } else if from.time() == to.time() {
+            format!("{} days", seconds / 86_400)
+        } else {
+            format!("{seconds} seconds")
+        };
+        words.parse().ok().map(Self::Time)
     }
 }
 

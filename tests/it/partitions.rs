@@ -20,6 +20,7 @@ mod ids;
 mod kill_points;
 mod likeness;
 mod restore;
+mod takeover;
 
 const NOW: &str = "2026-01-20T10:00:00Z";
 

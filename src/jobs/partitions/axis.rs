@@ -25,8 +25,13 @@ pub struct Axis {
 pub enum Cells {
     /// Of time: the grid on the wall clock, for keys that tell time.
     Calendar(Grid),
-    /// So many ids each, counted from 0.
-    Ids(i64),
+    /// So many ids each.
+    Ids {
+        /// In each.
+        width: i64,
+        /// Where one begins, from 0 to `width`.
+        origin: i64,
+    },
 }
 
 impl Axis {
@@ -63,10 +68,10 @@ impl Axis {
     #[must_use]
     pub fn mark(&self, at: Point) -> Mark {
         match (self.cells, at) {
-            (Cells::Ids(_), Point::Integer(id)) => Mark::Id(id),
+            (Cells::Ids { .. }, Point::Integer(id)) => Mark::Id(id),
             (Cells::Calendar(grid), _) => Mark::Wall(self.wall(&grid, at)),
             // A table's points are of its key's kind.
-            (Cells::Ids(_), Point::Time(_) | Point::Uuid(_)) => Mark::Id(0),
+            (Cells::Ids { .. }, Point::Time(_) | Point::Uuid(_)) => Mark::Id(0),
         }
     }
 
@@ -74,8 +79,8 @@ impl Axis {
     #[must_use]
     pub fn cell_start(&self, at: Point) -> Option<Point> {
         match (self.cells, at) {
-            (Cells::Ids(width), Point::Integer(id)) => {
-                id.div_euclid(width).checked_mul(width).map(Point::Integer)
+            (Cells::Ids { width, origin }, Point::Integer(id)) => {
+                cell_of_ids(id, width, origin).map(Point::Integer)
             }
             (Cells::Calendar(grid), Point::Time(wall)) if self.key.is_local() => {
                 Some(Point::Time(grid.floor_local(wall)))
@@ -84,7 +89,7 @@ impl Axis {
                 let floor = grid.floor(self.key.instant(at)?);
                 self.of_boundary(&grid, floor)
             }
-            (Cells::Ids(_), _) => None,
+            (Cells::Ids { .. }, _) => None,
         }
     }
 
@@ -92,8 +97,8 @@ impl Axis {
     #[must_use]
     pub fn next(&self, at: Point) -> Option<Point> {
         match (self.cells, at) {
-            (Cells::Ids(width), Point::Integer(id)) => {
-                let next = id.div_euclid(width).checked_add(1)?.checked_mul(width)?;
+            (Cells::Ids { width, origin }, Point::Integer(id)) => {
+                let next = cell_of_ids(id, width, origin)?.checked_add(width)?;
                 Some(Point::Integer(next)).filter(|point| Some(*point) <= self.key.last())
             }
             (Cells::Calendar(grid), _) => {
@@ -108,8 +113,23 @@ impl Axis {
                     boundary = grid.next(boundary);
                 }
             }
-            (Cells::Ids(_), _) => None,
+            (Cells::Ids { .. }, _) => None,
         }
+    }
+
+    /// The same grid, moved so that this key is one of its bounds; absent where the interval's grid
+    /// has no bound there, such as days within a day.
+    #[must_use]
+    pub fn anchored_at(&self, at: Point) -> Option<Self> {
+        let cells = match (self.cells, at) {
+            (Cells::Ids { width, .. }, Point::Integer(id)) => {
+                Cells::Ids { width, origin: id.rem_euclid(width) }
+            }
+            (Cells::Calendar(grid), _) => Cells::Calendar(grid.anchored(self.wall(&grid, at))),
+            (Cells::Ids { .. }, _) => return None,
+        };
+        let moved = Self { cells, ..*self };
+        moved.is_boundary(at).then_some(moved)
     }
 
     /// Whether a key is a bound of the grid. What follows the time in a uuid or an id is not looked
@@ -138,4 +158,9 @@ impl Axis {
             self.key.of_instant(grid.instant(wall))
         }
     }
+}
+
+/// Where the cell that holds an id starts; absent where it starts before the first.
+fn cell_of_ids(id: i64, width: i64, origin: i64) -> Option<i64> {
+    id.checked_sub((i128::from(id) - i128::from(origin)).rem_euclid(width.into()).try_into().ok()?)
 }

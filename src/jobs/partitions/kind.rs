@@ -75,7 +75,7 @@ pub(super) fn axis(
         .map_err(|error| Fault::new(Kind::Bug, DOING, format!("its key: {error}")))?;
     let key = key_type(stored, config, &told)?;
     let cells = match config.interval {
-        Extent::Ids(width) => Cells::Ids(width),
+        Extent::Ids(width) => Cells::Ids { width, origin: 0 },
         Extent::Time(_) => Cells::Calendar(grid(key, config)?),
     };
     Ok((column, Axis { key, cells, tz: config.timezone }))

@@ -23,6 +23,7 @@ pub mod action;
 mod aim;
 pub mod axis;
 pub mod bounds;
+mod continued;
 pub mod coverage;
 mod create;
 mod frontier;

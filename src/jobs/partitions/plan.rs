@@ -168,6 +168,14 @@ impl Draft<'_> {
         let premake = table.config.premake;
         let asked = format!("premake = {premake} asks for {}", key.words(found.aim.target));
         self.plan.spare(table.name, format!("{until}; {asked}"));
+        match &table.differs {
+            // Told aloud by the run that lays the first partitions of the other grid.
+            Some(differs) if !found.missing.is_empty() => {
+                self.plan.warnings.push(format!("{}: {differs}", table.name));
+            }
+            Some(differs) => self.plan.spare(table.name, differs.as_str()),
+            None => {}
+        }
         for &(from, to) in &found.past_gaps {
             let (from, to) = (key.words(from), key.words(to));
             let reason =

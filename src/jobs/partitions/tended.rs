@@ -2,7 +2,8 @@
 
 use super::aim::within;
 use super::axis::Axis;
-use super::bounds::{Edge, Span, parse_bound};
+use super::bounds::{Span, parse_bound};
+use super::continued::{Continued, Sibling, continued};
 use super::coverage::Existing;
 use super::facts::{Facts, Seen};
 use super::kind;
@@ -10,7 +11,7 @@ use crate::config::checked::PartitionTable;
 use crate::pg::catalog::partition::Relation;
 use crate::pg::fault::{Fault, Kind};
 use crate::pg::ident::{Ident, TableName, quoted};
-use crate::pg::partition_name::{Mark, Template};
+use crate::pg::partition_name::Template;
 
 /// A table that can be tended.
 #[derive(Debug)]
@@ -29,14 +30,13 @@ pub struct Tended<'a> {
     pub other_owner: Option<Ident>,
     /// How its partitions are called.
     pub template: Template,
+    /// What of its newest partitions cannot be gone on with, in words.
+    pub differs: Option<String>,
     /// Its partitions without the default one, ascending.
     pub existing: Vec<Existing>,
     /// What it may hold itself, being a partition by the same key.
     pub within: Span,
 }
-
-/// Newer names count: an operator who renamed the old ones meant it.
-const SIBLINGS_READ: usize = 24;
 
 /// Takes a table on, or says why not and what to do.
 ///
@@ -51,15 +51,11 @@ pub fn tended<'a>(
     is_range_parent(&facts.relation).map_err(|fault| fault.on(name))?;
     let (key, axis) = kind::axis(&facts.relation, config).map_err(|fault| fault.on(name))?;
     permitted(name, &facts.relation, seen).map_err(|fault| fault.on(name))?;
-    let (existing, siblings) = existing(facts, &axis).map_err(|fault| fault.on(name))?;
-    let template = match &config.name {
-        Some(template) => template.clone(),
-        None => Template::of_siblings(siblings.into_iter(), &name.table, config.interval)
-            .unwrap_or_else(|| Template::of_interval(config.interval)),
-    };
+    let (existing, siblings) = existing(facts).map_err(|fault| fault.on(name))?;
+    let Continued { axis, template, differs } = continued(&siblings, axis, &name.table, config);
     let other_owner = Ident::new(&facts.relation.owner).ok().filter(|o| o.as_str() != seen.role);
     let within = within(facts.relation.own_bound.as_deref());
-    Ok(Tended { name, config, facts, axis, key, other_owner, template, existing, within })
+    Ok(Tended { name, config, facts, axis, key, other_owner, template, differs, existing, within })
 }
 
 /// What is being done when a table is refused.
@@ -164,10 +160,8 @@ fn permitted(name: &TableName, relation: &Relation, seen: &Seen) -> Result<(), F
     Ok(())
 }
 
-type Siblings<'a> = Vec<(&'a str, Mark)>;
-
-/// Reads the bounds, and the newest names with their lower bounds as names show them.
-fn existing<'a>(facts: &'a Facts, axis: &Axis) -> Result<(Vec<Existing>, Siblings<'a>), Fault> {
+/// Reads the bounds: all partitions ascending, and those without an open end, newest first.
+fn existing(facts: &Facts) -> Result<(Vec<Existing>, Vec<Sibling<'_>>), Fault> {
     let mut found = Vec::with_capacity(facts.children.len());
     for child in &facts.children {
         let span = parse_bound(&child.bound).map_err(|error| {
@@ -178,32 +172,9 @@ fn existing<'a>(facts: &'a Facts, axis: &Axis) -> Result<(Vec<Existing>, Sibling
         }
     }
     found.sort_by_key(|(existing, _)| existing.span);
-    let siblings = found
-        .iter()
-        .rev()
-        .filter(|(existing, _)| is_of_interval(&existing.span, axis))
-        .filter_map(|(existing, child)| match existing.span.from {
-            Edge::At(from) => Some((child.name.as_str(), axis.mark(from))),
-            Edge::Start | Edge::End => None,
-        })
-        .take(SIBLINGS_READ)
+    let newest_first = found.iter().rev();
+    let siblings = newest_first
+        .filter_map(|(existing, child)| Sibling::of(&child.name, existing.span))
         .collect();
     Ok((found.into_iter().map(|(existing, _)| existing).collect(), siblings))
-}
-
-/// Whether a partition is about as long as the interval: after a change of the interval the names of
-/// the old ones say nothing about those of the new. Partitions of a month that were laid in another
-/// zone are as long as ours.
-fn is_of_interval(span: &Span, axis: &Axis) -> bool {
-    let (Edge::At(from), Edge::At(to)) = (span.from, span.to) else { return false };
-    let length = |from: Mark, to: Mark| match (from, to) {
-        (Mark::Wall(from), Mark::Wall(to)) => (to - from).num_seconds(),
-        (Mark::Id(from), Mark::Id(to)) => to.saturating_sub(from),
-        _ => 0,
-    };
-    let cell = axis.cell_start(from).zip(axis.next(from));
-    let cell = cell.map_or(0, |(start, end)| length(axis.mark(start), axis.mark(end)));
-    let length = length(axis.mark(from), axis.mark(to));
-    // Months differ by a tenth of their length, shorter cells by an hour of daylight saving.
-    length / 3 * 2 <= cell && cell / 3 * 2 <= length
 }

@@ -1,8 +1,9 @@
 //! Which parts of a date names of an interval need, and how existing names are read.
 
-use std::collections::BTreeMap;
-
-use super::DatePart::{self, Day, Hour, Minute, Month, Quarter, Second, Week, WeekYear, Year};
+use super::DatePart::{
+    self, BareDay, BareMonth, Day, Hour, Minute, Month, MonthName, Quarter, Second, Week, WeekYear,
+    Year,
+};
 use super::{Mark, Part, Template};
 use crate::pg::ident::Ident;
 use crate::time::extent::Extent;
@@ -35,11 +36,15 @@ fn forms(interval: Period) -> Forms {
             needed: "{year}, {month}, {day}, {hour} and {minute}, or {from}",
         },
         (0, 7) => Forms {
-            any_of: &[&[WeekYear, Week], FULL],
+            any_of: &[&[WeekYear, Week], FULL, MINUTES, SECONDS],
             joint: "w",
             needed: "{year} and {week}, or {year}, {month} and {day}",
         },
-        (0, _) => Forms { any_of: &[FULL], joint: "_", needed: "{year}, {month} and {day}" },
+        (0, _) => Forms {
+            any_of: &[FULL, MINUTES, SECONDS],
+            joint: "_",
+            needed: "{year}, {month} and {day}",
+        },
         (months, _) if months.is_multiple_of(12) => Forms {
             any_of: &[&[Year], &[Year, Quarter], &[Year, Month], FULL],
             joint: "",
@@ -50,7 +55,11 @@ fn forms(interval: Period) -> Forms {
             joint: "q",
             needed: "{year}, and {quarter} or {month}",
         },
-        _ => Forms { any_of: &[&[Year, Month], FULL], joint: "_", needed: "{year} and {month}" },
+        _ => Forms {
+            any_of: &[&[Year, Month], FULL, MINUTES, SECONDS],
+            joint: "_",
+            needed: "{year} and {month}",
+        },
     }
 }
 
@@ -93,7 +102,8 @@ impl Template {
     }
 
     /// The template that the names of existing partitions follow, if at least two agree on one that
-    /// can go on with this interval. `siblings`: name and lower bound.
+    /// can go on with this interval. `siblings`: name and lower bound, the one that counts most
+    /// first. A name may be read in several ways; what fits most of them is theirs.
     #[must_use]
     pub fn of_siblings<'a, M: Into<Mark>>(
         siblings: impl Iterator<Item = (&'a str, M)>,
@@ -101,35 +111,76 @@ impl Template {
         interval: impl Into<Extent>,
     ) -> Option<Self> {
         let interval = interval.into();
-        let mut votes: BTreeMap<Self, usize> = BTreeMap::new();
+        let mut votes: Vec<(Self, usize)> = Vec::new();
         for (name, from) in siblings {
-            let template = match (interval, from.into()) {
-                (Extent::Time(period), Mark::Wall(at)) => {
-                    forms(period).any_of.iter().find_map(|form| {
-                        let of_date = |part: &DatePart| (Part::Date(*part), part.render(at));
-                        read_name(name, &form.iter().map(of_date).collect::<Vec<_>>(), table)
-                    })
+            for template in readings(name, from.into(), table, interval) {
+                match votes.iter_mut().find(|(known, _)| *known == template) {
+                    Some((_, count)) => *count += 1,
+                    None => votes.push((template, 1)),
                 }
-                (Extent::Ids(_), from @ Mark::Id(_)) => {
-                    let numbers =
-                        [(Part::From, super::stamp(from)), (Part::BareFrom, super::bare(from))];
-                    numbers
-                        .iter()
-                        .find_map(|number| read_name(name, std::slice::from_ref(number), table))
-                }
-                _ => None,
-            };
-            if let Some(template) = template {
-                *votes.entry(template).or_default() += 1;
             }
         }
-        let (template, count) = votes.into_iter().max_by_key(|(_, count)| *count)?;
+        // The last of equals is taken, so the first read comes last.
+        let (template, count) = votes.into_iter().rev().max_by_key(|(_, count)| *count)?;
         (count >= 2).then_some(template)
     }
 }
 
-/// Takes a name apart that holds these parts in this order, each with its digits, at most two
-/// characters apart, and no other digits after the first.
+/// Every template that makes this name of this bound.
+fn readings(name: &str, from: Mark, table: &Ident, interval: Extent) -> Vec<Template> {
+    match (interval, from) {
+        (Extent::Time(period), Mark::Wall(at)) => forms(period)
+            .any_of
+            .iter()
+            .flat_map(|form| spellings(form))
+            .filter_map(|form| {
+                let of_date = |part: &DatePart| (Part::Date(*part), part.render(at));
+                read_name(name, &form.iter().map(of_date).collect::<Vec<_>>(), table)
+            })
+            .collect(),
+        (Extent::Ids(_), Mark::Id(_)) => {
+            [(Part::From, super::stamp(from)), (Part::BareFrom, super::bare(from))]
+                .iter()
+                .filter_map(|number| read_name(name, std::slice::from_ref(number), table))
+                .collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// The ways in which people and other tools write a date: with and without leading zeros, months by
+/// name, the year first or last.
+fn spellings(form: &[DatePart]) -> Vec<Vec<DatePart>> {
+    let with = |month: DatePart, day: DatePart| {
+        let other = |part: &DatePart| match part {
+            Month => month,
+            Day => day,
+            part => *part,
+        };
+        form.iter().map(other).collect::<Vec<_>>()
+    };
+    let mut found = vec![
+        form.to_vec(),
+        with(BareMonth, BareDay),
+        with(MonthName, Day),
+        with(MonthName, BareDay),
+    ];
+    if let [first, second] = form {
+        found.push(vec![*second, *first]);
+        found.push(vec![if *second == Month { MonthName } else { *second }, *first]);
+    }
+    if form == [Year, Month, Day] {
+        found.push(vec![Day, Month, Year]);
+    }
+    found.dedup();
+    found
+}
+
+/// What stands between two parts at most: `_week_`.
+const BETWEEN_MAX: usize = 6;
+
+/// Takes a name apart that holds these parts in this order, each with its digits, and no other digits
+/// after the first.
 fn read_name(name: &str, form: &[(Part, String)], table: &Ident) -> Option<Template> {
     let (_, first) = form.first()?;
     name.rmatch_indices(first.as_str()).find_map(|(start, _)| {
@@ -147,9 +198,9 @@ fn read_name(name: &str, form: &[(Part, String)], table: &Ident) -> Option<Templ
         }
         let mut rest = &name[start..];
         for (part, digits) in form {
-            let between = rest
-                .find(digits.as_str())
-                .filter(|&at| at <= 2 && !rest[..at].contains(|c: char| c.is_ascii_digit()))?;
+            let between = rest.find(digits.as_str()).filter(|&at| {
+                at <= BETWEEN_MAX && !rest[..at].contains(|c: char| c.is_ascii_digit())
+            })?;
             super::push_text(&mut parts, &rest[..between]);
             rest = &rest[between + digits.len()..];
             parts.push(part.clone());

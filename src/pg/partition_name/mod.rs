@@ -61,6 +61,10 @@ enum DatePart {
     Hour,
     Minute,
     Second,
+    /// `1` to `12`, `1` to `31`, `jan` to `dec`: only read off existing names.
+    BareMonth,
+    BareDay,
+    MonthName,
 }
 
 /// Placeholders as they are written.
@@ -124,6 +128,8 @@ impl fmt::Display for Template {
             match part {
                 Part::Text(text) => f.write_str(text)?,
                 Part::BareFrom => f.write_str("{from}")?,
+                Part::Date(DatePart::BareMonth | DatePart::MonthName) => f.write_str("{month}")?,
+                Part::Date(DatePart::BareDay) => f.write_str("{day}")?,
                 placeholder => {
                     let known = PLACEHOLDERS.iter().find(|(_, part)| part == placeholder);
                     write!(f, "{{{}}}", known.map_or("year", |(name, _)| name))?;
@@ -146,6 +152,9 @@ impl DatePart {
             Self::Hour => format!("{:02}", at.hour()),
             Self::Minute => format!("{:02}", at.minute()),
             Self::Second => format!("{:02}", at.second()),
+            Self::BareMonth => at.month().to_string(),
+            Self::BareDay => at.day().to_string(),
+            Self::MonthName => at.format("%b").to_string().to_ascii_lowercase(),
         }
     }
 }

@@ -148,6 +148,12 @@ fn names_go_on_as_they_began() {
         ("old.name-2025-01.part", "old.name-2025-02.part", "old.name-2025-03.part"),
         ("logs_p20250101", "logs_p20250201", "logs_p20250301"),
         ("logs_2024_2025_01", "logs_2024_2025_02", "logs_2024_2025_03"),
+        ("logs_2025_1", "logs_2025_2", "logs_2025_3"),
+        ("logs_01_2025", "logs_02_2025", "logs_03_2025"),
+        ("logs_2025_jan", "logs_2025_feb", "logs_2025_mar"),
+        ("logs_jan2025", "logs_feb2025", "logs_mar2025"),
+        ("logs_2025_jan_01", "logs_2025_feb_01", "logs_2025_mar_01"),
+        ("logs_p20250101_000000", "logs_p20250201_000000", "logs_p20250301_000000"),
     ] {
         let siblings = [(first, "2025-01-01"), (second, "2025-02-01")];
         assert_eq!(go_on(&siblings, "1 month", "2025-03-01").as_deref(), Some(third));
@@ -159,6 +165,14 @@ fn names_go_on_as_they_began() {
     assert_eq!(go_on(&quarters, "1 quarter", "2025-07-01").as_deref(), Some("logs_2025_q3"));
     let weeks = [("logs_w2025_01", "2024-12-30"), ("logs_w2025_02", "2025-01-06")];
     assert_eq!(go_on(&weeks, "1 week", "2025-01-13").as_deref(), Some("logs_w2025_03"));
+
+    let weeks = [("logs_2025_week_01", "2024-12-30"), ("logs_2025_week_02", "2025-01-06")];
+    assert_eq!(go_on(&weeks, "1 week", "2025-01-13").as_deref(), Some("logs_2025_week_03"));
+    // Two digits say nothing of zeros; one digit does.
+    let late = [("logs_2025_11", "2025-11-01"), ("logs_2025_10", "2025-10-01")];
+    assert_eq!(go_on(&late, "1 month", "2026-01-01").as_deref(), Some("logs_2026_01"));
+    let bare = [late[0], late[1], ("logs_2025_9", "2025-09-01")];
+    assert_eq!(go_on(&bare, "1 month", "2026-01-01").as_deref(), Some("logs_2026_1"));
 
     assert_eq!(go_on(&[("logs_2025_01", "2025-01-01")], "1 month", "2025-02-01"), None);
     let shifted = [("logs_2025_01", "2025-02-01"), ("logs_2025_02", "2025-03-01")];

@@ -19,7 +19,7 @@ use crate::pg::ident::Ident;
 use crate::pg::partition_name::Template;
 
 /// Zones that skip or repeat midnight, skip a whole day, are off by half an hour, or rarely change.
-const ZONES: [Tz; 9] = [
+pub const ZONES: [Tz; 9] = [
     Tz::UTC,
     Tz::Europe__Berlin,
     Tz::America__New_York,
@@ -30,7 +30,7 @@ const ZONES: [Tz; 9] = [
     Tz::America__St_Johns,
     Tz::Africa__Cairo,
 ];
-const INTERVALS: [&str; 13] = [
+pub const INTERVALS: [&str; 13] = [
     "1 day", "3 days", "1 week", "2 weeks", "1 month", "2 months", "1 quarter", "6 months",
     "1 year", "1 hour", "15 minutes", "6 hours", "7 minutes",
 ];

@@ -104,7 +104,7 @@ fn ids_are_made_ahead_of_the_highest() {
         table("public.d_default").ids("1000", "1000", Some(5)).default(None)]), @r"
     create_partition public.a_empty_p0000000000 '0' '1000000'
     create_partition public.b_used_p0003000000 '3000000' '4000000'
-    create_partition public.c_odd_2001_to_3000 '2001' '3000'
+    create_partition public.c_odd_2001 '2001' '3001'
     create_partition public.d_default_p0000000000 '0' '1000'
     create_partition public.a_empty_p0001000000 '1000000' '2000000'
     create_partition public.d_default_p0000001000 '1000' '2000'
@@ -173,6 +173,7 @@ fn a_change_of_the_interval_leaves_no_gap() {
     create_partition public.weeks_p2026w06 '2026-02-02 00:00:00+00' '2026-02-09 00:00:00+00'
     create_partition public.weeks_p2026w07 '2026-02-09 00:00:00+00' '2026-02-16 00:00:00+00'
     spared public.weeks: covered until 2026-02-01 UTC; premake = 3 weeks asks for 2026-02-10 10:00:00 UTC
+    warning public.weeks: its newest partitions hold 1 month each, since 2025-12-01 UTC; interval = 1 week goes on from where they end
     ");
     let weeks = |name: &str| table(name)
         .child("w_p2026w03", "'2026-01-12 00:00:00+00'", "'2026-01-19 00:00:00+00'")
@@ -181,17 +182,20 @@ fn a_change_of_the_interval_leaves_no_gap() {
     create_partition public.days_p2026_01_26 '2026-01-26 00:00:00+00' '2026-01-27 00:00:00+00'
     create_partition public.days_p2026_01_27 '2026-01-27 00:00:00+00' '2026-01-28 00:00:00+00'
     spared public.days: covered until 2026-01-26 UTC; premake = 1 week asks for 2026-01-27 10:00:00 UTC
+    warning public.days: its newest partitions hold 1 week each, since 2026-01-12 UTC; interval = 1 day goes on from where they end
     ");
     let days = |name: &str| table(name).children("d_p", &["2026-01-19", "2026-01-20", "2026-01-21", "2026-01-22"]);
     insta::assert_snapshot!(shown([days("public.months").premake("1 month")]), @r"
     create_partition public.months_p2026_01_22_to_2026_02_01 '2026-01-22 00:00:00+00' '2026-02-01 00:00:00+00'
     create_partition public.months_p2026_02 '2026-02-01 00:00:00+00' '2026-03-01 00:00:00+00'
     spared public.months: covered until 2026-01-22 UTC; premake = 1 month asks for 2026-02-20 10:00:00 UTC
+    warning public.months: its newest partitions hold 1 day each, since 2026-01-20 UTC; interval = 1 month goes on from where they end
     ");
     insta::assert_snapshot!(shown([days("public.hours").interval("6 hours").premake("2 days")]), @r"
     create_partition public.hours_p2026_01_22_00 '2026-01-22 00:00:00+00' '2026-01-22 06:00:00+00'
     create_partition public.hours_p2026_01_22_06 '2026-01-22 06:00:00+00' '2026-01-22 12:00:00+00'
     spared public.hours: covered until 2026-01-22 UTC; premake = 2 days asks for 2026-01-22 10:00:00 UTC
+    warning public.hours: its newest partitions hold 1 day each, since 2026-01-20 UTC; interval = 6 hours goes on from where they end
     ");
 }
 

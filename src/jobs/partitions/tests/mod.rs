@@ -1,3 +1,4 @@
+mod continued;
 mod coverage;
 mod expiry;
 mod expiry_worlds;
