@@ -144,6 +144,11 @@ pub enum PartitionsCommand {
     ///
     /// It stays until the policy is confirmed again (once partitions --confirm).
     Restore(RestoreArgs),
+    /// Print the configuration for the tables that pg_partman (4 or 5) maintains; changes nothing
+    ///
+    /// Reads part_config and the tables it names. What cannot be taken over is named in a comment,
+    /// with the reason. The job then goes on with their names and bounds.
+    ImportPartman,
 }
 
 /// `partitions restore`

@@ -1,21 +1,34 @@
 //! `partitions restore`: a partition comes back from quarantine, as a run of the job with that one
-//! task: under its claim, through its door, into its history.
+//! task: under its claim, through its door, into its history. `partitions import-partman`: another
+//! tool's record as our configuration.
 
 use std::path::Path;
 
 use super::args::{PartitionsCommand, RestoreArgs, Slot};
 use super::once::{self, run_one};
 use super::plan::{self, plan_one};
-use super::{Failure, setup, signals};
+use super::{Failure, output, setup, signals};
 use crate::job::JobName;
-use crate::jobs::partitions::Task;
+use crate::jobs::partitions::{Task, partman};
 use crate::pg::ident::TableName;
 use crate::shutdown::Stop;
 
 pub async fn partitions(file: Option<&Path>, command: &PartitionsCommand) -> Result<u8, Failure> {
     match command {
         PartitionsCommand::Restore(args) => restore(file, args).await,
+        PartitionsCommand::ImportPartman => import_partman(file).await,
     }
+}
+
+async fn import_partman(file: Option<&Path>) -> Result<u8, Failure> {
+    let setup = setup::configure(file)?;
+    let server = setup.connect().await?;
+    let mut session = plan::look(&server, JobName::Partitions).await?;
+    let text = partman::import(&mut session.reader()).await;
+    session.close();
+    server.close().await;
+    output::print(&text?)?;
+    Ok(0)
 }
 
 async fn restore(file: Option<&Path>, args: &RestoreArgs) -> Result<u8, Failure> {

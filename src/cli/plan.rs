@@ -8,6 +8,7 @@ use serde_json::json;
 
 use super::args::{Format, PlanArgs};
 use super::{Failure, output, setup};
+use crate::job::JobName;
 use crate::job::plan::PlanView;
 use crate::jobs::AnyJob;
 use crate::jobs::partitions::Task;
@@ -67,18 +68,23 @@ pub fn show(
 }
 
 /// A session without a claim: the door refuses it every write.
+pub async fn look(server: &Server, job: JobName) -> Result<Session, Fault> {
+    let spec = SessionSpec {
+        name: job.as_str(),
+        fence: None,
+        backend: Backend::default(),
+        stop: Stop::default().soft,
+    };
+    Session::open(server, spec).await
+}
+
+/// What one job would do.
 pub async fn plan_one(
     server: &Server,
     job: &AnyJob,
     now: DateTime<Utc>,
 ) -> Result<PlanView, Fault> {
-    let spec = SessionSpec {
-        name: job.name().as_str(),
-        fence: None,
-        backend: Backend::default(),
-        stop: Stop::default().soft,
-    };
-    let mut session = Session::open(server, spec).await?;
+    let mut session = look(server, job.name()).await?;
     let plan = job.plan(&mut session.reader(), now).await;
     session.close();
     plan

@@ -19,6 +19,7 @@ mod grids;
 mod ids;
 mod kill_points;
 mod likeness;
+mod partman;
 mod restore;
 mod takeover;
 

@@ -31,6 +31,7 @@ pub mod facts;
 pub mod key;
 mod kind;
 mod observe;
+pub mod partman;
 mod plan;
 pub mod retention;
 mod tended;

@@ -9,6 +9,7 @@ pub mod indexes;
 pub mod partition;
 pub mod partition_default;
 pub mod partition_ids;
+pub mod partman;
 pub mod privileges;
 pub mod publications;
 pub mod quarantine;

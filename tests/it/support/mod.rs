@@ -36,7 +36,8 @@ pub use ledger::{Application, Difference, Ledger, World};
 pub use program::{Daemon, Program, Ran, pgtend, send_signal};
 pub use proxy::Proxy;
 pub use servers::{
-    OwnServer, majors, on_every_major, on_own_server, on_the_newest_major, on_the_newest_own_server,
+    OwnServer, majors, on_every_major, on_own_server, on_server_with_partman, on_the_newest_major,
+    on_the_newest_own_server, with_partman,
 };
 pub use steps::{Steps, hourly, step, tries};
 pub use wait::wait_until;

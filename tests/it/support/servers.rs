@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::env;
 use std::fmt::Write as _;
 use std::future::Future;
+use std::io::Write as _;
 use std::panic::AssertUnwindSafe;
+use std::path::Path;
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, OnceLock};
 
 use futures_util::FutureExt;
@@ -91,6 +93,37 @@ where
         let own = OwnServer(Arc::new(Mutex::new(server)));
         watched(&db, test(db.clone(), own.clone())).await;
     });
+}
+
+/// Runs the test on a server of its own that has the extension `pg_partman`, where Debian's package
+/// of it is installed; otherwise it says so and does nothing.
+pub fn on_server_with_partman<F, Fut>(test: F)
+where
+    F: Fn(Db) -> Fut,
+    Fut: Future<Output = ()>,
+{
+    let Some(binaries) = with_partman() else {
+        // Past the capture of a test's output: a skipped test must be seen.
+        let _ = writeln!(
+            std::io::stderr(),
+            "SKIPPED: pg_partman is not installed (Debian: apt-get install postgresql-15-partman)"
+        );
+        return;
+    };
+    let server = Server::start(&binaries, SHARED).unwrap_or_else(|fault| panic!("{fault}"));
+    run_named(binaries.major, async {
+        let db = Db::create(&server).await;
+        watched(&db, test(db.clone())).await;
+    });
+}
+
+/// An installed server, the newest first, beside which the extension is.
+pub fn with_partman() -> Option<Binaries> {
+    (13..=18).rev().find_map(|major| {
+        let share = format!("/usr/share/postgresql/{major}/extension/pg_partman.control");
+        let bin = format!("/usr/lib/postgresql/{major}/bin");
+        if Path::new(&share).exists() { Binaries::at(Path::new(&bin)).ok() } else { None }
+    })
 }
 
 /// A server that one test has to itself.
