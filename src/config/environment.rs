@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::keys::{KEYS, Key, later};
 use super::layer::Layer;
 use super::near::nearest;
-use super::path::{KeyPath, toml_key};
+use super::path::{KeyPath, folded, toml_key};
 use super::problem::{Place, Problems};
 
 /// The environment that a configuration is loaded from: an empty value counts as not set.
@@ -67,7 +67,7 @@ impl Names {
         let mut names: BTreeMap<String, Vec<(&'static Key, KeyPath)>> = BTreeMap::new();
         for key in KEYS.iter() {
             for path in instances(key, below) {
-                let paths = names.entry(variable(&path)).or_default();
+                let paths = names.entry(path.variable()).or_default();
                 if !paths.iter().any(|(_, known)| *known == path) {
                     paths.push((key, path));
                 }
@@ -139,23 +139,6 @@ fn instances(key: &Key, below: &[Layer]) -> Vec<KeyPath> {
     }
     let sections = below.iter().flat_map(|layer| layer.sections.keys());
     sections.filter(|path| path.fits(key.section())).map(|path| path.join(key.name())).collect()
-}
-
-/// The variable that sets a path.
-pub(super) fn variable(path: &KeyPath) -> String {
-    let mut name = "PGTEND".to_owned();
-    for part in path.names() {
-        name.push_str("__");
-        name.push_str(&folded(part));
-    }
-    name
-}
-
-/// A name in capitals, with one underscore for any run of other characters: two would end it.
-fn folded(name: &str) -> String {
-    let capitals = name.to_uppercase();
-    let words = capitals.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
-    words.collect::<Vec<_>>().join("_")
 }
 
 /// Kubernetes puts variables for every service into every pod of a namespace: for a service called

@@ -52,6 +52,16 @@ impl KeyPath {
         pattern.split('.').all(|want| names.next().is_some_and(|name| want == "*" || want == name))
             && names.next().is_none()
     }
+
+    /// The environment variable that sets it.
+    pub(super) fn variable(&self) -> String {
+        let mut name = "PGTEND".to_owned();
+        for part in self.names() {
+            name.push_str("__");
+            name.push_str(&folded(part));
+        }
+        name
+    }
 }
 
 impl fmt::Display for KeyPath {
@@ -62,6 +72,13 @@ impl fmt::Display for KeyPath {
         }
         Ok(())
     }
+}
+
+/// A name in capitals, with one underscore for any run of other characters: two would end it.
+pub(super) fn folded(name: &str) -> String {
+    let capitals = name.to_uppercase();
+    let words = capitals.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
+    words.collect::<Vec<_>>().join("_")
 }
 
 /// A name as TOML writes a key: bare where it may be, else quoted in the form that reads best.

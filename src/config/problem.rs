@@ -4,7 +4,6 @@ use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::environment::variable;
 use super::path::KeyPath;
 
 /// Where a value comes from. Ordered as the layers are.
@@ -79,7 +78,7 @@ impl fmt::Display for Problem {
         match (&self.path, &self.place) {
             (None, _) => {}
             // A variable's name is a path already.
-            (Some(path), Place::Variable(name)) if *name == variable(path) => {}
+            (Some(path), Place::Variable(name)) if *name == path.variable() => {}
             (Some(path), _) => write!(f, "{path}: ")?,
         }
         f.write_str(&self.message)

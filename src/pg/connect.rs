@@ -13,28 +13,12 @@ use sqlx::postgres::{PgConnectOptions, PgConnection, PgPoolOptions};
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Executor, PgPool};
 
 use super::fault::{Fault, Kind};
-use super::ident::Ident;
+use super::probe::{self, ServerFacts};
 use super::refusal::{address, explain, silent};
-use super::version::Version;
-use super::{probe, settings};
+use super::settings;
 use crate::config::checked::Database;
 use crate::config::secret;
 use crate::time::clock;
-
-/// What is known of the server after the first look.
-#[derive(Debug, Clone)]
-pub struct ServerFacts {
-    /// Its version.
-    pub version: Version,
-    /// The database we are connected to.
-    pub database: String,
-    /// `host:port`, or the socket's directory.
-    pub address: String,
-    /// pgtend's own schema.
-    pub schema: Ident,
-    /// The role we are connected as.
-    pub user: String,
-}
 
 /// The server, its pools and what is known of it.
 #[derive(Debug, Clone)]

@@ -10,7 +10,7 @@ pub mod ident;
 pub mod lexer;
 pub mod notices;
 pub mod partition_name;
-mod probe;
+pub mod probe;
 mod refusal;
 pub mod schema;
 pub mod session;

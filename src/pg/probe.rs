@@ -3,10 +3,24 @@
 use sqlx::postgres::PgConnection;
 use sqlx::{Executor, Row};
 
-use super::connect::ServerFacts;
 use super::fault::{Fault, Kind};
 use super::ident::Ident;
 use super::version::{MAJOR_MAX, MAJOR_MIN, Version};
+
+/// What is known of the server after the first look.
+#[derive(Debug, Clone)]
+pub struct ServerFacts {
+    /// Its version.
+    pub version: Version,
+    /// The database we are connected to.
+    pub database: String,
+    /// `host:port`, or the socket's directory.
+    pub address: String,
+    /// pgtend's own schema.
+    pub schema: Ident,
+    /// The role we are connected as.
+    pub user: String,
+}
 
 /// What one look at the server found.
 pub(super) struct Look {

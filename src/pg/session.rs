@@ -20,9 +20,10 @@ use sqlx::{AssertSqlSafe, Either, Executor, PgConnection, PgPool, Postgres, Row}
 use tokio_util::sync::CancellationToken;
 
 use super::blockers::blockers_of;
-use super::connect::{Server, ServerFacts};
+use super::connect::Server;
 use super::fault::{Class, Fault, Kind};
 pub use super::fence::Fence;
+use super::probe::ServerFacts;
 use super::step::{Expect, LockWait, Mode, Statement, Step};
 use crate::telemetry::{self, Event};
 use crate::time::clock;

@@ -5,8 +5,8 @@
 
 use std::time::Duration;
 
-use super::connect::ServerFacts;
 use super::ident::literal;
+use super::probe::ServerFacts;
 use crate::config::checked::Database;
 
 /// The longest a statement of the control pool may take: a lease is renewed every 10 s.

@@ -4,8 +4,8 @@ use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
 
-use crate::pg::connect::ServerFacts;
 use crate::pg::fault::{Fault, Kind};
+use crate::pg::probe::ServerFacts;
 use crate::telemetry::{self, Event};
 use crate::time::clock;
 
