@@ -6,8 +6,11 @@ use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use pgtend::throwaway::{Binaries, Server};
+use signal_hook::consts::SIGINT;
 use sqlx::{Connection, PgConnection};
 
 use crate::support::{majors, on_every_major, on_own_server, send_signal, wait_until};
@@ -194,6 +197,7 @@ fn an_owner() {
         server.directory().display(),
         server.pid().unwrap()
     );
+    end_by(SIGINT);
     if std::env::var("PGTEND_TEST_OWNER").unwrap() == "leave" {
         println!("{}", server.leave().unwrap());
         return;
@@ -202,6 +206,12 @@ fn an_owner() {
     loop {
         std::thread::park();
     }
+}
+
+/// A shell without job control starts what runs in the background with SIGINT ignored.
+fn end_by(signal: i32) {
+    let at_once = Arc::new(AtomicBool::new(true));
+    signal_hook::flag::register_conditional_default(signal, at_once).unwrap();
 }
 
 #[cfg(target_os = "linux")]
