@@ -5,6 +5,7 @@
 //! ends in follow from its [`Kind`] and nothing else.
 
 use std::fmt;
+use std::time::Duration;
 
 /// What went wrong, as far as the reaction depends on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
@@ -238,6 +239,17 @@ impl Fault {
     pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
         self
+    }
+
+    /// A statement was ended because it would have held a lock for longer than this. It is told from
+    /// a cancel by the time, as by the session's `cancelled_or_timed_out`.
+    #[must_use]
+    pub fn held_too_long(mut self, hold_max: Duration) -> Self {
+        self.kind = Kind::TimedOut;
+        self.with_hint(format!(
+            "it would hold a lock that the application waits for longer than {} ms",
+            hold_max.as_millis()
+        ))
     }
 
     /// With the blockers of an earlier try, where this one ended before they could be seen.

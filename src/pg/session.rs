@@ -177,7 +177,7 @@ impl Session {
                     }
                     return Ok(done);
                 }
-                Err(fault) if fault.class() == Class::Retry && !fault.kind.ends_run() => {
+                Err(fault) if is_temporary(step, &fault) => {
                     last = Some(fault.or_blocked_as(last));
                 }
                 Err(fault) => return Err(fault),
@@ -217,9 +217,12 @@ impl Session {
             Mode::Transaction | Mode::Alone => "READ COMMITTED",
         };
         let fence = self.fence()?;
+        let limit = step.lock.hold_max.map_or_else(String::new, |hold_max| {
+            format!(" SET LOCAL statement_timeout = {};", at_least_1_ms(hold_max))
+        });
         let held = self
             .plain(&format!(
-                "BEGIN ISOLATION LEVEL {isolation} READ WRITE; SET LOCAL lock_timeout = {}; {}",
+                "BEGIN ISOLATION LEVEL {isolation} READ WRITE; SET LOCAL lock_timeout = {};{limit} {}",
                 at_least_1_ms(lock),
                 fence.hold()
             ))
@@ -284,8 +287,15 @@ impl Session {
             }
         };
         result.map_err(|error| {
-            let mut fault =
-                self.cancelled_or_timed_out(Fault::from_sqlx(step.doing, &error), started);
+            let fault = Fault::from_sqlx(step.doing, &error);
+            let mut fault = match step.lock.hold_max {
+                Some(hold_max)
+                    if fault.kind == Kind::Cancelled && started.elapsed() >= hold_max =>
+                {
+                    fault.held_too_long(hold_max)
+                }
+                _ => self.cancelled_or_timed_out(fault, started),
+            };
             if fault.kind == Kind::LockNotHad {
                 fault.blockers = seen;
             }
@@ -322,6 +332,12 @@ impl Drop for Session {
             self.conn.close_on_drop();
         }
     }
+}
+
+/// A statement that held a lock for too long may have met a busy moment.
+fn is_temporary(step: &Step, fault: &Fault) -> bool {
+    let held_too_long = fault.kind == Kind::TimedOut && step.lock.hold_max.is_some();
+    (fault.class() == Class::Retry && !fault.kind.ends_run()) || held_too_long
 }
 
 /// To the server, 0 is no limit.

@@ -67,6 +67,9 @@ pub struct LockWait {
     pub tries: Vec<Duration>,
     /// The pause between tries, before ±20 % jitter.
     pub pause: Duration,
+    /// No statement of the step takes longer: for work under a strong lock whose length depends on
+    /// how many rows there are. Absent: `database.statement_timeout`.
+    pub hold_max: Option<Duration>,
 }
 
 impl LockWait {
@@ -74,7 +77,7 @@ impl LockWait {
     /// tries of the configured time.
     #[must_use]
     pub fn patient(lock_timeout: Duration) -> Self {
-        Self { tries: vec![lock_timeout; 3], pause: Duration::from_millis(500) }
+        Self { tries: vec![lock_timeout; 3], pause: Duration::from_millis(500), hold_max: None }
     }
 
     /// For locks the application queues behind: short tries, rising to `cap`, then giving up until
@@ -86,7 +89,22 @@ impl LockWait {
         Self {
             tries: rungs.iter().map(|&rung| rung.min(cap)).collect(),
             pause: Duration::from_millis(250),
+            hold_max: None,
         }
+    }
+
+    /// The same with so many tries at most.
+    #[must_use]
+    pub fn at_most(mut self, tries: usize) -> Self {
+        self.tries.truncate(tries);
+        self
+    }
+
+    /// No statement of the step takes longer than this.
+    #[must_use]
+    pub fn holding(mut self, hold_max: Duration) -> Self {
+        self.hold_max = Some(hold_max);
+        self
     }
 }
 

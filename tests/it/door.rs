@@ -271,3 +271,21 @@ fn values_are_sent_beside_the_statement() {
         assert_eq!(done[0].first.as_ref().unwrap().get::<i32, _>(0), 7);
     });
 }
+
+/// A statement under a strong lock has an end, however long it would run: the application waits.
+#[test]
+fn a_lock_is_not_held_for_long() {
+    on_every_major(|db| async move {
+        let (_app, mut session) = claimed(&db, "").await;
+        let mut step = step(&["LOCK TABLE public.t", "SELECT pg_sleep(30)"]);
+        step.lock = tries(&[100, 100]).holding(Duration::from_millis(100));
+        let started = clock::monotonic();
+        let fault = refused(session.run(&step).await);
+        assert_eq!(fault.kind, Kind::TimedOut, "{fault}");
+        assert!(fault.to_string().contains("for longer than 100 ms"), "{fault}");
+        assert!(started.elapsed() < Duration::from_secs(10));
+        // An administrator's cancel is none, and the next step has its usual time.
+        session.run(&self::step(&["SELECT pg_sleep(0.2)"])).await.unwrap();
+        assert_untouched(&db).await;
+    });
+}

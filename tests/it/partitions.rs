@@ -14,6 +14,7 @@ mod expiry;
 mod expiry_beside;
 mod expiry_crashes;
 mod expiry_evidence;
+mod expiry_neighbours;
 mod faults;
 mod grids;
 mod ids;

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use super::create::{self, Likeness};
-use super::retention::action::{Agreement, Leaving, What};
+use super::retention::action::{Leaving, What};
+use super::retention::agreement::Agreement;
 use crate::job::Action;
 use crate::pg::ident::{Ident, TableName, literal};
 use crate::pg::step::{Expect, LockWait, Mode, Statement, Step};

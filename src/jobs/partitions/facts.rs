@@ -25,6 +25,8 @@ pub struct Seen {
     pub lock_timeout: Duration,
     /// The configured tables that exist.
     pub tables: BTreeMap<TableName, Facts>,
+    /// What pgtend's record says of partitions of other tables: no longer configured, or gone.
+    pub strays: Vec<Held>,
     /// Of the names a new partition may get, those that are taken.
     pub taken: BTreeSet<TableName>,
     /// Two clocks, read at the same moment.

@@ -103,7 +103,7 @@ impl Job for Partitions {
         for step in action.steps() {
             if let Err(fault) = cx.session.run(&step).await {
                 undo(cx, action).await;
-                return Err(explained(fault));
+                return Err(explained(fault, action));
             }
             done.batches += 1;
         }
@@ -121,7 +121,13 @@ async fn undo(cx: &mut Context<'_>, action: &PartitionAction) {
 }
 
 /// What the server says where somebody else was faster, in our words.
-fn explained(fault: Fault) -> Fault {
+fn explained(fault: Fault, action: &PartitionAction) -> Fault {
+    if let (Kind::TimedOut, PartitionAction::Leave(leaving)) = (fault.kind, action)
+        && let Some(cure) = leaving.slow_search()
+    {
+        let limit = fault.hint.as_deref().map(|hint| format!("{hint}; ")).unwrap_or_default();
+        return fault.clone().with_hint(limit + &cure);
+    }
     match fault.sqlstate.as_deref() {
         // duplicate_table, duplicate_object, unique_violation (in the catalog, by a race),
         // invalid_object_definition (the range overlaps), undefined_table

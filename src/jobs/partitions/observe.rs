@@ -17,6 +17,7 @@ use super::tended::tended;
 use crate::config::checked::Partitions;
 use crate::pg::catalog::foreign_keys::{self, Reference};
 use crate::pg::catalog::partition::{self, Child, Relation};
+use crate::pg::catalog::quarantine::Held;
 use crate::pg::catalog::{partition_default, quarantine};
 use crate::pg::fault::{Fault, Kind};
 use crate::pg::ident::{TableName, quoted};
@@ -35,11 +36,17 @@ pub async fn observe(
     let version = reader.server.version;
     let names: Vec<&TableName> = section.tables.keys().collect();
     let relations = partition::relations(reader.conn, version, &names).await?;
+    let has_record = quarantine::exists(reader.conn).await?;
+    let held =
+        if has_record { quarantine::held(reader.conn, version).await? } else { Vec::new() };
+    let configured: BTreeSet<i64> = relations.iter().map(|relation| relation.oid).collect();
+    let (held, strays) = held.into_iter().partition(|held| configured.contains(&held.parent));
     let mut seen = Seen {
         version,
         role: reader.server.user.clone(),
         lock_timeout: lock_timeout(reader).await?,
-        tables: facts(reader, &names, relations).await?,
+        tables: facts(reader, &names, relations, held).await?,
+        strays,
         taken: BTreeSet::new(),
         clocks: clocks(reader).await?,
     };
@@ -117,6 +124,7 @@ async fn facts(
     reader: &mut Reader<'_>,
     names: &[&TableName],
     relations: Vec<Relation>,
+    held: Vec<Held>,
 ) -> Result<BTreeMap<TableName, Facts>, Fault> {
     let version = reader.server.version;
     let oids: Vec<i64> = relations.iter().map(|relation| relation.oid).collect();
@@ -136,11 +144,10 @@ async fn facts(
     let stale = partition_default::with_check(reader.conn, &defaults, STALE_CHECK).await?;
 
     let references = foreign_keys::references(reader.conn, &oids).await?;
-    let (held, agreed) = if quarantine::exists(reader.conn).await? {
-        let held = quarantine::held(reader.conn, version, &oids).await?;
-        (held, quarantine::agreed(reader.conn, &oids).await?)
+    let agreed = if quarantine::exists(reader.conn).await? {
+        quarantine::agreed(reader.conn, &oids).await?
     } else {
-        (Vec::new(), Vec::new())
+        Vec::new()
     };
 
     let mut tables = BTreeMap::new();

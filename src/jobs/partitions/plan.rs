@@ -83,9 +83,13 @@ fn tend(
                 draft.leaving.extend(leaving);
                 draft.table(&table, now);
             }
-            Err(fault) => draft.plan.refuse(name, fault),
+            Err(fault) => {
+                draft.plan.refuse(name, fault);
+                retention::strays::carry_on(&mut draft.plan, seen, &facts.held, now);
+            }
         }
     }
+    retention::strays::carry_on(&mut draft.plan, seen, &seen.strays, now);
     draft.finish()
 }
 

@@ -32,6 +32,10 @@ pub struct Held {
     pub schema_now: Option<String>,
     /// Its name now.
     pub name_now: Option<String>,
+    /// The schema of what it was a partition of; absent where that is gone.
+    pub parent_schema_now: Option<String>,
+    /// Its name.
+    pub parent_name_now: Option<String>,
     /// What it is attached to now.
     pub attached_to: Option<i64>,
     /// Its `DETACH CONCURRENTLY` was begun and not finished.
@@ -47,6 +51,13 @@ impl Held {
     #[must_use]
     pub fn now(&self) -> Option<TableName> {
         TableName::new(self.schema_now.as_deref()?, self.name_now.as_deref()?).ok()
+    }
+
+    /// The name now of what it was a partition of.
+    #[must_use]
+    pub fn parent_now(&self) -> Option<TableName> {
+        let (schema, name) = (self.parent_schema_now.as_deref()?, self.parent_name_now.as_deref()?);
+        TableName::new(schema, name).ok()
     }
 }
 
@@ -79,15 +90,11 @@ pub async fn exists(conn: &mut PgConnection) -> Result<bool, Fault> {
     .map_err(failed)
 }
 
-/// What is recorded of these tables' partitions, oldest detach first.
+/// What is recorded of any table's partitions, oldest detach first.
 ///
 /// # Errors
 /// Where the server does not answer.
-pub async fn held(
-    conn: &mut PgConnection,
-    version: Version,
-    parents: &[i64],
-) -> Result<Vec<Held>, Fault> {
+pub async fn held(conn: &mut PgConnection, version: Version) -> Result<Vec<Held>, Fault> {
     let pending = if version.has_detach_concurrently() {
         "COALESCE(i.inhdetachpending, false)"
     } else {
@@ -102,16 +109,18 @@ pub async fn held(
     let sql = format!(
         "SELECT q.relation::int8 AS relation, q.name, q.parent::int8 AS parent, q.bound, \
                 q.detached_at, q.restored_at, n.nspname::text AS schema_now, \
-                c.relname::text AS name_now, i.inhparent::int8 AS attached_to, \
+                c.relname::text AS name_now, pn.nspname::text AS parent_schema_now, \
+                p.relname::text AS parent_name_now, i.inhparent::int8 AS attached_to, \
                 {pending} AS detach_pending, {} AS is_blocked, {} AS is_unproven \
          FROM partition_quarantine q LEFT JOIN pg_class c ON c.oid = q.relation \
          LEFT JOIN pg_namespace n ON n.oid = c.relnamespace \
          LEFT JOIN pg_inherits i ON i.inhrelid = c.oid \
-         WHERE q.parent = ANY ($1::int8[]::oid[]) ORDER BY q.detached_at, q.relation",
+         LEFT JOIN pg_class p ON p.oid = q.parent LEFT JOIN pg_namespace pn ON pn.oid = p.relnamespace \
+         ORDER BY q.detached_at, q.relation",
         constraint(BLOCK, ""),
         constraint(BOUND_CHECK, " AND NOT k.convalidated"),
     );
-    sqlx::query_as(AssertSqlSafe(sql)).bind(parents).fetch_all(conn).await.map_err(failed)
+    sqlx::query_as(AssertSqlSafe(sql)).fetch_all(conn).await.map_err(failed)
 }
 
 /// The policies on record.

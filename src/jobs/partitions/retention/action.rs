@@ -5,7 +5,6 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 
 use super::super::action::BRIEF_MAX;
-use super::choice::Policy;
 use crate::pg::catalog::quarantine::{BLOCK, BOUND_CHECK};
 use crate::pg::ident::{Ident, TableName, literal};
 use crate::pg::step::{Expect, LockWait, Mode, Statement, Step};
@@ -71,6 +70,10 @@ pub struct Leaving {
     pub lock_timeout: Duration,
 }
 
+/// Tries of a detach that may search many rows under a lock: a busy moment passes, a missing index
+/// does not.
+const SEARCHES_MAX: usize = 4;
+
 const NOT_AS_SEEN: &str =
     "it is not that partition of that table any more, by oid, name and bound";
 const NOT_DETACHED: &str = "it is not the detached table that is on record, by oid and name";
@@ -125,8 +128,8 @@ impl Leaving {
         let intent = vec![self.attached(), Statement::new(self.record(None))];
         let concurrently = Statement::new(format!("{} CONCURRENTLY", self.detach_sql()));
         let patient = LockWait::patient(self.lock_timeout);
-        let once = LockWait { tries: vec![self.lock_timeout], pause: patient.pause };
-        let mut detach = self.step("detach", once, vec![self.attached(), concurrently]);
+        let mut detach =
+            self.step("detach", patient.clone().at_most(1), vec![self.attached(), concurrently]);
         detach.mode = Mode::Alone;
         vec![self.step("record", patient, intent), detach, self.mark()]
     }
@@ -144,7 +147,28 @@ impl Leaving {
             statements.push(Statement::new(check));
         }
         statements.extend(self.blocked());
-        vec![self.step("detach", self.brief(), statements)]
+        // It waits for the table, and then for the partition with the table locked: half each.
+        let cap = self.lock_timeout.min(BRIEF_MAX);
+        let mut lock = LockWait::brief(cap / 2);
+        if !lock_first.is_empty() {
+            // The server searches those for rows that refer to the partition, however many there are.
+            lock = lock.at_most(SEARCHES_MAX).holding(cap);
+        }
+        vec![self.step("detach", lock, statements)]
+    }
+
+    /// What to do where the server's search for rows that refer to the partition takes too long: the
+    /// statement that is right for any number of rows, and the index that makes it quick.
+    #[must_use]
+    pub fn slow_search(&self) -> Option<String> {
+        let What::Detach { lock_first, key } = &self.what else { return None };
+        let tables = lock_first.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+        (!tables.is_empty()).then(|| {
+            format!(
+                "the server searches {tables} for rows that refer to it, under strong locks; an \
+                 index there that begins with the column that refers to {key} makes that quick"
+            )
+        })
     }
 
     fn mark(&self) -> Step {
@@ -154,14 +178,20 @@ impl Leaving {
     /// With the table's lock held: it is detached, takes no writes any more, and is on record so.
     /// The constraint refuses INSERT and UPDATE by its name. DELETE and TRUNCATE are refused by a
     /// function every server has, which raises an error wherever it is not a row's BEFORE UPDATE.
+    /// What a foreign key's ON DELETE or ON UPDATE does comes from a trigger on the table referred
+    /// to, and passes: otherwise nobody could delete from that table any more, whatever the row.
     fn blocked(&self) -> Vec<Statement> {
         let Self { child, oid, now, .. } = self;
         let mut statements = vec![self.lock_child(), self.detached()];
         statements.extend(self.unblock());
         let sql = [
-            format!("ALTER TABLE {child} ADD CONSTRAINT {BLOCK} CHECK (false) NOT VALID"),
+            format!(
+                "ALTER TABLE {child} ADD CONSTRAINT {BLOCK} \
+                 CHECK (pg_catalog.pg_trigger_depth() > 0) NOT VALID"
+            ),
             format!(
                 "CREATE TRIGGER {BLOCK} BEFORE DELETE OR TRUNCATE ON {child} FOR EACH STATEMENT \
+                 WHEN (pg_catalog.pg_trigger_depth() = 0) \
                  EXECUTE FUNCTION pg_catalog.suppress_redundant_updates_trigger()"
             ),
             format!(
@@ -311,61 +341,7 @@ impl Leaving {
     }
 }
 
-/// The policy of a table goes on record.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Agreement {
-    /// The partitioned table.
-    pub table: TableName,
-    /// Its oid.
-    pub oid: i64,
-    /// What is agreed.
-    pub policy: Policy,
-    /// How the key tells time, [`super::super::axis::Axis::reading`].
-    pub reading: String,
-    /// A person said so with `--confirm`: what was restored by hand may expire again.
-    pub is_confirmed: bool,
-    /// Why.
-    pub why: String,
-    /// The run's time.
-    pub now: DateTime<Utc>,
-    /// The cap on waiting for a lock.
-    pub lock_timeout: Duration,
-}
-
-impl Agreement {
-    /// One transaction.
-    #[must_use]
-    pub fn steps(&self) -> Vec<Step> {
-        let Self { table, oid, policy, reading, now, .. } = self;
-        let mut sql = vec![format!(
-            "INSERT INTO partition_policy (parent, retention, on_expiry, quarantine, reading, agreed_at) \
-             VALUES ({oid}, '{}', '{}', '{}', {}, {}) ON CONFLICT (parent) DO UPDATE \
-             SET retention = excluded.retention, on_expiry = excluded.on_expiry, \
-             quarantine = excluded.quarantine, reading = excluded.reading, \
-             agreed_at = excluded.agreed_at",
-            policy.retention,
-            policy.on_expiry.as_str(),
-            policy.quarantine,
-            literal(reading),
-            instant(*now),
-        )];
-        if self.is_confirmed {
-            sql.push(format!(
-                "DELETE FROM partition_quarantine WHERE parent = {oid} \
-                 AND (restored_at IS NOT NULL OR detached_at IS NOT NULL) \
-                 AND relation IN (SELECT inhrelid FROM pg_inherits WHERE inhparent = {oid})"
-            ));
-        }
-        vec![Step {
-            doing: "record the policy of",
-            object: table.to_string(),
-            mode: Mode::Transaction,
-            lock: LockWait::patient(self.lock_timeout),
-            statements: sql.into_iter().map(Statement::new).collect(),
-        }]
-    }
-}
-
-fn instant(at: DateTime<Utc>) -> String {
+/// As a literal.
+pub(super) fn instant(at: DateTime<Utc>) -> String {
     format!("'{}'", at.format("%Y-%m-%d %H:%M:%S%.6f+00"))
 }

@@ -1,12 +1,15 @@
 //! Old partitions leave: which (`choice`), what became of those that left (`held`, `drops`), in which
-//! words (`plan`), by which SQL (`action`), and back again (`restore`).
+//! words (`plan`), by which SQL (`action`), and back again (`restore`); and what is left of tables that
+//! are not tended any more (`strays`).
 //!
 //! Nothing here leaves by its name or by computed ages, only by the real upper bound in the catalog.
 //! Nothing is dropped that is not in pgtend's own record, and nothing in the run that detached it.
 
 pub mod action;
+pub mod agreement;
 pub mod choice;
 mod drops;
 pub mod held;
 pub mod plan;
 pub mod restore;
+pub mod strays;

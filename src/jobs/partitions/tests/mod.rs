@@ -4,4 +4,5 @@ mod expiry;
 mod expiry_worlds;
 mod keys;
 mod policy;
+mod strays;
 mod world;
