@@ -143,7 +143,12 @@ pub enum PartitionsCommand {
     /// Attach a partition again that expired and is still in quarantine
     ///
     /// It stays until the policy is confirmed again (once partitions --confirm).
-    Restore(RestoreArgs),
+    Restore(OneTableArgs),
+    /// Make partitions like their table again where they differ from it
+    ///
+    /// Owner, privileges, row security, replica identity, statistics targets, extended statistics.
+    /// `plan partitions` tells which differ, in what, and the SQL.
+    Repair(OneTableArgs),
     /// Print the configuration for the tables that pg_partman (4 or 5) maintains; changes nothing
     ///
     /// Reads part_config and the tables it names. What cannot be taken over is named in a comment,
@@ -151,13 +156,13 @@ pub enum PartitionsCommand {
     ImportPartman,
 }
 
-/// `partitions restore`
+/// `partitions restore`, `partitions repair`
 #[derive(Debug, Args)]
-pub struct RestoreArgs {
+pub struct OneTableArgs {
     /// The partitioned table, as in the configuration: schema.table
     #[arg(value_name = "TABLE")]
     pub table: String,
-    /// Which partition; default: the newest in quarantine
+    /// Which partition; default: to restore, the newest in quarantine; to repair, all that differ
     #[arg(long, value_name = "NAME")]
     pub partition: Option<String>,
     /// Show what would be done, and the very SQL; change nothing

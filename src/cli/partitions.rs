@@ -1,10 +1,10 @@
-//! `partitions restore`: a partition comes back from quarantine, as a run of the job with that one
-//! task: under its claim, through its door, into its history. `partitions import-partman`: another
-//! tool's record as our configuration.
+//! `partitions restore` and `partitions repair`: runs of the job with that one task: under its claim,
+//! through its door, into its history. `partitions import-partman`: another tool's record as our
+//! configuration.
 
 use std::path::Path;
 
-use super::args::{PartitionsCommand, RestoreArgs, Slot};
+use super::args::{OneTableArgs, PartitionsCommand, Slot};
 use super::once::{self, run_one};
 use super::plan::{self, plan_one};
 use super::{Failure, output, setup, signals};
@@ -14,10 +14,18 @@ use crate::pg::ident::TableName;
 use crate::shutdown::Stop;
 
 pub async fn partitions(file: Option<&Path>, command: &PartitionsCommand) -> Result<u8, Failure> {
-    match command {
-        PartitionsCommand::Restore(args) => restore(file, args).await,
-        PartitionsCommand::ImportPartman => import_partman(file).await,
-    }
+    let (args, task): (_, fn(TableName, Option<String>) -> Task) = match command {
+        PartitionsCommand::Restore(args) => {
+            (args, |table, partition| Task::Restore { table, partition })
+        }
+        PartitionsCommand::Repair(args) => {
+            (args, |table, partition| Task::Repair { table, partition })
+        }
+        PartitionsCommand::ImportPartman => return import_partman(file).await,
+    };
+    let table =
+        args.table.parse().map_err(|error| Failure::Usage(format!("{}: {error}", args.table)))?;
+    run(file, &task(table, args.partition.clone()), args).await
 }
 
 async fn import_partman(file: Option<&Path>) -> Result<u8, Failure> {
@@ -31,14 +39,11 @@ async fn import_partman(file: Option<&Path>) -> Result<u8, Failure> {
     Ok(0)
 }
 
-async fn restore(file: Option<&Path>, args: &RestoreArgs) -> Result<u8, Failure> {
-    let table: TableName =
-        args.table.parse().map_err(|error| Failure::Usage(format!("{}: {error}", args.table)))?;
+async fn run(file: Option<&Path>, task: &Task, args: &OneTableArgs) -> Result<u8, Failure> {
     let setup = setup::configure(file)?;
     let mut jobs = setup.jobs(&[JobName::Partitions.as_str().to_owned()])?;
-    let task = Task::Restore { table, partition: args.partition.clone() };
     for job in &mut jobs {
-        job.ask(&task);
+        job.ask(task);
     }
     if args.plan {
         let server = setup.connect().await?;

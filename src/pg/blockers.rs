@@ -1,8 +1,15 @@
 //! Who stands in the way of a lock.
 
-use sqlx::{PgPool, Row};
+use std::time::Duration;
 
-use super::fault::Blocker;
+use sqlx::{PgConnection, PgPool, Row};
+
+use super::fault::{Blocker, Fault, Kind};
+use super::step::{Step, Strong};
+
+/// A transaction that has been open for as long will be there for a ladder's two seconds too. What
+/// is younger is most likely done before the next try.
+pub const STANDING: Duration = Duration::from_secs(2);
 
 const BLOCKERS: &str = "\
 SELECT a.pid, coalesce(a.application_name, ''), coalesce(a.usename::text, ''), \
@@ -17,6 +24,71 @@ pub async fn blockers_of(control: &PgPool, pid: Option<i32>) -> Vec<Blocker> {
     let Some(pid) = pid else { return Vec::new() };
     let rows = sqlx::query(BLOCKERS).bind(pid).fetch_all(control).await.unwrap_or_default();
     rows.iter().filter_map(|row| read(row).ok()).collect()
+}
+
+/// Locks on partitions count: they are taken together with their table's. `pg_partition_tree` would
+/// itself lock what it walks.
+const STANDING_IN_THE_WAY: &str = "\
+WITH RECURSIVE asked AS ( \
+  SELECT to_regclass(t.name)::oid AS relation, t.passes \
+  FROM unnest($1::text[], $2::text[]) AS t(name, passes) \
+  UNION \
+  SELECT i.inhrelid, asked.passes FROM asked JOIN pg_inherits i ON i.inhparent = asked.relation) \
+SELECT a.pid, coalesce(a.application_name, ''), coalesce(a.usename::text, ''), \
+       coalesce(a.state, a.backend_type, ''), \
+       extract(epoch FROM clock_timestamp() - a.xact_start)::bigint \
+FROM pg_stat_activity AS a \
+WHERE a.datname = current_database() AND a.pid <> pg_backend_pid() \
+  AND a.xact_start < clock_timestamp() - $3::int8 * interval '1 millisecond' \
+  AND EXISTS (SELECT FROM pg_locks AS l JOIN asked ON asked.relation = l.relation \
+              WHERE l.pid = a.pid AND l.granted AND l.locktype = 'relation' \
+                AND l.mode <> ALL (string_to_array(asked.passes, ','))) \
+ORDER BY a.xact_start LIMIT 5";
+
+/// Sessions whose transaction has been open for [`STANDING`] and holds a lock that one of these would
+/// wait for, oldest first, five at most. Whose transactions we may not see (another role's, without
+/// `pg_read_all_stats`) count as young.
+///
+/// # Errors
+/// Where the server does not answer.
+pub async fn in_the_way_of(
+    conn: &mut PgConnection,
+    strong: &[Strong],
+) -> Result<Vec<Blocker>, sqlx::Error> {
+    let (tables, passes): (Vec<&str>, Vec<&str>) =
+        strong.iter().map(|lock| (lock.table.as_str(), lock.mode.passes())).unzip();
+    let rows = sqlx::query(STANDING_IN_THE_WAY)
+        .bind(tables)
+        .bind(passes)
+        .bind(i64::try_from(STANDING.as_millis()).unwrap_or(i64::MAX))
+        .fetch_all(conn)
+        .await?;
+    rows.iter().map(read).collect()
+}
+
+/// Before a try: whether an old transaction holds what this step would wait for. Then waiting is of no
+/// use, and whoever came next would queue behind us.
+///
+/// # Errors
+/// `LockNotHad` with those who stand in the way.
+pub async fn look_first(conn: &mut PgConnection, step: &Step) -> Result<(), Fault> {
+    let strong = &step.lock.strong;
+    if strong.is_empty() {
+        return Ok(());
+    }
+    let looked = in_the_way_of(conn, strong).await;
+    let blockers = looked
+        .map_err(|error| Fault::from_sqlx("look who stands in the way", &error).on(&step.object))?;
+    if blockers.is_empty() {
+        return Ok(());
+    }
+    let message = format!(
+        "not tried, because a transaction open for more than {} s holds a lock in the way",
+        STANDING.as_secs()
+    );
+    let mut fault = Fault::new(Kind::LockNotHad, step.doing, message).on(&step.object);
+    fault.blockers = blockers;
+    Err(fault.with_hint("the next run tries again; end that transaction if it is not to last"))
 }
 
 fn read(row: &sqlx::postgres::PgRow) -> Result<Blocker, sqlx::Error> {

@@ -19,7 +19,7 @@ use sqlx::postgres::PgRow;
 use sqlx::{AssertSqlSafe, Either, Executor, PgConnection, PgPool, Postgres, Row};
 use tokio_util::sync::CancellationToken;
 
-use super::blockers::blockers_of;
+use super::blockers::{blockers_of, look_first};
 use super::connect::Server;
 use super::fault::{Class, Fault, Kind};
 pub use super::fence::Fence;
@@ -198,6 +198,7 @@ impl Session {
     }
 
     async fn attempt(&mut self, step: &Step, lock_timeout: Duration) -> Result<Vec<Done>, Fault> {
+        look_first(&mut self.conn, step).await?;
         let result = match step.mode {
             Mode::Alone => self.alone(step, lock_timeout).await,
             Mode::Transaction | Mode::RepeatableRead => self.transaction(step, lock_timeout).await,

@@ -70,6 +70,49 @@ pub struct LockWait {
     /// No statement of the step takes longer: for work under a strong lock whose length depends on
     /// how many rows there are. Absent: `database.statement_timeout`.
     pub hold_max: Option<Duration>,
+    /// What is looked at before each try: while an old transaction stands in the way of one of these
+    /// locks, the try is not made, so that nobody queues behind it in vain.
+    pub strong: Vec<Strong>,
+}
+
+/// A lock that the application may have to wait behind.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Strong {
+    /// The table, as SQL names it; its partitions are locked with it.
+    pub table: String,
+    /// How.
+    pub mode: LockMode,
+}
+
+/// Table locks, as far as steps announce them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LockMode {
+    /// SHARE UPDATE EXCLUSIVE: ATTACH on the parent, ANALYZE, CREATE INDEX CONCURRENTLY.
+    ShareUpdateExclusive,
+    /// SHARE ROW EXCLUSIVE: a foreign key, on both tables; a trigger.
+    ShareRowExclusive,
+    /// ACCESS EXCLUSIVE: against everything.
+    AccessExclusive,
+}
+
+impl LockMode {
+    /// The modes that it does not wait for, as `pg_locks` writes them.
+    #[must_use]
+    pub fn passes(self) -> &'static str {
+        match self {
+            Self::ShareUpdateExclusive => "AccessShareLock,RowShareLock,RowExclusiveLock",
+            Self::ShareRowExclusive => "AccessShareLock,RowShareLock",
+            Self::AccessExclusive => "",
+        }
+    }
+}
+
+impl Strong {
+    /// A lock of this mode on that table.
+    #[must_use]
+    pub fn new(table: impl std::fmt::Display, mode: LockMode) -> Self {
+        Self { table: table.to_string(), mode }
+    }
 }
 
 impl LockWait {
@@ -77,7 +120,12 @@ impl LockWait {
     /// tries of the configured time.
     #[must_use]
     pub fn patient(lock_timeout: Duration) -> Self {
-        Self { tries: vec![lock_timeout; 3], pause: Duration::from_millis(500), hold_max: None }
+        Self {
+            tries: vec![lock_timeout; 3],
+            pause: Duration::from_millis(500),
+            hold_max: None,
+            strong: Vec::new(),
+        }
     }
 
     /// For locks the application queues behind: short tries, rising to `cap`, then giving up until
@@ -90,6 +138,7 @@ impl LockWait {
             tries: rungs.iter().map(|&rung| rung.min(cap)).collect(),
             pause: Duration::from_millis(250),
             hold_max: None,
+            strong: Vec::new(),
         }
     }
 
@@ -104,6 +153,13 @@ impl LockWait {
     #[must_use]
     pub fn holding(mut self, hold_max: Duration) -> Self {
         self.hold_max = Some(hold_max);
+        self
+    }
+
+    /// The same, looking first at who stands in the way of these locks.
+    #[must_use]
+    pub fn looking_at(mut self, strong: Vec<Strong>) -> Self {
+        self.strong = strong;
         self
     }
 }

@@ -62,6 +62,13 @@ impl Version {
         self.major() >= 14
     }
 
+    /// ATTACH takes SHARE ROW EXCLUSIVE on tables whose foreign keys point at the parent. Before, it
+    /// only reads them.
+    #[must_use]
+    pub fn attach_locks_referrers(self) -> bool {
+        self.major() >= 15
+    }
+
     /// A membership has the options SET and INHERIT of its own.
     #[must_use]
     pub fn has_grant_with_set(self) -> bool {

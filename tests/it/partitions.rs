@@ -10,6 +10,7 @@ use crate::support::{Db, InProcess, Rows};
 
 mod beside;
 mod create;
+mod drift;
 mod expiry;
 mod expiry_beside;
 mod expiry_crashes;
@@ -21,6 +22,7 @@ mod ids;
 mod kill_points;
 mod likeness;
 mod partman;
+mod recipes;
 mod restore;
 mod takeover;
 

@@ -145,7 +145,7 @@ impl Move {
             doing: "archive rows of",
             object: self.source.to_string(),
             mode,
-            lock: LockWait { tries, pause: ROW_LOCKS_PAUSE, hold_max: None },
+            lock: LockWait { tries, pause: ROW_LOCKS_PAUSE, hold_max: None, strong: Vec::new() },
             statements,
         }
     }

@@ -3,11 +3,13 @@
 use std::time::Duration;
 
 use super::create::{self, Likeness};
+use super::drift::Repair;
+use super::recipe::Recipe;
 use super::retention::action::{Leaving, What};
 use super::retention::agreement::Agreement;
 use crate::job::Action;
 use crate::pg::ident::{Ident, TableName, literal};
-use crate::pg::step::{Expect, LockWait, Mode, Statement, Step};
+use crate::pg::step::{Expect, LockMode, LockWait, Mode, Statement, Step, Strong};
 
 /// The CHECK that spares a large default partition the scan under a strong lock. It stands only
 /// while one partition is being attached.
@@ -32,6 +34,8 @@ pub enum PartitionAction {
     Leave(Box<Leaving>),
     /// Put a table's expiry policy on record.
     Agree(Box<Agreement>),
+    /// Make an old partition like its parent again.
+    Repair(Box<Repair>),
 }
 
 /// A partition to be.
@@ -53,10 +57,8 @@ pub struct NewPartition {
     pub is_made: bool,
     /// What the table is given beyond its columns.
     pub likeness: Likeness,
-    /// Foreign keys lead from the parent or to it.
-    pub foreign_keys: bool,
-    /// The parent's default partition.
-    pub default: Option<BesideDefault>,
+    /// How it is attached.
+    pub recipe: Recipe,
     /// The cap on waiting for a lock.
     pub lock_timeout: Duration,
 }
@@ -92,15 +94,16 @@ impl NewPartition {
         if !self.is_made {
             steps.push(step("create", &self.child, self.patient(), create::table(self)));
         }
-        if let Some(default) = self.default.as_ref().filter(|default| default.is_large) {
-            let BesideDefault { name, key, .. } = default;
+        if let Some(BesideDefault { name, key, .. }) = self.recipe.large_default() {
             let add = format!(
                 "ALTER TABLE {name} ADD CONSTRAINT {STALE_CHECK} \
                  CHECK ({key} < {} OR {key} >= {}) NOT VALID",
                 self.from, self.to
             );
             let validate = format!("ALTER TABLE {name} VALIDATE CONSTRAINT {STALE_CHECK}");
-            steps.push(step("add a check to", name, self.brief(), vec![add]));
+            let strong = vec![Strong::new(name, LockMode::AccessExclusive)];
+            let lock = brief(self.lock_timeout).looking_at(strong);
+            steps.push(step("add a check to", name, lock, vec![add]));
             steps.push(step("validate the check of", name, self.patient(), vec![validate]));
         }
         steps.push(self.attach());
@@ -111,8 +114,7 @@ impl NewPartition {
     /// the range again. Absent where there is none.
     #[must_use]
     pub fn undo(&self) -> Option<Step> {
-        let default = self.default.as_ref().filter(|default| default.is_large)?;
-        Some(drop_check(&default.name, self.lock_timeout))
+        Some(drop_check(&self.recipe.large_default()?.name, self.lock_timeout))
     }
 
     /// ATTACH takes SHARE UPDATE EXCLUSIVE on the parent, which neither readers nor writers notice.
@@ -123,11 +125,10 @@ impl NewPartition {
             "ALTER TABLE {parent} ATTACH PARTITION {child} FOR VALUES FROM ({from}) TO ({to})"
         );
         let mut after = create::after_attach(self);
-        if let Some(default) = self.default.as_ref().filter(|default| default.is_large) {
+        if let Some(default) = self.recipe.large_default() {
             after.push(drop_check_sql(&default.name));
         }
-        let is_noticed = self.foreign_keys || self.default.is_some();
-        let lock = if is_noticed { self.brief() } else { self.patient() };
+        let lock = self.recipe.attach_wait(parent, self.lock_timeout);
         let mut attaching = step("attach", child, lock, vec![attach]);
         attaching.statements.push(self.evidence());
         attaching.statements.extend(after.into_iter().map(Statement::new));
@@ -155,10 +156,6 @@ impl NewPartition {
     fn patient(&self) -> LockWait {
         LockWait::patient(self.lock_timeout)
     }
-
-    fn brief(&self) -> LockWait {
-        LockWait::brief(self.lock_timeout.min(BRIEF_MAX))
-    }
 }
 
 fn step(doing: &'static str, object: &TableName, lock: LockWait, sql: Vec<String>) -> Step {
@@ -171,8 +168,11 @@ fn drop_check_sql(default: &TableName) -> String {
 }
 
 fn drop_check(default: &TableName, lock_timeout: Duration) -> Step {
-    let lock = LockWait::brief(lock_timeout.min(BRIEF_MAX));
-    step("drop the check of", default, lock, vec![drop_check_sql(default)])
+    step("drop the check of", default, brief(lock_timeout), vec![drop_check_sql(default)])
+}
+
+fn brief(lock_timeout: Duration) -> LockWait {
+    LockWait::brief(lock_timeout.min(BRIEF_MAX))
 }
 
 impl PartitionAction {
@@ -184,6 +184,7 @@ impl PartitionAction {
             Self::Create(new) => new.steps(),
             Self::Leave(leaving) => leaving.steps(),
             Self::Agree(agreement) => agreement.steps(),
+            Self::Repair(repair) => vec![repair.step()],
         }
     }
 
@@ -191,7 +192,7 @@ impl PartitionAction {
     #[must_use]
     pub fn undo(&self) -> Option<Step> {
         match self {
-            Self::DropCheck { .. } | Self::Leave(_) | Self::Agree(_) => None,
+            Self::DropCheck { .. } | Self::Leave(_) | Self::Agree(_) | Self::Repair(_) => None,
             Self::Create(new) => new.undo(),
         }
     }
@@ -205,6 +206,7 @@ impl Action for PartitionAction {
             Self::Create(_) => "create_partition",
             Self::Leave(leaving) => leaving.kind(),
             Self::Agree(_) => "agree_policy",
+            Self::Repair(_) => "repair_partition",
         }
     }
 
@@ -214,6 +216,7 @@ impl Action for PartitionAction {
             Self::Create(new) => new.child.to_string(),
             Self::Leave(leaving) => leaving.child.clone(),
             Self::Agree(agreement) => agreement.table.to_string(),
+            Self::Repair(repair) => repair.child.to_string(),
         }
     }
 
@@ -222,9 +225,10 @@ impl Action for PartitionAction {
             Self::DropCheck { .. } => {
                 format!("an interrupted run left its check {STALE_CHECK}, which refuses rows")
             }
-            Self::Create(new) => new.why.clone(),
+            Self::Create(new) => format!("{}; {}", new.why, new.recipe),
             Self::Leave(leaving) => leaving.why.clone(),
             Self::Agree(agreement) => agreement.why.clone(),
+            Self::Repair(repair) => repair.why.clone(),
         }
     }
 
@@ -234,7 +238,7 @@ impl Action for PartitionAction {
 
     fn is_upkeep(&self) -> bool {
         match self {
-            Self::DropCheck { .. } | Self::Create(_) => false,
+            Self::DropCheck { .. } | Self::Create(_) | Self::Repair(_) => false,
             Self::Leave(leaving) => {
                 matches!(leaving.what, What::Forget | What::Keep { is_blocked: false })
             }

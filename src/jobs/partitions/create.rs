@@ -1,10 +1,13 @@
 //! The SQL that makes a table which is like its parent in all that ATTACH does not bring.
 //!
-//! `LIKE` leaves behind owner, grants, row security and replica identity; with `INCLUDING ALL` it
-//! would bring an identity column, which 17 and 18 refuse to attach.
+//! `LIKE` leaves behind owner, grants, row security, replica identity and statistics targets; with
+//! `INCLUDING ALL` it would bring an identity column, which 17 and 18 refuse to attach.
 
 use super::action::NewPartition;
-use crate::pg::catalog::partition::{Grant, Traits};
+use super::clauses;
+use super::tended::Tended;
+use crate::pg::catalog::policies::Policy;
+use crate::pg::catalog::traits::{ColumnGrant, ColumnTraits, Grant, Traits};
 use crate::pg::ident::{Ident, literal, quoted};
 use crate::pg::version::Version;
 
@@ -17,56 +20,112 @@ pub struct Likeness {
     pub owner: Option<Ident>,
     /// What the parent has.
     pub traits: Traits,
+    /// Its policies; none where they cannot be copied.
+    pub policies: Vec<Policy>,
+    /// Storage parameters as its partition of today has them: a partitioned table has none itself.
+    pub storage: Vec<String>,
+}
+
+impl Likeness {
+    /// What this table's new partitions are given.
+    #[must_use]
+    pub fn of(table: &Tended<'_>, version: Version) -> Self {
+        Self {
+            version,
+            owner: table.other_owner.clone(),
+            traits: table.facts.traits.clone(),
+            policies: copied_policies(table),
+            storage: table.facts.storage.clone(),
+        }
+    }
+}
+
+/// All or none: without one that restricts, the others would let through too much. Without any, row
+/// security shows a partition's rows to its owner alone; through the parent, the parent's policies
+/// hold. In a subquery the server writes columns with the parent's name, which means nothing there.
+fn copied_policies(table: &Tended<'_>) -> Vec<Policy> {
+    let policies = table.facts.policies.as_deref().unwrap_or_default();
+    if policies.iter().any(|policy| policy.has_subquery) { Vec::new() } else { policies.to_vec() }
 }
 
 /// The transaction that makes the table. Nobody sees it until it is attached.
 #[must_use]
 pub fn table(new: &NewPartition) -> Vec<String> {
-    let NewPartition { child, likeness: Likeness { owner, traits, .. }, .. } = new;
+    let NewPartition { child, likeness: Likeness { owner, traits, policies, .. }, .. } = new;
     let mut sql =
         vec![create_like(new), format!("COMMENT ON TABLE {child} IS {}", literal(&new.mark()))];
     if !traits.default_grantees.is_empty() {
         let grantees: Vec<String> =
-            traits.default_grantees.iter().map(|role| grantee(role.as_deref())).collect();
+            traits.default_grantees.iter().map(|role| clauses::role(role.as_deref())).collect();
         sql.push(format!("REVOKE ALL ON TABLE {child} FROM {}", grantees.join(", ")));
     }
     if let Some(owner) = owner {
-        sql.push(format!("ALTER TABLE {child} OWNER TO {owner}"));
+        sql.push(clauses::owner(child, owner.as_str()));
     }
-    for Grant { grantee: role, privileges, grantable } in &traits.grants {
-        let option = if *grantable { " WITH GRANT OPTION" } else { "" };
-        let role = grantee(role.as_deref());
-        sql.push(format!("GRANT {privileges} ON TABLE {child} TO {role}{option}"));
+    for Grant { grantee, privileges, grantable } in &traits.grants {
+        sql.push(clauses::grant(child, privileges, grantee.as_deref(), *grantable));
+    }
+    for ColumnGrant { grantee, privilege, columns, grantable } in &traits.column_grants {
+        let what = clauses::on_columns(privilege, columns);
+        sql.push(clauses::grant(child, &what, grantee.as_deref(), *grantable));
+    }
+    for ColumnTraits { name, target, options } in &traits.columns {
+        if let Some(target) = target {
+            sql.push(clauses::statistics_target(child, name, *target));
+        }
+        if let Some(options) = options {
+            sql.push(clauses::column_options(child, name, options));
+        }
+    }
+    if traits.has_statistics_targets {
+        sql.push(targets_of_statistics(new));
     }
     if traits.row_security {
-        sql.push(format!("ALTER TABLE {child} ENABLE ROW LEVEL SECURITY"));
+        sql.push(clauses::row_security(child, true));
+        sql.extend(policies.iter().map(|policy| clauses::policy(child, policy)));
     }
-    match traits.replica_identity.as_str() {
-        "f" => sql.push(format!("ALTER TABLE {child} REPLICA IDENTITY FULL")),
-        "n" => sql.push(format!("ALTER TABLE {child} REPLICA IDENTITY NOTHING")),
-        _ => {}
+    if let "f" | "n" = traits.replica_identity.as_str() {
+        sql.extend(clauses::replica_identity(child, &traits.replica_identity));
     }
     sql
 }
 
 fn create_like(new: &NewPartition) -> String {
-    let NewPartition { parent, child, likeness: Likeness { version, traits, .. }, .. } = new;
+    let NewPartition { parent, child, likeness: Likeness { version, traits, storage, .. }, .. } =
+        new;
     let compression =
         if version.has_column_compression() { " INCLUDING COMPRESSION" } else { "" };
     let Traits { access_method, tablespace, .. } = traits;
     let using = access_method.as_deref().map(|name| format!(" USING {}", quoted(name)));
+    let with = (!storage.is_empty()).then(|| format!(" WITH ({})", clauses::options(storage)));
     let tablespace = tablespace.as_deref().map(|name| format!(" TABLESPACE {}", quoted(name)));
     format!(
         "CREATE TABLE {child} (LIKE {parent} INCLUDING DEFAULTS INCLUDING GENERATED \
          INCLUDING CONSTRAINTS INCLUDING STORAGE{compression} INCLUDING COMMENTS \
-         INCLUDING STATISTICS){}{}",
+         INCLUDING STATISTICS){}{}{}",
         using.unwrap_or_default(),
+        with.unwrap_or_default(),
         tablespace.unwrap_or_default(),
     )
 }
 
-fn grantee(role: Option<&str>) -> String {
-    role.map_or_else(|| "PUBLIC".to_owned(), quoted)
+/// The server names the table's statistics, in the order of the parent's.
+fn targets_of_statistics(new: &NewPartition) -> String {
+    let numbered = |table: String| {
+        format!(
+            "(SELECT row_number() OVER (ORDER BY oid) AS n, * FROM pg_statistic_ext \
+             WHERE stxrelid = {table})"
+        )
+    };
+    let body = format!(
+        "DECLARE change text; BEGIN FOR change IN SELECT format('ALTER STATISTICS %I.%I SET \
+         STATISTICS %s', s.nspname, c.stxname, p.stxstattarget) FROM {} p JOIN {} c USING (n) \
+         JOIN pg_namespace s ON s.oid = c.stxnamespace WHERE p.stxstattarget >= 0 \
+         LOOP EXECUTE change; END LOOP; END",
+        numbered(new.parent_oid.to_string()),
+        numbered(format!("{}::regclass", literal(&new.child.to_string()))),
+    );
+    format!("DO {}", literal(&body))
 }
 
 /// What follows the attaching in its transaction: what needs the indexes it has made, what would
@@ -76,23 +135,11 @@ pub fn after_attach(new: &NewPartition) -> Vec<String> {
     let NewPartition { child, likeness: Likeness { traits, .. }, .. } = new;
     let mut sql = Vec::new();
     if let Some(index) = traits.replica_index {
-        sql.push(replica_identity(&child.to_string(), index));
+        sql.extend(clauses::replica_identity(child, &format!("i{index}")));
     }
     if traits.row_security_forced {
-        sql.push(format!("ALTER TABLE {child} FORCE ROW LEVEL SECURITY"));
+        sql.push(clauses::forced_row_security(child, true));
     }
     sql.push(format!("COMMENT ON TABLE {child} IS NULL"));
     sql
-}
-
-/// The server names the partition's index, so its name is looked up where it is needed.
-fn replica_identity(child: &str, parent_index: i64) -> String {
-    let body = format!(
-        "BEGIN EXECUTE (SELECT format('ALTER TABLE %s REPLICA IDENTITY USING INDEX %I', \
-         x.indrelid::regclass, c.relname) FROM pg_inherits i \
-         JOIN pg_index x ON x.indexrelid = i.inhrelid JOIN pg_class c ON c.oid = x.indexrelid \
-         WHERE i.inhparent = {parent_index} AND x.indrelid = {}::regclass); END",
-        literal(child)
-    );
-    format!("DO {}", literal(&body))
 }

@@ -8,9 +8,12 @@ use chrono::{DateTime, Utc};
 use super::key::Point;
 use crate::pg::catalog::foreign_keys::Reference;
 use crate::pg::catalog::partition::{Child, Relation, Unattached};
+use crate::pg::catalog::likeness::Difference;
 use crate::pg::catalog::partition_default::DefaultRows;
+use crate::pg::catalog::policies::Policy;
 use crate::pg::catalog::quarantine::{Agreed, Held};
-use crate::pg::fault::Fault;
+use crate::pg::catalog::traits::Traits;
+use crate::pg::fault::{Blocker, Fault};
 use crate::pg::ident::TableName;
 use crate::pg::version::Version;
 
@@ -61,6 +64,18 @@ pub struct Facts {
     pub references: Vec<Reference>,
     /// For partitions that are to leave: the first foreign key whose rows refer to their rows.
     pub referenced: BTreeMap<i64, Result<Option<String>, Fault>>,
+    /// The tables that its foreign keys point at.
+    pub points_at: Vec<TableName>,
+    /// What LIKE and ATTACH leave behind of it.
+    pub traits: Traits,
+    /// Its row security policies, where they are needed.
+    pub policies: Result<Vec<Policy>, Fault>,
+    /// The storage parameters of its partition of today, else of its newest one, where one is missing.
+    pub storage: Vec<String>,
+    /// In what its partitions differ from it.
+    pub differences: Result<Vec<Difference>, Fault>,
+    /// Who stands in the way of attaching a partition, where one is missing.
+    pub blockers: Vec<Blocker>,
     /// The highest id in use, where the key counts ids; absent where there is none yet.
     pub highest_id: Option<i64>,
 }

@@ -15,17 +15,22 @@ use chrono::{DateTime, Utc};
 
 use crate::config::checked;
 use crate::job::{Applied, Context, Job, JobName, Plan};
+use crate::pg::catalog::likeness;
 use crate::pg::fault::{Fault, Kind};
 use crate::pg::ident::TableName;
 use crate::pg::session::Reader;
 
 pub mod action;
 mod aim;
+mod alike;
 pub mod axis;
 pub mod bounds;
 mod continued;
+mod clauses;
 pub mod coverage;
 mod create;
+mod cure;
+pub mod drift;
 mod frontier;
 pub mod facts;
 pub mod key;
@@ -33,6 +38,7 @@ mod kind;
 mod observe;
 pub mod partman;
 mod plan;
+pub mod recipe;
 pub mod retention;
 mod tended;
 #[cfg(test)]
@@ -55,6 +61,13 @@ pub enum Task {
     Tend {
         /// What a policy would newly expire was agreed to by a person.
         confirm: bool,
+    },
+    /// Make the partitions of this table like it again.
+    Repair {
+        /// The partitioned table.
+        table: TableName,
+        /// Which; absent: all that differ.
+        partition: Option<String>,
     },
     /// Attach a partition of this table again that is in quarantine.
     Restore {
@@ -107,7 +120,23 @@ impl Job for Partitions {
             }
             done.batches += 1;
         }
+        done.note = compared(cx, action).await;
         Ok(done)
+    }
+}
+
+/// What a partition that was made or repaired still lacks of its parent's: the parent may have changed
+/// since the plan, and what the server does beside our statements is not ours to know.
+async fn compared(cx: &mut Context<'_>, action: &PartitionAction) -> Option<String> {
+    let child = match action {
+        PartitionAction::Create(new) => &new.child,
+        PartitionAction::Repair(repair) => &repair.child,
+        _ => return None,
+    };
+    match likeness::of_partition(cx.session.reader().conn, child).await {
+        Ok(differences) if differences.is_empty() => None,
+        Ok(differences) => Some(format!("it differs from its parent: {}", cure::words(&differences))),
+        Err(fault) => Some(fault.to_string()),
     }
 }
 

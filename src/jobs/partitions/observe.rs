@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::action::{STALE_CHECK, mark_prefix};
+use super::alike::{self, Like};
 use super::coverage::coverage;
 use super::Task;
 use super::facts::{Clocks, DefaultFacts, Facts, Look, Seen};
@@ -52,7 +53,8 @@ pub async fn observe(
     };
     // Boxed: its state is part of every run's, and few tables count ids.
     Box::pin(frontier::highest_ids(section, reader, &mut seen)).await?;
-    second_look(section, reader, &mut seen).await?;
+    let lacking = second_look(section, reader, &mut seen).await?;
+    alike::look(reader, &mut seen, &lacking).await?;
     leaving_look(section, task, reader, &mut seen).await?;
     Ok(seen)
 }
@@ -144,6 +146,7 @@ async fn facts(
     let stale = partition_default::with_check(reader.conn, &defaults, STALE_CHECK).await?;
 
     let references = foreign_keys::references(reader.conn, &oids).await?;
+    let mut like = Like::of(reader, &oids).await?;
     let agreed = if quarantine::exists(reader.conn).await? {
         quarantine::agreed(reader.conn, &oids).await?
     } else {
@@ -173,6 +176,12 @@ async fn facts(
             agreed: agreed.iter().find(|agreed| agreed.parent == oid).cloned(),
             references: references.iter().filter(|r| r.parent == oid).cloned().collect(),
             referenced: BTreeMap::new(),
+            points_at: like.points_at.remove(&oid).unwrap_or_default(),
+            traits: like.traits.remove(&oid).unwrap_or_default(),
+            policies: Ok(Vec::new()),
+            storage: Vec::new(),
+            differences: like.differences_of(oid),
+            blockers: Vec::new(),
             highest_id: None,
             relation,
         };
@@ -181,19 +190,24 @@ async fn facts(
     Ok(tables)
 }
 
-/// Asks about what is missing.
+/// Asks about what is missing. The tables that lack a partition, each with the one that new ones are to
+/// be like.
 async fn second_look(
     section: &Partitions,
     reader: &mut Reader<'_>,
     seen: &mut Seen,
-) -> Result<(), Fault> {
+) -> Result<BTreeMap<TableName, Option<i64>>, Fault> {
     let mut candidates = Vec::new();
     let mut questions = Vec::new();
+    let mut lacking = BTreeMap::new();
     for (name, facts) in &seen.tables {
         let Some(config) = section.tables.get(name) else { continue };
         let Ok(table) = tended(name, config, facts, seen) else { continue };
         let Ok(aim) = table.aim(reader.now) else { continue };
         let found = coverage(&table.existing, &table.axis, aim, MADE_MAX);
+        if !found.missing.is_empty() {
+            lacking.insert(name.clone(), alike::model(facts, found.aim.now));
+        }
         for piece in &found.missing {
             candidates.extend((1..=NAMES_TRIED).map(|number| name_of(&table, piece, number)));
         }
@@ -220,5 +234,5 @@ async fn second_look(
             default.look = Some(Look { ranges, answer });
         }
     }
-    Ok(())
+    Ok(lacking)
 }

@@ -8,7 +8,9 @@ use super::action::{BesideDefault, NewPartition, PartitionAction};
 use super::bounds::{Edge, parse_bound};
 use super::coverage::{Coverage, Piece, coverage};
 use super::create::Likeness;
+use super::drift;
 use super::facts::Seen;
+use super::recipe::{self, Recipe};
 use super::retention;
 use super::tended::{self, Tended};
 use super::Task;
@@ -33,6 +35,13 @@ pub fn plan(
 ) -> Plan<PartitionAction> {
     match task {
         Task::Tend { confirm } => tend(section, seen, now, *confirm),
+        Task::Repair { table, partition } => {
+            let mut plan = Plan::default();
+            if let Err(fault) = repair(&mut plan, section, seen, table, partition.as_deref()) {
+                plan.refuse(table, fault);
+            }
+            plan
+        }
         Task::Restore { table, partition } => {
             let mut plan = Plan::default();
             match restore(section, seen, now, table, partition.as_deref()) {
@@ -44,6 +53,27 @@ pub fn plan(
     }
 }
 
+fn repair(
+    plan: &mut Plan<PartitionAction>,
+    section: &Partitions,
+    seen: &Seen,
+    name: &TableName,
+    partition: Option<&str>,
+) -> Result<(), Fault> {
+    drift::repair(plan, seen, &of_name(section, seen, name)?, partition)
+}
+
+/// A table that a command names.
+fn of_name<'a>(
+    section: &'a Partitions,
+    seen: &'a Seen,
+    name: &'a TableName,
+) -> Result<Tended<'a>, Fault> {
+    let config = section.tables.get(name).ok_or_else(|| tended::not_configured(name))?;
+    let facts = seen.tables.get(name).ok_or_else(|| tended::missing(name))?;
+    tended::tended(name, config, facts, seen)
+}
+
 fn restore(
     section: &Partitions,
     seen: &Seen,
@@ -51,10 +81,7 @@ fn restore(
     name: &TableName,
     partition: Option<&str>,
 ) -> Result<PartitionAction, Fault> {
-    let config = section.tables.get(name).ok_or_else(|| tended::not_configured(name))?;
-    let facts = seen.tables.get(name).ok_or_else(|| tended::missing(name))?;
-    let table = tended::tended(name, config, facts, seen)?;
-    retention::restore::restore(seen, &table, partition, now)
+    retention::restore::restore(seen, &of_name(section, seen, name)?, partition, now)
 }
 
 fn tend(
@@ -152,7 +179,11 @@ impl Draft<'_> {
         if let Some(fault) = rows_in_default(table, &blocked) {
             self.plan.refuse(table.name, fault);
         }
+        if !found.missing.is_empty() && !table.facts.blockers.is_empty() {
+            self.plan.spare(table.name, recipe::in_the_way(&table.facts.blockers));
+        }
         self.leftovers(table);
+        drift::tell(&mut self.plan, table);
     }
 
     /// What is left alone, and what the operator should know.
@@ -228,13 +259,8 @@ impl Draft<'_> {
             to: key.literal(piece.to),
             why: why(table, found, piece),
             is_made: false,
-            likeness: Likeness {
-                version: self.seen.version,
-                owner: table.other_owner.clone(),
-                traits: table.facts.relation.traits.clone(),
-            },
-            foreign_keys: table.facts.relation.foreign_keys,
-            default,
+            likeness: Likeness::of(table, self.seen.version),
+            recipe: Recipe::of(table.facts, self.seen.version, default),
             lock_timeout: self.seen.lock_timeout,
         };
         let mark = new.mark();

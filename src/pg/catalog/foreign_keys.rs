@@ -81,6 +81,29 @@ pub async fn references(conn: &mut PgConnection, parents: &[i64]) -> Result<Vec<
     sqlx::query_as(REFERENCES).bind(parents).fetch_all(conn).await.map_err(failed)
 }
 
+/// The tables that these tables' foreign keys point at: each with the oid of the one that points.
+///
+/// # Errors
+/// Where the server does not answer.
+pub async fn pointed_at(
+    conn: &mut PgConnection,
+    tables: &[i64],
+) -> Result<Vec<(i64, String, String)>, Fault> {
+    sqlx::query_as(
+        "SELECT DISTINCT f.conrelid::int8, n.nspname::text, c.relname::text \
+         FROM pg_constraint f JOIN pg_class c ON c.oid = f.confrelid \
+         JOIN pg_namespace n ON n.oid = c.relnamespace \
+         WHERE f.contype = 'f' AND f.conrelid = ANY ($1::int8[]::oid[]) \
+           AND NOT EXISTS (SELECT FROM pg_constraint p \
+                           WHERE p.oid = f.conparentid AND p.conrelid = f.conrelid) \
+         ORDER BY 1, 2, 3",
+    )
+    .bind(tables)
+    .fetch_all(conn)
+    .await
+    .map_err(failed)
+}
+
 /// How long one look for referencing rows may take.
 const QUESTION_MS: u32 = 5_000;
 

@@ -6,15 +6,18 @@ pub mod columns;
 pub mod foreign_keys;
 pub mod functions;
 pub mod indexes;
+pub mod likeness;
 pub mod partition;
 pub mod partition_default;
 pub mod partition_ids;
 pub mod partman;
+pub mod policies;
 pub mod privileges;
 pub mod publications;
 pub mod quarantine;
 pub mod relation;
 pub mod shape;
+pub mod traits;
 pub mod triggers;
 
 use sqlx::Row;

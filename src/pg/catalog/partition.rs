@@ -4,7 +4,6 @@
 //! `pg_get_expr(relpartbound, 0)`, because given the partition's oid it would open the partition and
 //! wait behind an `ALTER TABLE` (measured on 13 and 18).
 
-use serde::Deserialize;
 use sqlx::{AssertSqlSafe, FromRow, PgConnection};
 
 use crate::pg::fault::Fault;
@@ -45,9 +44,6 @@ pub struct Relation {
     /// What our role may do.
     #[sqlx(flatten)]
     pub rights: Rights,
-    /// What `LIKE` leaves behind.
-    #[sqlx(flatten)]
-    pub traits: Traits,
 }
 
 /// What our role may do with a table and its schema.
@@ -62,39 +58,6 @@ pub struct Rights {
     pub may_create: bool,
     /// Its owner has them too, as `ALTER TABLE … OWNER TO` asks; or we are superuser.
     pub owner_may_create: bool,
-}
-
-/// What `LIKE` leaves behind of a table.
-#[derive(Debug, Clone, PartialEq, Eq, FromRow)]
-pub struct Traits {
-    /// `ENABLE ROW LEVEL SECURITY`
-    pub row_security: bool,
-    /// `FORCE ROW LEVEL SECURITY`
-    pub row_security_forced: bool,
-    /// `pg_class.relreplident`: `d`, `n`, `f` or `i`.
-    pub replica_identity: String,
-    /// The index of `REPLICA IDENTITY USING INDEX`.
-    pub replica_index: Option<i64>,
-    /// Its access method, where it has one of its own (17 and later).
-    pub access_method: Option<String>,
-    /// Its tablespace, where it is not the database's.
-    pub tablespace: Option<String>,
-    /// What is granted on it to others than its owner.
-    #[sqlx(json)]
-    pub grants: Vec<Grant>,
-    /// To whom our own default privileges grant something on what we create; `None` is PUBLIC.
-    pub default_grantees: Vec<Option<String>>,
-}
-
-/// Privileges of one role on a table.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-pub struct Grant {
-    /// The role; `None` is PUBLIC.
-    pub grantee: Option<String>,
-    /// `INSERT, SELECT`
-    pub privileges: String,
-    /// `WITH GRANT OPTION`
-    pub grantable: bool,
 }
 
 /// One partition.
@@ -151,32 +114,14 @@ SELECT asked.ord - 1 AS asked, c.oid::int8 AS oid, c.relkind::text AS kind,
        pg_has_role(c.relowner, 'USAGE') AS acts_as_owner,
        pg_has_role(c.relowner, $3) AS may_give_to_owner,
        has_schema_privilege(n.oid, 'USAGE') AND has_schema_privilege(n.oid, 'CREATE') AS may_create,
-       me.rolsuper OR has_schema_privilege(c.relowner, n.oid, 'CREATE') AS owner_may_create,
-       c.relrowsecurity AS row_security, c.relforcerowsecurity AS row_security_forced,
-       c.relreplident::text AS replica_identity,
-       (SELECT x.indexrelid::int8 FROM pg_index x WHERE x.indrelid = c.oid AND x.indisreplident)
-         AS replica_index,
-       am.amname::text AS access_method, t.spcname::text AS tablespace,
-       COALESCE((SELECT json_agg(g) FROM (
-         SELECT r.rolname AS grantee, x.is_grantable AS grantable,
-                string_agg(x.privilege_type, ', ' ORDER BY x.privilege_type) AS privileges
-         FROM aclexplode(c.relacl) x LEFT JOIN pg_roles r ON r.oid = x.grantee
-         WHERE x.grantee <> c.relowner AND (x.grantee = 0 OR r.oid IS NOT NULL)
-         GROUP BY 1, 2 ORDER BY 1, 2) g), '[]') AS grants,
-       ARRAY(SELECT DISTINCT r.rolname::text
-         FROM pg_default_acl d CROSS JOIN aclexplode(d.defaclacl) x
-         LEFT JOIN pg_roles r ON r.oid = x.grantee
-         WHERE d.defaclrole = me.oid AND d.defaclobjtype = 'r' AND d.defaclnamespace IN (0, n.oid)
-           AND x.grantee <> me.oid ORDER BY 1) AS default_grantees
+       me.rolsuper OR has_schema_privilege(c.relowner, n.oid, 'CREATE') AS owner_may_create
 FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS asked(schema, name, ord)
 JOIN pg_namespace n ON n.nspname = asked.schema
 JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = asked.name
 JOIN pg_roles me ON me.rolname = current_user
 LEFT JOIN pg_partitioned_table p ON p.partrelid = c.oid
 LEFT JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = p.partattrs[0] AND a.attnum > 0
-LEFT JOIN pg_opclass o ON o.oid = p.partclass[0]
-LEFT JOIN pg_am am ON am.oid = c.relam
-LEFT JOIN pg_tablespace t ON t.oid = c.reltablespace";
+LEFT JOIN pg_opclass o ON o.oid = p.partclass[0]";
 
 /// Relations by name, those that exist.
 ///

@@ -81,7 +81,7 @@ pub fn step(statements: &[&str]) -> Step {
 /// Tries of so many milliseconds each, 10 ms apart.
 pub fn tries(lock_timeouts_ms: &[u64]) -> LockWait {
     let tries = lock_timeouts_ms.iter().map(|ms| Duration::from_millis(*ms)).collect();
-    LockWait { tries, pause: Duration::from_millis(10), hold_max: None }
+    LockWait { tries, pause: Duration::from_millis(10), hold_max: None, strong: Vec::new() }
 }
 
 /// At each full hour, one attempt, an hour at most.

@@ -241,7 +241,8 @@ fn a_half_detached_partition_is_told() {
 
 #[test]
 fn what_cannot_be_tended_is_refused_with_the_cure() {
-    let mut world = world([
+    // On the heap: so many tables are large.
+    let mut world = world(vec![
         table("a.plain").seen(|f| (f.relation.kind, f.relation.strategy) = ("r".into(), None)),
         table("b.view").seen(|f| (f.relation.kind, f.relation.strategy) = ("v".into(), None)),
         table("c.list").seen(|f| f.relation.strategy = Some("l".into())),
@@ -311,7 +312,8 @@ fn the_sql_is_like_the_parent() {
         let relation = &mut facts.relation;
         relation.owner = "app owner".into();
         relation.foreign_keys = true;
-        let traits = &mut relation.traits;
+        facts.points_at = vec!["public.users".parse().unwrap()];
+        let traits = &mut facts.traits;
         traits.row_security = true;
         traits.row_security_forced = true;
         traits.replica_identity = "i".into();
@@ -320,7 +322,7 @@ fn the_sql_is_like_the_parent() {
         traits.tablespace = Some("fast disk".into());
         traits.default_grantees = vec![Some("reader".into()), None];
         let grant = |grantee: Option<&str>, privileges: &str, grantable| {
-            crate::pg::catalog::partition::Grant {
+            crate::pg::catalog::traits::Grant {
                 grantee: grantee.map(str::to_owned),
                 privileges: privileges.into(),
                 grantable,

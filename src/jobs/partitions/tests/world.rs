@@ -14,9 +14,10 @@ use crate::config::checked::{
     Catchup, Expiry, OnExpiry, PartitionTable, Partitions, Schedule, TimeCode,
 };
 use crate::job::{Action, Plan};
-use crate::pg::catalog::partition::{Child, Relation, Rights, Traits, Unattached};
+use crate::pg::catalog::partition::{Child, Relation, Rights, Unattached};
 use crate::pg::catalog::partition_default::DefaultRows;
 use crate::pg::catalog::quarantine::{Agreed, Held};
+use crate::pg::catalog::traits::Traits;
 use crate::pg::ident::TableName;
 use crate::pg::version::Version;
 use crate::time::extent::Extent;
@@ -63,6 +64,12 @@ pub fn table(name: &str) -> Table {
             references: Vec::new(),
             referenced: BTreeMap::new(),
             highest_id: None,
+            points_at: Vec::new(),
+            traits: Traits { replica_identity: "d".into(), ..Traits::default() },
+            policies: Ok(Vec::new()),
+            storage: Vec::new(),
+            differences: Ok(Vec::new()),
+            blockers: Vec::new(),
         },
     }
 }
@@ -93,16 +100,6 @@ fn relation() -> Relation {
             may_give_to_owner: true,
             may_create: true,
             owner_may_create: true,
-        },
-        traits: Traits {
-            row_security: false,
-            row_security_forced: false,
-            replica_identity: "d".into(),
-            replica_index: None,
-            access_method: None,
-            tablespace: None,
-            grants: Vec::new(),
-            default_grantees: Vec::new(),
         },
     }
 }
@@ -345,7 +342,9 @@ impl World {
                 PartitionAction::DropCheck { .. } => {
                     writeln!(text, "{} {}", action.kind(), action.object())
                 }
-                PartitionAction::Leave(_) | PartitionAction::Agree(_) => {
+                PartitionAction::Leave(_)
+                | PartitionAction::Agree(_)
+                | PartitionAction::Repair(_) => {
                     writeln!(text, "{} {}: {}", action.kind(), action.object(), action.reason())
                 }
             };

@@ -1,0 +1,111 @@
+//! Questions about what a table's partitions are to be like, and who stands in the way of a new one.
+
+use std::collections::BTreeMap;
+
+use super::bounds::{Edge, parse_bound};
+use super::facts::{Facts, Seen};
+use super::key::Point;
+use super::recipe::Recipe;
+use crate::pg::blockers::in_the_way_of;
+use crate::pg::catalog::likeness::{self, Aspect, Difference};
+use crate::pg::catalog::traits::{self, Traits};
+use crate::pg::catalog::{foreign_keys, policies};
+use crate::pg::fault::{Fault, Kind};
+use crate::pg::ident::TableName;
+use crate::pg::session::Reader;
+
+/// What is read of all tables at once, by their oids.
+pub struct Like {
+    /// See [`Traits`].
+    pub traits: BTreeMap<i64, Traits>,
+    /// What their foreign keys point at.
+    pub points_at: BTreeMap<i64, Vec<TableName>>,
+    differences: Result<BTreeMap<i64, Vec<Difference>>, Fault>,
+}
+
+impl Like {
+    /// Reads it.
+    ///
+    /// # Errors
+    /// Where the server does not answer. That partitions could not be compared is a fact, not an error.
+    pub async fn of(reader: &mut Reader<'_>, tables: &[i64]) -> Result<Self, Fault> {
+        let traits = traits::of(reader.conn, tables).await?;
+        let mut points_at: BTreeMap<i64, Vec<TableName>> = BTreeMap::new();
+        for (oid, schema, table) in foreign_keys::pointed_at(reader.conn, tables).await? {
+            let name = TableName::new(schema, table).ok();
+            points_at.entry(oid).or_default().extend(name);
+        }
+        let differences = likeness::differences(reader.conn, tables).await;
+        let differences = known(differences)?.map(|all| {
+            let mut of: BTreeMap<i64, Vec<Difference>> = BTreeMap::new();
+            for one in all {
+                of.entry(one.parent).or_default().push(one);
+            }
+            of
+        });
+        Ok(Self { traits, points_at, differences })
+    }
+
+    /// In what the partitions of this table differ from it.
+    pub fn differences_of(&mut self, table: i64) -> Result<Vec<Difference>, Fault> {
+        let all = self.differences.as_mut().map_err(|fault| fault.clone())?;
+        Ok(all.remove(&table).unwrap_or_default())
+    }
+}
+
+/// An answer, or why there is none; only that the server is gone is an error.
+fn known<T>(answer: Result<T, Fault>) -> Result<Result<T, Fault>, Fault> {
+    match answer {
+        Err(fault) if fault.kind == Kind::Unreachable => Err(fault),
+        answer => Ok(answer),
+    }
+}
+
+/// The partition that new ones are to be like where the parent says nothing: the one of today, else
+/// the newest.
+pub fn model(facts: &Facts, now: Point) -> Option<i64> {
+    let spans = facts.children.iter().filter(|child| child.kind == "r" && !child.detach_pending);
+    let spans = spans.filter_map(|child| Some((parse_bound(&child.bound).ok()??, child.oid)));
+    spans
+        .max_by_key(|(span, _)| (span.from <= Edge::At(now) && Edge::At(now) < span.to, *span))
+        .map(|(_, oid)| oid)
+}
+
+/// For tables that miss a partition, each with its model: what the new one is given, and who stands in
+/// the way. For others that differ by a policy: what would cure that.
+///
+/// # Errors
+/// Where the server does not answer.
+pub async fn look(
+    reader: &mut Reader<'_>,
+    seen: &mut Seen,
+    lacking: &BTreeMap<TableName, Option<i64>>,
+) -> Result<(), Fault> {
+    let version = seen.version;
+    for (name, facts) in &mut seen.tables {
+        let model = lacking.get(name);
+        if (model.is_some() && facts.traits.row_security || differs_by_policy(facts))
+            && facts.traits.has_policies
+        {
+            facts.policies = known(policies::of(reader.conn, facts.relation.oid).await)?;
+        }
+        let Some(model) = model else { continue };
+        if let Some(model) = model {
+            facts.storage = traits::storage(reader.conn, *model).await?;
+        }
+        let default = facts.default.as_ref().map(|default| default.name.clone());
+        let recipe = Recipe::of(facts, version, None);
+        if recipe.is_noticed() || default.is_some() {
+            let locks = recipe.locks(name, default.as_ref());
+            facts.blockers = in_the_way_of(reader.conn, &locks)
+                .await
+                .map_err(|error| Fault::from_sqlx("look who stands in the way", &error))?;
+        }
+    }
+    Ok(())
+}
+
+fn differs_by_policy(facts: &Facts) -> bool {
+    let differences = facts.differences.as_deref().unwrap_or_default();
+    differences.iter().any(|one| one.aspect == Aspect::Policy)
+}

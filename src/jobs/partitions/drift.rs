@@ -1,0 +1,186 @@
+//! Partitions that are no longer like their parent: told in every plan, repaired on request
+//! (`pgtend partitions repair`).
+
+use std::time::Duration;
+
+use super::action::{BRIEF_MAX, PartitionAction};
+use super::cure::{cures, words};
+use super::facts::Seen;
+use super::tended::{self, Tended};
+use crate::job::Plan;
+use crate::pg::catalog::likeness::{Aspect, Difference};
+use crate::pg::fault::{Fault, Kind};
+use crate::pg::ident::{TableName, literal, quoted};
+use crate::pg::step::{Expect, LockMode, LockWait, Mode, Statement, Step, Strong};
+
+/// Partitions of one table that a plan tells of one by one.
+const TOLD_MAX: usize = 20;
+
+/// An old partition, and what makes it like its parent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Repair {
+    /// The partition.
+    pub child: TableName,
+    /// Its oid: evidence, checked again before anything is changed.
+    pub child_oid: i64,
+    /// The oid of the table it is a partition of: the same.
+    pub parent_oid: i64,
+    /// In what it differs.
+    pub why: String,
+    /// The statements, in order.
+    pub sql: Vec<String>,
+    /// The cap on waiting for a lock.
+    pub lock_timeout: Duration,
+}
+
+impl Repair {
+    /// One transaction: a partition is like its parent, or as it was. What it changes takes ACCESS
+    /// EXCLUSIVE on the partition, so tries are short.
+    #[must_use]
+    pub fn step(&self) -> Step {
+        let Self { child, child_oid, parent_oid, sql, lock_timeout, .. } = self;
+        let evidence = format!(
+            "SELECT EXISTS (SELECT FROM pg_inherits WHERE inhrelid = {child_oid} \
+             AND inhparent = {parent_oid}) AND to_regclass({}) = {child_oid}::oid",
+            literal(&child.to_string())
+        );
+        let evidence = Statement::new(evidence)
+            .expect(Expect::True("it is not a partition of that table any more, or was renamed"));
+        let changes = sql.iter().map(Statement::new);
+        Step {
+            doing: "repair",
+            object: child.to_string(),
+            mode: Mode::Transaction,
+            lock: LockWait::brief((*lock_timeout).min(BRIEF_MAX))
+                .looking_at(vec![Strong::new(child, LockMode::AccessExclusive)]),
+            statements: std::iter::once(evidence).chain(changes).collect(),
+        }
+    }
+}
+
+/// One partition's differences.
+struct Drifted<'a> {
+    child: TableName,
+    all: &'a [Difference],
+    sql: Vec<String>,
+}
+
+/// The partitions that differ, each with what would cure it. One whose detach was interrupted is none
+/// any more.
+fn drifted<'a>(table: &Tended<'a>, differences: &'a [Difference]) -> Vec<Drifted<'a>> {
+    let pending = |oid| table.facts.children.iter().any(|c| c.oid == oid && c.detach_pending);
+    differences
+        .chunk_by(|a, b| a.child == b.child)
+        .filter(|all| !pending(all[0].child))
+        .filter_map(|all| {
+            let child = TableName::new(&all[0].schema, &all[0].name).ok()?;
+            let sql = cures(&child, all, table.facts.policies.as_ref().ok());
+            Some(Drifted { child, all, sql })
+        })
+        .collect()
+}
+
+/// Tells which partitions differ, in what, and the SQL that cures it.
+pub fn tell<A>(plan: &mut Plan<A>, table: &Tended<'_>) {
+    let differences = match &table.facts.differences {
+        Ok(differences) => differences,
+        Err(fault) => {
+            plan.spare(table.name, format!("its partitions were not compared with it: {fault}"));
+            return;
+        }
+    };
+    let drifted = drifted(table, differences);
+    if drifted.is_empty() {
+        return;
+    }
+    plan.stands(table.name, "drifted_partitions", drifted.len().to_string());
+    for Drifted { child, all, sql } in drifted.iter().take(TOLD_MAX) {
+        let by_hand = all.iter().filter(|one| is_by_hand(one.aspect));
+        let cure: Vec<String> =
+            sql.iter().cloned().chain(by_hand.map(|one| rewrite(child, one))).collect();
+        let (what, cure) = (words(all), cure.join("; "));
+        plan.spare(child, format!("differs from {}: {what}; the cure: {cure}", table.name));
+    }
+    let told = drifted.len().min(TOLD_MAX);
+    let which = if told < drifted.len() {
+        format!("{told} shown of {} partitions that differ from it", drifted.len())
+    } else {
+        let differ = if told == 1 { "differs" } else { "differ" };
+        format!("{told} of its partitions {differ} from it")
+    };
+    let repair = format!("pgtend partitions repair {}", shell(&table.name.to_string()));
+    plan.spare(table.name, format!("{which}; {repair} makes them alike, --plan shows the SQL"));
+}
+
+/// As one word of a shell's line.
+fn shell(text: &str) -> String {
+    let is_plain = |c: char| c.is_alphanumeric() || "._".contains(c);
+    if text.chars().all(is_plain) { text.to_owned() } else { format!("'{}'", text.replace('\'', r"'\''")) }
+}
+
+/// What `partitions repair` does: every partition that differs, or the one that is named.
+///
+/// # Errors
+/// Where they could not be compared, or none of that name differs.
+pub fn repair(
+    plan: &mut Plan<PartitionAction>,
+    seen: &Seen,
+    table: &Tended<'_>,
+    partition: Option<&str>,
+) -> Result<(), Fault> {
+    let differences = table.facts.differences.as_ref().map_err(|fault| fault.clone().on(table.name))?;
+    let is_asked = |child: &TableName| {
+        partition.is_none_or(|name| name == child.table.as_str() || name == child.to_string())
+    };
+    let mut found = drifted(table, differences);
+    found.retain(|drifted| is_asked(&drifted.child));
+    if let Some(name) = partition.filter(|_| found.is_empty()) {
+        let message = format!("none of its partitions is called {name} and differs from it");
+        let cure = "pgtend plan partitions tells which do";
+        return Err(tended::refused(message, cure).on(table.name));
+    }
+    if found.is_empty() {
+        plan.spare(table.name, "its partitions are like it");
+    }
+    for Drifted { child, all, sql } in found {
+        if let Some(fault) = not_ours(seen, &child, all) {
+            plan.refuse(child, fault);
+            continue;
+        }
+        for by_hand in all.iter().filter(|one| is_by_hand(one.aspect)) {
+            let what = words(std::slice::from_ref(by_hand));
+            let by_hand = rewrite(&child, by_hand);
+            plan.spare(&child, format!("{what}: to change that rewrites it; by hand: {by_hand}"));
+        }
+        if !sql.is_empty() {
+            plan.actions.push(PartitionAction::Repair(Box::new(Repair {
+                why: format!("it differs from {}: {}", table.name, words(all)),
+                child,
+                child_oid: all[0].child,
+                parent_oid: table.facts.relation.oid,
+                sql,
+                lock_timeout: seen.lock_timeout,
+            })));
+        }
+    }
+    Ok(())
+}
+
+/// To change it copies every row under a lock that stops everything: a person's decision.
+fn is_by_hand(aspect: Aspect) -> bool {
+    matches!(aspect, Aspect::AccessMethod | Aspect::Tablespace)
+}
+
+fn rewrite(child: &TableName, one: &Difference) -> String {
+    let what = if one.aspect == Aspect::Tablespace { "TABLESPACE" } else { "ACCESS METHOD" };
+    format!("ALTER TABLE {child} SET {what} {}", quoted(one.wanted.as_deref().unwrap_or_default()))
+}
+
+/// Only its owner may change it.
+fn not_ours(seen: &Seen, child: &TableName, all: &[Difference]) -> Option<Fault> {
+    let first = all.first().filter(|first| !first.acts_as_owner)?;
+    let owner = quoted(&first.owner);
+    let message = format!("it belongs to {owner}, whose rights {} lacks", quoted(&seen.role));
+    let cure = format!("as a superuser: GRANT {owner} TO {}", quoted(&seen.role));
+    Some(Fault::new(Kind::Permission, "repair", message).on(child).with_hint(cure))
+}
