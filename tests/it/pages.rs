@@ -38,6 +38,29 @@ fn links_lead_to_files() {
     assert!(broken.is_empty(), "broken links:\n  {}", broken.join("\n  "));
 }
 
+/// A case is proved by a test that exists.
+#[test]
+fn the_cases_of_partitions_name_tests() {
+    let cases = fs::read_to_string(root().join("docs/partition-cases.md")).expect("the page");
+    let mut tests = String::new();
+    let mut pending = vec![root().join("tests/it"), root().join("src/jobs/partitions/tests")];
+    while let Some(path) = pending.pop() {
+        if path.is_dir() {
+            pending.extend(
+                fs::read_dir(&path).expect("a directory").map(|e| e.expect("an entry").path()),
+            );
+        } else {
+            tests.push_str(&fs::read_to_string(&path).unwrap_or_default());
+        }
+    }
+    let named = cases.split('`').skip(1).step_by(2);
+    let is_test =
+        |name: &&str| name.len() > 10 && name.bytes().all(|b| b == b'_' || b.is_ascii_lowercase());
+    let missing: Vec<&str> =
+        named.filter(is_test).filter(|name| !tests.contains(&format!("fn {name}("))).collect();
+    assert!(missing.is_empty(), "no such tests: {missing:?}");
+}
+
 #[test]
 fn the_readmes_configuration_is_accepted() {
     let readme = fs::read_to_string(root().join("README.md")).expect("the README");

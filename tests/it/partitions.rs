@@ -11,6 +11,7 @@ use crate::support::{Db, InProcess, Rows};
 mod beside;
 mod create;
 mod drift;
+mod edges;
 mod expiry;
 mod expiry_beside;
 mod expiry_crashes;

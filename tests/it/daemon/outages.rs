@@ -2,9 +2,12 @@
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
+use std::path::PathBuf;
 
 use super::{RARELY, TABLE, at_work, config, has_partitions, ready, runs, trigger};
-use crate::support::{Proxy, on_every_major, on_own_server, pgtend, run, send_signal, wait_until};
+use crate::support::{
+    OwnServer, Proxy, on_every_major, on_own_server, pgtend, run, send_signal, wait_until,
+};
 
 const QUICK: &str = "connect_timeout = \"1s\"";
 
@@ -75,21 +78,42 @@ fn a_run_outlives_a_killed_backend() {
     });
 }
 
+/// The server comes back as a standby, which waits to be promoted.
+fn becomes_a_standby(server: &OwnServer) -> PathBuf {
+    let mut server = server.get();
+    server.stop().unwrap();
+    let data = server.directory().join("data");
+    let signal = data.join("standby.signal");
+    fs::write(&signal, "").unwrap();
+    let owner = fs::metadata(&data).unwrap();
+    chown(&signal, Some(owner.uid()), Some(owner.gid())).unwrap();
+    server.restart().unwrap();
+    signal
+}
+
+/// Case 28: the primary goes in the middle of a run, and what answers at its address is a standby until it
+/// is promoted.
+#[test]
+fn a_run_outlives_a_failover() {
+    on_own_server(&[], |db, server| async move {
+        let (program, daemon, gate) = at_work(&db, &config(RARELY, "")).await;
+        becomes_a_standby(&server);
+        drop(gate);
+        daemon.event("database.standby", |_| true).await;
+        db.execute("SELECT pg_promote()").await;
+        trigger(&program, &daemon).await;
+        daemon.event("run.finished", |line| line["outcome"] == "succeeded").await;
+        assert!(has_partitions(&db).await);
+        let left = "SELECT description FROM pg_description WHERE description LIKE 'pgtend:%'";
+        assert_eq!(db.column(left).await, [""; 0]);
+    });
+}
+
 #[test]
 fn a_standby_is_asked_politely_until_it_is_promoted() {
     on_own_server(&[("log_connections", "on")], |db, server| async move {
         db.execute(TABLE).await;
-        let signal = {
-            let mut server = server.get();
-            server.stop().unwrap();
-            let data = server.directory().join("data");
-            let signal = data.join("standby.signal");
-            fs::write(&signal, "").unwrap();
-            let owner = fs::metadata(&data).unwrap();
-            chown(&signal, Some(owner.uid()), Some(owner.gid())).unwrap();
-            server.restart().unwrap();
-            signal
-        };
+        let signal = becomes_a_standby(&server);
         let program = pgtend(&db, &config(RARELY, ""));
         let mark = db.log_mark();
         let daemon = program.spawn(&["run"]);

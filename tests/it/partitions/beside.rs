@@ -19,6 +19,7 @@ fn only_fault(outcome: &Outcome) -> &Fault {
     fault
 }
 
+/// Case 6: a row of the year 9999 in the default partition changes nothing.
 #[test]
 fn a_default_partition_with_other_rows_is_no_hindrance() {
     on_every_major(|db| async move {
@@ -34,6 +35,7 @@ fn a_default_partition_with_other_rows_is_no_hindrance() {
     });
 }
 
+/// Case 21: rows of the next range in the default partition.
 #[test]
 fn rows_of_a_range_in_the_default_partition_are_told_and_left() {
     on_every_major(|db| async move {
@@ -113,6 +115,7 @@ fn a_check_is_taken_back_where_the_attaching_fails() {
     });
 }
 
+/// Case 34: foreign keys of the table, to it, and from it to itself.
 #[test]
 fn foreign_keys_lead_both_ways() {
     on_every_major(|db| async move {
@@ -141,6 +144,7 @@ fn foreign_keys_lead_both_ways() {
     });
 }
 
+/// Case 23: an open writer on the referenced table.
 #[test]
 fn an_open_writer_of_a_referenced_table_is_named_and_not_queued_behind() {
     on_every_major(|db| async move {

@@ -5,6 +5,7 @@ use pgtend::job::JobName;
 use super::{NOW, config, now, once, plan, shown, succeeded, tend, tending};
 use crate::support::{InProcess, on_every_major, pgtend, rows, run, wait_until};
 
+/// Case 7: the clock decides, not the data.
 #[test]
 fn an_empty_table_is_covered_and_a_second_run_does_nothing() {
     on_every_major(|db| async move {
@@ -92,6 +93,7 @@ fn bounds_are_the_same_whatever_the_hosts_zone() {
     });
 }
 
+/// Cases 12 and 13: dots, quotes, spaces, reserved words; two names of 63 bytes that differ in the last.
 #[test]
 fn any_name_works() {
     let tables = [
@@ -134,6 +136,7 @@ fn any_name_works() {
     });
 }
 
+/// Case 12: a name that the server has cut itself.
 #[test]
 fn forty_cyrillic_letters_are_cut_by_the_server_and_served() {
     on_every_major(|db| async move {
@@ -147,6 +150,7 @@ fn forty_cyrillic_letters_are_cut_by_the_server_and_served() {
     });
 }
 
+/// Case 1: unrelated tables and types have the next names. Cases 3 and 4: a wide partition, gaps.
 #[test]
 fn a_set_made_by_hand_is_continued_and_its_gaps_filled() {
     on_every_major(|db| async move {
@@ -207,6 +211,7 @@ fn a_range_parent_below_a_list_parent_is_served() {
     });
 }
 
+/// Case 26: two processes at once.
 #[test]
 fn two_at_once_make_each_partition_once() {
     on_every_major(|db| async move {

@@ -6,6 +6,8 @@ use pgtend::pg::fault::Kind;
 use super::{config, now, once, plan, shown, succeeded, tend, tending};
 use crate::support::{InProcess, on_every_major, run};
 
+/// Cases 18 and 20: keys of several columns and expressions are refused by name, and what is broken stops
+/// nobody.
 #[test]
 fn twenty_broken_tables_do_not_stop_three() {
     on_every_major(|db| async move {
