@@ -154,6 +154,26 @@ pub enum PartitionsCommand {
     /// Reads part_config and the tables it names. What cannot be taken over is named in a comment,
     /// with the reason. The job then goes on with their names and bounds.
     ImportPartman,
+    /// Move the rows of the default partition to partitions of their own, while the table is used
+    ///
+    /// Every row up to the end of `premake` gets into the partition of its range. What was there stays
+    /// beside it as a table of its own. Cut off at any point, the same command carries on, or the job's
+    /// next run does.
+    Drain(DrainArgs),
+}
+
+/// `partitions drain`
+#[derive(Debug, Args)]
+pub struct DrainArgs {
+    /// The partitioned table, as in the configuration: schema.table
+    #[arg(value_name = "TABLE")]
+    pub table: String,
+    /// Show what would be done, and the very SQL; change nothing
+    #[arg(long)]
+    pub plan: bool,
+    /// How the result is printed
+    #[arg(long, value_enum, default_value_t)]
+    pub format: Format,
 }
 
 /// `partitions restore`, `partitions repair`

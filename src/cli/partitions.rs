@@ -1,10 +1,10 @@
-//! `partitions restore` and `partitions repair`: runs of the job with that one task: under its claim,
+//! `partitions restore`, `repair` and `drain`: runs of the job with that one task: under its claim,
 //! through its door, into its history. `partitions import-partman`: another tool's record as our
 //! configuration.
 
 use std::path::Path;
 
-use super::args::{OneTableArgs, PartitionsCommand, Slot};
+use super::args::{Format, PartitionsCommand, Slot};
 use super::once::{self, run_one};
 use super::plan::{self, plan_one};
 use super::{Failure, output, setup, signals};
@@ -21,11 +21,14 @@ pub async fn partitions(file: Option<&Path>, command: &PartitionsCommand) -> Res
         PartitionsCommand::Repair(args) => {
             (args, |table, partition| Task::Repair { table, partition })
         }
+        PartitionsCommand::Drain(args) => {
+            let task = Task::Drain { table: named(&args.table)? };
+            return run(file, &task, args.plan, args.format).await;
+        }
         PartitionsCommand::ImportPartman => return import_partman(file).await,
     };
-    let table =
-        args.table.parse().map_err(|error| Failure::Usage(format!("{}: {error}", args.table)))?;
-    run(file, &task(table, args.partition.clone()), args).await
+    let task = task(named(&args.table)?, args.partition.clone());
+    run(file, &task, args.plan, args.format).await
 }
 
 async fn import_partman(file: Option<&Path>) -> Result<u8, Failure> {
@@ -39,13 +42,22 @@ async fn import_partman(file: Option<&Path>) -> Result<u8, Failure> {
     Ok(0)
 }
 
-async fn run(file: Option<&Path>, task: &Task, args: &OneTableArgs) -> Result<u8, Failure> {
+fn named(name: &str) -> Result<TableName, Failure> {
+    name.parse().map_err(|error| Failure::Usage(format!("{name}: {error}")))
+}
+
+async fn run(
+    file: Option<&Path>,
+    task: &Task,
+    is_plan: bool,
+    format: Format,
+) -> Result<u8, Failure> {
     let setup = setup::configure(file)?;
     let mut jobs = setup.jobs(&[JobName::Partitions.as_str().to_owned()])?;
     for job in &mut jobs {
         job.ask(task);
     }
-    if args.plan {
+    if is_plan {
         let server = setup.connect().await?;
         let now = server.now().await?;
         let mut plans = Vec::new();
@@ -53,7 +65,7 @@ async fn run(file: Option<&Path>, task: &Task, args: &OneTableArgs) -> Result<u8
             plans.push(plan_one(&server, job, now).await?);
         }
         server.close().await;
-        plan::show(&server, now, &plans, args.format)?;
+        plan::show(&server, now, &plans, format)?;
         return Ok(u8::from(plans.iter().any(|plan| !plan.refused.is_empty())));
     }
     let stop = Stop::default();
@@ -66,5 +78,5 @@ async fn run(file: Option<&Path>, task: &Task, args: &OneTableArgs) -> Result<u8
     }
     engine.server.close().await;
     drop(listening);
-    once::show(&outcomes, args.format)
+    once::show(&outcomes, format)
 }

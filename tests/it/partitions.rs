@@ -10,6 +10,9 @@ use crate::support::{Db, InProcess, Rows};
 
 mod beside;
 mod create;
+mod drain;
+mod drain_kill_points;
+mod drain_limits;
 mod drift;
 mod edges;
 mod expiry;

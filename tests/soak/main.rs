@@ -13,6 +13,7 @@
 #[path = "../it/support/mod.rs"]
 mod support;
 
+mod drain;
 mod load;
 mod premake;
 mod verdict;

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::carve::Carve;
 use super::create::{self, Likeness};
 use super::drift::Repair;
 use super::recipe::Recipe;
@@ -36,6 +37,10 @@ pub enum PartitionAction {
     Agree(Box<Agreement>),
     /// Make an old partition like its parent again.
     Repair(Box<Repair>),
+    /// The rows of a default partition go to partitions of their own.
+    Carve(Box<Carve>),
+    /// Take back what is left of an interrupted one.
+    GiveUp(Box<Carve>),
 }
 
 /// A partition to be.
@@ -92,7 +97,7 @@ impl NewPartition {
     pub fn steps(&self) -> Vec<Step> {
         let mut steps = Vec::new();
         if !self.is_made {
-            steps.push(step("create", &self.child, self.patient(), create::table(self)));
+            steps.push(step("create", &self.child, self.patient(), create::table(self, &self.mark())));
         }
         if let Some(BesideDefault { name, key, .. }) = self.recipe.large_default() {
             let add = format!(
@@ -185,6 +190,8 @@ impl PartitionAction {
             Self::Leave(leaving) => leaving.steps(),
             Self::Agree(agreement) => agreement.steps(),
             Self::Repair(repair) => vec![repair.step()],
+            Self::Carve(carve) => carve.steps(),
+            Self::GiveUp(carve) => vec![carve.abandon()],
         }
     }
 
@@ -192,7 +199,12 @@ impl PartitionAction {
     #[must_use]
     pub fn undo(&self) -> Option<Step> {
         match self {
-            Self::DropCheck { .. } | Self::Leave(_) | Self::Agree(_) | Self::Repair(_) => None,
+            Self::DropCheck { .. }
+            | Self::Leave(_)
+            | Self::Agree(_)
+            | Self::Repair(_)
+            | Self::Carve(_)
+            | Self::GiveUp(_) => None,
             Self::Create(new) => new.undo(),
         }
     }
@@ -207,6 +219,8 @@ impl Action for PartitionAction {
             Self::Leave(leaving) => leaving.kind(),
             Self::Agree(_) => "agree_policy",
             Self::Repair(_) => "repair_partition",
+            Self::Carve(_) => "drain_default",
+            Self::GiveUp(_) => "give_up_drain",
         }
     }
 
@@ -217,6 +231,7 @@ impl Action for PartitionAction {
             Self::Leave(leaving) => leaving.child.clone(),
             Self::Agree(agreement) => agreement.table.to_string(),
             Self::Repair(repair) => repair.child.to_string(),
+            Self::Carve(carve) | Self::GiveUp(carve) => carve.source.to_string(),
         }
     }
 
@@ -229,6 +244,7 @@ impl Action for PartitionAction {
             Self::Leave(leaving) => leaving.why.clone(),
             Self::Agree(agreement) => agreement.why.clone(),
             Self::Repair(repair) => repair.why.clone(),
+            Self::Carve(carve) | Self::GiveUp(carve) => carve.why.clone(),
         }
     }
 
@@ -238,7 +254,11 @@ impl Action for PartitionAction {
 
     fn is_upkeep(&self) -> bool {
         match self {
-            Self::DropCheck { .. } | Self::Create(_) | Self::Repair(_) => false,
+            Self::DropCheck { .. }
+            | Self::Create(_)
+            | Self::Repair(_)
+            | Self::Carve(_)
+            | Self::GiveUp(_) => false,
             Self::Leave(leaving) => {
                 matches!(leaving.what, What::Forget | What::Keep { is_blocked: false })
             }

@@ -105,6 +105,26 @@ pub async fn look(
     Ok(())
 }
 
+/// The same for a table whose default partition is to be drained: it need not miss a partition.
+///
+/// # Errors
+/// Where the server does not answer.
+pub async fn complete(
+    reader: &mut Reader<'_>,
+    seen: &mut Seen,
+    table: &TableName,
+) -> Result<(), Fault> {
+    let Some(facts) = seen.tables.get_mut(table) else { return Ok(()) };
+    if facts.traits.row_security && facts.traits.has_policies {
+        facts.policies = known(policies::of(reader.conn, facts.relation.oid).await)?;
+    }
+    let spans = facts.children.iter().filter_map(|child| Some((parse_bound(&child.bound).ok()??, child.oid)));
+    if let (true, Some((_, newest))) = (facts.storage.is_empty(), spans.max()) {
+        facts.storage = traits::storage(reader.conn, newest).await?;
+    }
+    Ok(())
+}
+
 fn differs_by_policy(facts: &Facts) -> bool {
     let differences = facts.differences.as_deref().unwrap_or_default();
     differences.iter().any(|one| one.aspect == Aspect::Policy)

@@ -56,6 +56,14 @@ pub fn parse_bound(text: &str) -> Result<Option<Span>, BoundError> {
     edges.map(Some).ok_or_else(|| BoundError(text.to_owned()))
 }
 
+/// Reads a value of a key as the server prints it.
+pub(super) fn parse_edge_text(text: &str) -> Option<Point> {
+    match parse_edge(&format!("'{text}'"))? {
+        Edge::At(at) => Some(at),
+        Edge::Start | Edge::End => None,
+    }
+}
+
 fn parse_edge(datum: &str) -> Option<Edge> {
     match datum {
         "MINVALUE" | "'-infinity'" => return Some(Edge::Start),

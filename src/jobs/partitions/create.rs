@@ -24,6 +24,8 @@ pub struct Likeness {
     pub policies: Vec<Policy>,
     /// Storage parameters as its partition of today has them: a partitioned table has none itself.
     pub storage: Vec<String>,
+    /// It gets rows before it is attached: the indexes are there from the start.
+    pub with_indexes: bool,
 }
 
 impl Likeness {
@@ -36,6 +38,7 @@ impl Likeness {
             traits: table.facts.traits.clone(),
             policies: copied_policies(table),
             storage: table.facts.storage.clone(),
+            with_indexes: false,
         }
     }
 }
@@ -48,12 +51,13 @@ fn copied_policies(table: &Tended<'_>) -> Vec<Policy> {
     if policies.iter().any(|policy| policy.has_subquery) { Vec::new() } else { policies.to_vec() }
 }
 
-/// The transaction that makes the table. Nobody sees it until it is attached.
+/// The transaction that makes the table, with a comment that says what it is until it is attached.
+/// Nobody sees it until then.
 #[must_use]
-pub fn table(new: &NewPartition) -> Vec<String> {
+pub fn table(new: &NewPartition, mark: &str) -> Vec<String> {
     let NewPartition { child, likeness: Likeness { owner, traits, policies, .. }, .. } = new;
     let mut sql =
-        vec![create_like(new), format!("COMMENT ON TABLE {child} IS {}", literal(&new.mark()))];
+        vec![create_like(new), format!("COMMENT ON TABLE {child} IS {}", literal(mark))];
     if !traits.default_grantees.is_empty() {
         let grantees: Vec<String> =
             traits.default_grantees.iter().map(|role| clauses::role(role.as_deref())).collect();
@@ -91,8 +95,9 @@ pub fn table(new: &NewPartition) -> Vec<String> {
 }
 
 fn create_like(new: &NewPartition) -> String {
-    let NewPartition { parent, child, likeness: Likeness { version, traits, storage, .. }, .. } =
-        new;
+    let NewPartition { parent, child, likeness, .. } = new;
+    let Likeness { version, traits, storage, with_indexes, .. } = likeness;
+    let indexes = if *with_indexes { " INCLUDING INDEXES" } else { "" };
     let compression =
         if version.has_column_compression() { " INCLUDING COMPRESSION" } else { "" };
     let Traits { access_method, tablespace, .. } = traits;
@@ -102,7 +107,7 @@ fn create_like(new: &NewPartition) -> String {
     format!(
         "CREATE TABLE {child} (LIKE {parent} INCLUDING DEFAULTS INCLUDING GENERATED \
          INCLUDING CONSTRAINTS INCLUDING STORAGE{compression} INCLUDING COMMENTS \
-         INCLUDING STATISTICS){}{}{}",
+         INCLUDING STATISTICS{indexes}){}{}{}",
         using.unwrap_or_default(),
         with.unwrap_or_default(),
         tablespace.unwrap_or_default(),

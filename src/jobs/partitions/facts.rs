@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
+use super::coverage::Piece;
 use super::key::Point;
+use crate::pg::catalog::carve::{Begun, Source};
 use crate::pg::catalog::foreign_keys::Reference;
 use crate::pg::catalog::partition::{Child, Relation, Unattached};
 use crate::pg::catalog::likeness::Difference;
@@ -14,7 +16,7 @@ use crate::pg::catalog::policies::Policy;
 use crate::pg::catalog::quarantine::{Agreed, Held};
 use crate::pg::catalog::traits::Traits;
 use crate::pg::fault::{Blocker, Fault};
-use crate::pg::ident::TableName;
+use crate::pg::ident::{Ident, TableName};
 use crate::pg::version::Version;
 
 /// Everything the plan stands on.
@@ -34,6 +36,8 @@ pub struct Seen {
     pub taken: BTreeSet<TableName>,
     /// Two clocks, read at the same moment.
     pub clocks: Clocks,
+    /// pgtend's own schema.
+    pub own_schema: Ident,
 }
 
 /// What two clocks showed at the same moment.
@@ -78,6 +82,34 @@ pub struct Facts {
     pub blockers: Vec<Blocker>,
     /// The highest id in use, where the key counts ids; absent where there is none yet.
     pub highest_id: Option<i64>,
+    /// Partitions of it whose rows were being taken over when a run was interrupted.
+    pub begun: Vec<Begun>,
+    /// Partitions whose rows are to be taken over, by oid.
+    pub emptying: BTreeMap<i64, Emptying>,
+}
+
+/// A partition whose rows are to be taken over by others.
+#[derive(Debug, Clone)]
+pub struct Emptying {
+    /// Its columns, and what stands in the way.
+    pub facts: Source,
+    /// The role that owns it.
+    pub owner: String,
+    /// What LIKE leaves behind of it.
+    pub traits: Traits,
+    /// Its storage parameters.
+    pub storage: Vec<String>,
+    /// What it holds; absent where an interrupted run decided already.
+    pub contents: Option<Result<Contents, Fault>>,
+}
+
+/// What a default partition holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Contents {
+    /// Ranges without a partition that it holds rows of, ascending, and how many.
+    pub pieces: Vec<(Piece, u64)>,
+    /// Rows of no such range: beyond `premake`, or without a key.
+    pub left: u64,
 }
 
 /// A default partition.

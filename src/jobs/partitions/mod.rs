@@ -8,8 +8,10 @@
 //! With `retention`, partitions whose real upper bound is older leave: detached, kept in quarantine
 //! where nothing writes to them, and dropped only if `on_expiry = "drop"` says so.
 //!
-//! What this job never does: `CREATE TABLE … PARTITION OF`, make a default partition, fill a gap in
-//! the past, move a row, drop what is attached, or drop what it has not detached itself.
+//! Rows that stand in the way in a default partition go to partitions of their own.
+//!
+//! What this job never does: `CREATE TABLE … PARTITION OF`, give a table its first default partition,
+//! fill a gap in the past unasked, drop what is attached, or drop what it has not detached itself.
 
 use chrono::{DateTime, Utc};
 
@@ -25,10 +27,12 @@ mod aim;
 mod alike;
 pub mod axis;
 pub mod bounds;
+pub mod carve;
 mod continued;
 mod clauses;
 pub mod coverage;
 mod create;
+mod drain;
 mod cure;
 pub mod drift;
 mod frontier;
@@ -76,6 +80,11 @@ pub enum Task {
         /// Which; absent: the newest.
         partition: Option<String>,
     },
+    /// Empty the default partition of this table.
+    Drain {
+        /// The partitioned table.
+        table: TableName,
+    },
 }
 
 impl Partitions {
@@ -112,6 +121,12 @@ impl Job for Partitions {
         cx: &mut Context<'_>,
         action: &PartitionAction,
     ) -> Result<Applied, Fault> {
+        if let PartitionAction::Carve(carve) = action {
+            return Box::pin(carve::run::carve(cx, carve)).await.map_err(|fault| match fault.sqlstate {
+                Some(_) => explained(fault, action),
+                None => fault,
+            });
+        }
         let mut done = Applied::default();
         for step in action.steps() {
             if let Err(fault) = cx.session.run(&step).await {

@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::action::{STALE_CHECK, mark_prefix};
 use super::alike::{self, Like};
 use super::coverage::coverage;
-use super::Task;
+use super::{Task, drain};
 use super::facts::{Clocks, DefaultFacts, Facts, Look, Seen};
 use super::frontier;
 use super::retention::choice::Part;
@@ -19,7 +19,7 @@ use crate::config::checked::Partitions;
 use crate::pg::catalog::foreign_keys::{self, Reference};
 use crate::pg::catalog::partition::{self, Child, Relation};
 use crate::pg::catalog::quarantine::Held;
-use crate::pg::catalog::{partition_default, quarantine};
+use crate::pg::catalog::{carve, partition_default, quarantine};
 use crate::pg::fault::{Fault, Kind};
 use crate::pg::ident::{TableName, quoted};
 use crate::pg::session::Reader;
@@ -50,11 +50,13 @@ pub async fn observe(
         strays,
         taken: BTreeSet::new(),
         clocks: clocks(reader).await?,
+        own_schema: reader.server.schema.clone(),
     };
     // Boxed: its state is part of every run's, and few tables count ids.
     Box::pin(frontier::highest_ids(section, reader, &mut seen)).await?;
     let lacking = second_look(section, reader, &mut seen).await?;
     alike::look(reader, &mut seen, &lacking).await?;
+    Box::pin(drain::look::look(section, task, reader, &mut seen)).await?;
     leaving_look(section, task, reader, &mut seen).await?;
     Ok(seen)
 }
@@ -146,6 +148,7 @@ async fn facts(
     let stale = partition_default::with_check(reader.conn, &defaults, STALE_CHECK).await?;
 
     let references = foreign_keys::references(reader.conn, &oids).await?;
+    let begun = carve::begun(reader.conn, &oids).await?;
     let mut like = Like::of(reader, &oids).await?;
     let agreed = if quarantine::exists(reader.conn).await? {
         quarantine::agreed(reader.conn, &oids).await?
@@ -183,6 +186,8 @@ async fn facts(
             differences: like.differences_of(oid),
             blockers: Vec::new(),
             highest_id: None,
+            begun: begun.iter().filter(|begun| begun.parent == oid).cloned().collect(),
+            emptying: BTreeMap::new(),
             relation,
         };
         tables.insert(name.clone(), facts);

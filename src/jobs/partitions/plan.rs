@@ -13,6 +13,8 @@ use super::facts::Seen;
 use super::recipe::{self, Recipe};
 use super::retention;
 use super::tended::{self, Tended};
+use super::drain::plan::Drained;
+use super::drain;
 use super::Task;
 use crate::config::checked::Partitions;
 use crate::job::Plan;
@@ -50,6 +52,7 @@ pub fn plan(
             }
             plan
         }
+        Task::Drain { table } => drain::plan::asked(section, task, seen, now, table),
     }
 }
 
@@ -94,6 +97,7 @@ fn tend(
         seen,
         plan: Plan::default(),
         wanted: Vec::new(),
+        draining: Vec::new(),
         leaving: Vec::new(),
         named: BTreeSet::new(),
         cut: false,
@@ -137,6 +141,8 @@ struct Draft<'a> {
     plan: Plan<PartitionAction>,
     /// To be made, each with when it is needed.
     wanted: Vec<(DateTime<Utc>, NewPartition)>,
+    /// Done after what can be made beside a default partition.
+    draining: Vec<PartitionAction>,
     /// Done last: what is missing matters more than what is old.
     leaving: Vec<PartitionAction>,
     named: BTreeSet<TableName>,
@@ -176,14 +182,26 @@ impl Draft<'_> {
         if let Some(fault) = table.type_ends(found.type_ends) {
             self.plan.refuse(table.name, fault);
         }
-        if let Some(fault) = rows_in_default(table, &blocked) {
-            self.plan.refuse(table.name, fault);
-        }
+        self.drain(table, &blocked);
         if !found.missing.is_empty() && !table.facts.blockers.is_empty() {
             self.plan.spare(table.name, recipe::in_the_way(&table.facts.blockers));
         }
         self.leftovers(table);
         drift::tell(&mut self.plan, table);
+    }
+
+    /// Rows of the default partition stand in the way of what is needed.
+    fn drain(&mut self, table: &Tended<'_>, blocked: &[&Piece]) {
+        match drain::plan::needed(self.seen, table, blocked) {
+            Ok(Drained { action, stays }) => {
+                self.draining.extend(action);
+                let default = table.facts.default.as_ref().map_or(table.name, |d| &d.name);
+                for reason in stays {
+                    self.plan.spare(default, reason);
+                }
+            }
+            Err(fault) => self.plan.refuse(table.name, fault),
+        }
     }
 
     /// What is left alone, and what the operator should know.
@@ -327,12 +345,14 @@ impl Draft<'_> {
         }
         let creations = self.wanted.into_iter().map(|(_, new)| Box::new(new));
         self.plan.actions.extend(creations.map(PartitionAction::Create));
+        self.plan.actions.append(&mut self.draining);
         self.plan.actions.append(&mut self.leaving);
         self.plan
     }
 }
 
-fn range(table: &Tended<'_>, piece: &Piece) -> String {
+/// A range in words.
+pub(super) fn range(table: &Tended<'_>, piece: &Piece) -> String {
     let key = table.axis.key;
     format!("{} to {}", key.words(piece.from), key.words(piece.to))
 }
@@ -377,24 +397,4 @@ fn beside_default(table: &Tended<'_>, piece: &Piece) -> Beside {
             is_large: known.is_none_or(|(is_large, _)| is_large),
         }),
     }
-}
-
-/// One refusal for all ranges of a table.
-fn rows_in_default(table: &Tended<'_>, blocked: &[&Piece]) -> Option<Fault> {
-    const SHOWN_MAX: usize = 3;
-    let default = &table.facts.default.as_ref().filter(|_| !blocked.is_empty())?.name;
-    let mut ranges: Vec<String> =
-        blocked.iter().take(SHOWN_MAX).map(|piece| range(table, piece)).collect();
-    if blocked.len() > SHOWN_MAX {
-        ranges.push(format!("{} more ranges", blocked.len() - SHOWN_MAX));
-    }
-    let message = format!(
-        "rows in default partition {default} lie in {}, so no partition can be attached there",
-        ranges.join(", ")
-    );
-    let cure = format!(
-        "drain it: move these rows to a table of their own that is then attached, or delete them \
-         from {default}"
-    );
-    Some(Fault::new(Kind::Refused, tended::DOING, message).on(table.name).with_hint(cure))
 }

@@ -37,9 +37,10 @@ fn a_default_partition_with_other_rows_is_no_hindrance() {
 
 /// Case 21: rows of the next range in the default partition.
 #[test]
-fn rows_of_a_range_in_the_default_partition_are_told_and_left() {
+fn rows_that_cannot_be_drained_are_told_and_left() {
     on_every_major(|db| async move {
         db.execute(WITH_DEFAULT).await;
+        db.execute("CREATE VIEW looks AS SELECT * FROM events_default").await;
         db.execute("INSERT INTO events VALUES (1, '2026-02-28 23:59:59.999999+00')").await;
         let app = tending(&db, &[("events", "")]).await;
         let outcome = once(&app).await;
@@ -47,6 +48,8 @@ fn rows_of_a_range_in_the_default_partition_are_told_and_left() {
         let fault = only_fault(&outcome);
         assert_eq!(fault.kind, Kind::Refused);
         assert!(fault.message.contains("rows in default partition public.events_default lie in 2026-02-01 UTC to 2026-03-01 UTC"), "{fault}");
+        let hint = fault.hint.as_deref().unwrap_or_default();
+        assert!(hint.contains("view public.looks would stay with the old one"), "{fault}");
         assert_eq!(db.value("SELECT count(*) FROM events_default").await, "1");
         assert_eq!(shown(&db, "events").await.lines().count(), 3, "January, March, default");
         db.execute("DELETE FROM events").await;

@@ -174,7 +174,7 @@ fn rows_in_the_default_partition_block_their_range_only() {
     create_partition public.events_p2026_02 '2026-02-01 00:00:00+00' '2026-03-01 00:00:00+00'
     create_partition public.events_p2026_03 '2026-03-01 00:00:00+00' '2026-04-01 00:00:00+00'
     spared public.events: no partition holds now; premake = 2 months asks for 2026-03-20 10:00:00 UTC
-    refused tend partitions of public.events: rows in default partition public.dflt lie in 2026-01-01 UTC to 2026-02-01 UTC, so no partition can be attached there; drain it: move these rows to a table of their own that is then attached, or delete them from public.dflt
+    refused tend partitions of public.events: rows in default partition public.dflt lie in 2026-01-01 UTC to 2026-02-01 UTC, so no partition can be attached there; pgtend partitions drain public.events moves them to partitions of their own
     ");
 }
 

@@ -70,6 +70,8 @@ pub fn table(name: &str) -> Table {
             storage: Vec::new(),
             differences: Ok(Vec::new()),
             blockers: Vec::new(),
+            begun: Vec::new(),
+            emptying: BTreeMap::new(),
         },
     }
 }
@@ -304,6 +306,7 @@ pub fn world(tables: impl IntoIterator<Item = Table>) -> World {
             tables: BTreeMap::new(),
             taken: BTreeSet::new(),
             strays: Vec::new(),
+            own_schema: "pgtend".parse().unwrap(),
             clocks: Clocks { server: NOON.parse().unwrap(), host: NOON.parse().unwrap() },
         },
         task: Task::Tend { confirm: false },
@@ -344,7 +347,9 @@ impl World {
                 }
                 PartitionAction::Leave(_)
                 | PartitionAction::Agree(_)
-                | PartitionAction::Repair(_) => {
+                | PartitionAction::Repair(_)
+                | PartitionAction::Carve(_)
+                | PartitionAction::GiveUp(_) => {
                     writeln!(text, "{} {}: {}", action.kind(), action.object(), action.reason())
                 }
             };
