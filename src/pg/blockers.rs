@@ -5,6 +5,7 @@ use std::time::Duration;
 use sqlx::{PgConnection, PgPool, Row};
 
 use super::fault::{Blocker, Fault, Kind};
+use super::ident::TableName;
 use super::step::{Step, Strong};
 
 /// A transaction that has been open for as long will be there for a ladder's two seconds too. What
@@ -26,14 +27,14 @@ pub async fn blockers_of(control: &PgPool, pid: Option<i32>) -> Vec<Blocker> {
     rows.iter().filter_map(|row| read(row).ok()).collect()
 }
 
-/// Locks on partitions count: they are taken together with their table's. `pg_partition_tree` would
-/// itself lock what it walks.
+/// `pg_partition_tree` would itself lock what it walks.
 const STANDING_IN_THE_WAY: &str = "\
 WITH RECURSIVE asked AS ( \
-  SELECT to_regclass(t.name)::oid AS relation, t.passes \
-  FROM unnest($1::text[], $2::text[]) AS t(name, passes) \
+  SELECT to_regclass(t.name)::oid AS relation, t.passes, t.below \
+  FROM unnest($1::text[], $2::text[], $4::bool[]) AS t(name, passes, below) \
   UNION \
-  SELECT i.inhrelid, asked.passes FROM asked JOIN pg_inherits i ON i.inhparent = asked.relation) \
+  SELECT i.inhrelid, asked.passes, asked.below \
+  FROM asked JOIN pg_inherits i ON i.inhparent = asked.relation WHERE asked.below) \
 SELECT a.pid, coalesce(a.application_name, ''), coalesce(a.usename::text, ''), \
        coalesce(a.state, a.backend_type, ''), \
        extract(epoch FROM clock_timestamp() - a.xact_start)::bigint \
@@ -61,6 +62,7 @@ pub async fn in_the_way_of(
         .bind(tables)
         .bind(passes)
         .bind(i64::try_from(STANDING.as_millis()).unwrap_or(i64::MAX))
+        .bind(strong.iter().map(|lock| lock.with_partitions).collect::<Vec<_>>())
         .fetch_all(conn)
         .await?;
     rows.iter().map(read).collect()
@@ -89,6 +91,24 @@ pub async fn look_first(conn: &mut PgConnection, step: &Step) -> Result<(), Faul
     let mut fault = Fault::new(Kind::LockNotHad, step.doing, message).on(&step.object);
     fault.blockers = blockers;
     Err(fault.with_hint("the next run tries again; end that transaction if it is not to last"))
+}
+
+const OWN_WORK: &str = "\
+SELECT EXISTS ( \
+  SELECT FROM pg_locks AS l JOIN pg_stat_activity AS a USING (pid) \
+  WHERE l.locktype = 'relation' AND l.granted AND l.relation = to_regclass($1)::oid \
+    AND a.datname = current_database() AND a.pid <> pg_backend_pid() \
+    AND a.application_name LIKE 'pgtend/%' \
+    AND l.mode NOT IN ('AccessShareLock', 'RowShareLock', 'RowExclusiveLock'))";
+
+/// Whether another job of pgtend, of whichever process, works on this table now in a way that two
+/// cannot at once: an ANALYZE, an index.
+///
+/// # Errors
+/// Where the server does not answer.
+pub async fn is_at_work_on(conn: &mut PgConnection, table: &TableName) -> Result<bool, Fault> {
+    let asked = sqlx::query_scalar(OWN_WORK).bind(table.to_string()).fetch_one(conn).await;
+    asked.map_err(|error| Fault::from_sqlx("look for other jobs at work on", &error).on(table))
 }
 
 fn read(row: &sqlx::postgres::PgRow) -> Result<Blocker, sqlx::Error> {

@@ -78,10 +78,12 @@ pub struct LockWait {
 /// A lock that the application may have to wait behind.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Strong {
-    /// The table, as SQL names it; its partitions are locked with it.
+    /// The table, as SQL names it.
     pub table: String,
     /// How.
     pub mode: LockMode,
+    /// Its partitions are locked with it.
+    pub with_partitions: bool,
 }
 
 /// Table locks, as far as steps announce them.
@@ -108,10 +110,16 @@ impl LockMode {
 }
 
 impl Strong {
-    /// A lock of this mode on that table.
+    /// A lock of this mode on that table and its partitions.
     #[must_use]
     pub fn new(table: impl std::fmt::Display, mode: LockMode) -> Self {
-        Self { table: table.to_string(), mode }
+        Self { table: table.to_string(), mode, with_partitions: true }
+    }
+
+    /// A lock of this mode on that table alone.
+    #[must_use]
+    pub fn only(table: impl std::fmt::Display, mode: LockMode) -> Self {
+        Self { with_partitions: false, ..Self::new(table, mode) }
     }
 }
 

@@ -13,14 +13,18 @@
 //! What this job never does: `CREATE TABLE … PARTITION OF`, give a table its first default partition,
 //! fill a gap in the past unasked, drop what is attached, or drop what it has not detached itself.
 
+use std::time::Duration;
+
 use chrono::{DateTime, Utc};
 
 use crate::config::checked;
 use crate::job::{Applied, Context, Job, JobName, Plan};
+use crate::pg::blockers::is_at_work_on;
 use crate::pg::catalog::likeness;
 use crate::pg::fault::{Fault, Kind};
 use crate::pg::ident::TableName;
 use crate::pg::session::Reader;
+use crate::time::clock;
 
 pub mod action;
 mod aim;
@@ -128,6 +132,9 @@ impl Job for Partitions {
             });
         }
         let mut done = Applied::default();
+        if let PartitionAction::Create(new) = action {
+            their_turn(cx, &new.parent).await?;
+        }
         for step in action.steps() {
             if let Err(fault) = cx.session.run(&step).await {
                 undo(cx, action).await;
@@ -153,6 +160,29 @@ async fn compared(cx: &mut Context<'_>, action: &PartitionAction) -> Option<Stri
         Ok(differences) => Some(format!("it differs from its parent: {}", cure::words(&differences))),
         Err(fault) => Some(fault.to_string()),
     }
+}
+
+/// How long another job of ours may keep a partition waiting. The server lets neither of the two locks
+/// wait behind the other for ever, but a ladder ends long before an ANALYZE of a large table does, and a
+/// schedule may let them meet again in the next run.
+const TURN_MAX: Duration = Duration::from_mins(10);
+/// How often it is looked after.
+const TURN_POLL: Duration = Duration::from_millis(500);
+
+/// Lets another job of pgtend finish its ANALYZE or its index of this table. No lock is waited for
+/// meanwhile, so nobody queues behind us; what is still at work in the end is named by the ladder.
+async fn their_turn(cx: &mut Context<'_>, table: &TableName) -> Result<(), Fault> {
+    let since = clock::monotonic();
+    while is_at_work_on(cx.session.reader().conn, table).await? {
+        if clock::monotonic().saturating_duration_since(since) > TURN_MAX {
+            break;
+        }
+        tokio::select! {
+            () = cx.stop.cancelled() => break,
+            () = tokio::time::sleep(TURN_POLL) => {}
+        }
+    }
+    Ok(())
 }
 
 /// Where this fails too, the next run finds what was left and removes it.

@@ -63,7 +63,7 @@ impl Recipe {
     /// The locks of ATTACH, in its order, where this is the default partition.
     #[must_use]
     pub fn locks(&self, parent: &TableName, default: Option<&TableName>) -> Vec<Strong> {
-        let mut locks = vec![Strong::new(parent, LockMode::ShareUpdateExclusive)];
+        let mut locks = vec![Strong::only(parent, LockMode::ShareUpdateExclusive)];
         locks.extend(default.map(|name| Strong::new(name, LockMode::AccessExclusive)));
         let against_writes = self.locked_against_writes();
         locks.extend(against_writes.map(|t| Strong::new(t, LockMode::ShareRowExclusive)));

@@ -5,7 +5,7 @@ use pgtend::job::JobName;
 use pgtend::pg::fault::Kind;
 use sqlx::PgConnection;
 
-use super::{now, once, plan, succeeded, tending};
+use super::{now, once, plan, shown, succeeded, tending};
 use crate::support::{Db, on_every_major, rows, run, wait_until};
 
 /// The strongest lock this session has on each of these tables.
@@ -84,11 +84,11 @@ fn without_default_partition_and_foreign_keys_nobody_notices() {
     });
 }
 
-/// Waits until this session's transaction has been open for longer than the job takes for young.
-async fn grows_old(db: &Db, application: &str) {
+/// Waits until this session's transaction has been open for so long; the job takes 2 s for young.
+async fn grows_old(db: &Db, application: &str, age: &str) {
     let old = format!(
         "SELECT 1 FROM pg_stat_activity WHERE application_name = '{application}' \
-         AND xact_start < clock_timestamp() - interval '2.1 s'"
+         AND xact_start < clock_timestamp() - interval '{age}'"
     );
     wait_until("the transaction is old", || async { !db.rows(&old).await.is_empty() }).await;
 }
@@ -117,7 +117,7 @@ fn an_old_transaction_is_named_before_any_strong_lock_is_asked_for() {
             "SET application_name = 'nightly report'; BEGIN; SELECT * FROM rest_of_it",
         )
         .await;
-        grows_old(&db, "nightly report").await;
+        grows_old(&db, "nightly report", "2.1 s").await;
         let planned = plan(&app).await;
         let told = planned.spared.iter().find(|spared| spared.reason.contains("nightly report"));
         assert!(
@@ -141,5 +141,38 @@ fn an_old_transaction_is_named_before_any_strong_lock_is_asked_for() {
         .await;
         run(&mut reader, "COMMIT").await;
         succeeded(&outcome.await.unwrap().0);
+    });
+}
+
+/// Case 43, where the ANALYZE is our own: the job waits its turn for longer than any ladder lasts,
+/// without asking for a lock. An ANALYZE of a partition, or a reader, is nothing to wait for.
+#[test]
+fn an_analyze_of_our_own_is_waited_for() {
+    on_every_major(|db| async move {
+        db.execute(
+            "
+            CREATE TABLE events (ts date) PARTITION BY RANGE (ts);
+            CREATE TABLE events_p2026_01 PARTITION OF events FOR VALUES FROM ('2026-01-01') TO ('2026-02-01');
+        ",
+        )
+        .await;
+        let app = tending(&db, &[("events", "premake = \"1 month\"")]).await;
+        let mut analyze = db.connect().await;
+        run(
+            &mut analyze,
+            "SET application_name = 'pgtend/analyze'; BEGIN; \
+             LOCK TABLE ONLY events IN SHARE UPDATE EXCLUSIVE MODE",
+        )
+        .await;
+        let outcome = tokio::spawn(async move { (once(&app).await, app) });
+        // The ladder is three tries of 2 s, half a second apart.
+        grows_old(&db, "pgtend/analyze", "8.5 s").await;
+        assert_eq!(shown(&db, "events").await.lines().count(), 1, "not yet");
+        let asked =
+            "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'events'::regclass";
+        assert_eq!(db.value(asked).await, "0");
+        run(&mut analyze, "COMMIT; BEGIN; LOCK TABLE ONLY events_p2026_01 IN SHARE UPDATE EXCLUSIVE MODE; SELECT * FROM events").await;
+        succeeded(&outcome.await.unwrap().0);
+        assert_eq!(shown(&db, "events").await.lines().count(), 2);
     });
 }

@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use super::super::action::BRIEF_MAX;
 use crate::pg::catalog::quarantine::{BLOCK, BOUND_CHECK};
 use crate::pg::ident::{Ident, TableName, literal};
-use crate::pg::step::{Expect, LockWait, Mode, Statement, Step};
+use crate::pg::step::{Expect, LockMode, LockWait, Mode, Statement, Step, Strong};
 
 /// What is done with one partition.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -154,7 +154,12 @@ impl Leaving {
             // The server searches those for rows that refer to the partition, however many there are.
             lock = lock.at_most(SEARCHES_MAX).holding(cap);
         }
-        vec![self.step("detach", lock, statements)]
+        let mut strong = vec![
+            Strong::only(&self.parent, LockMode::AccessExclusive),
+            Strong::new(&self.child, LockMode::AccessExclusive),
+        ];
+        strong.extend(lock_first.iter().map(|table| Strong::new(table, LockMode::AccessExclusive)));
+        vec![self.step("detach", lock.looking_at(strong), statements)]
     }
 
     /// What to do where the server's search for rows that refer to the partition takes too long: the
