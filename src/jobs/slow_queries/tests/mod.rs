@@ -1,4 +1,5 @@
 mod delta;
+mod desk;
 mod pack;
 mod plan;
 mod redact;
