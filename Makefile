@@ -32,7 +32,8 @@ figures: ## Measure what the README states: release binary, idle daemon (10 minu
 lint: ## Formatting, clippy, documentation links, dependencies, units, scripts
 	@scripts/lint
 
-bench: ## Run the benchmarks
+bench: ## Measure maintenance beside pg_partman (Debian's postgresql-15-partman) and with 10,000 partitions
+	@scripts/postgres 13 18
 	cargo bench --locked
 
 postgres: ## Fetch PostgreSQL 13 and 18 into target/postgres, for tests by hand

@@ -9,7 +9,8 @@ use serde_json::{Value, json};
 use super::args::Format;
 use super::plan::plan_one;
 use super::{Failure, output, setup};
-use crate::job::Standing;
+use crate::job::plan::PlanView;
+use crate::job::{Refused, Standing};
 use crate::jobs::AnyJob;
 use crate::pg::fault::Fault;
 use crate::scheduler::due;
@@ -31,7 +32,7 @@ pub async fn status(file: Option<&Path>, format: Format) -> Result<u8, Failure> 
             seen,
             last: last.iter().find(|entry| entry.job == seen.job.as_str()),
             next: due::decide(&seen.due(job.schedule()), facts.now).next_at,
-            standing: plan_one(&server, job, facts.now).await.map(|plan| plan.standing),
+            standing: plan_one(&server, job, facts.now).await.map(standing),
         });
     }
     server.close().await;
@@ -44,6 +45,15 @@ pub async fn status(file: Option<&Path>, format: Format) -> Result<u8, Failure> 
         Format::Text => output::print(&as_text(&rows))?,
     }
     Ok(0)
+}
+
+/// A table that is refused stands still, and that matters most.
+fn standing(plan: PlanView) -> Vec<Standing> {
+    let refused = plan.refused.into_iter().map(|Refused { object, mut fault }| {
+        fault.object = None;
+        Standing { object, measure: "refused", value: fault.to_string() }
+    });
+    refused.chain(plan.standing).collect()
 }
 
 struct Row<'a> {

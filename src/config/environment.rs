@@ -78,7 +78,6 @@ impl Names {
 
     /// What is wrong with a variable that means nothing, if it looks as if it was meant for pgtend.
     fn complaint(&self, name: &str, text: &str) -> Option<String> {
-        let near = nearest(name, self.0.keys().map(String::as_str));
         if !name.to_uppercase().starts_with("PGTEND") {
             // A misspelt prefix is told only by a rest that is exactly right.
             let (prefix, rest) = name.split_once("__")?;
@@ -96,7 +95,8 @@ impl Names {
             .find_map(|path| later::sentence(&path, "the variable"));
         Some(
             known_stranger
-                .or_else(|| near.map(did_you_mean))
+                // Last, and only for what was meant for us: with hundreds of tables it takes a while.
+                .or_else(|| nearest(name, self.0.keys().map(String::as_str)).map(did_you_mean))
                 .or_else(|| self.no_such_table(&path))
                 .unwrap_or_else(|| {
                     "there is no such variable; write PGTEND__SECTION__KEY, as in \

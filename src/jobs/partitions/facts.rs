@@ -119,6 +119,8 @@ pub struct DefaultFacts {
     pub name: TableName,
     /// It still has the CHECK of an interrupted run.
     pub has_stale_check: bool,
+    /// How many rows it has, as the catalog knows; absent where it does not.
+    pub rows_estimate: Option<i64>,
     /// What was asked about its rows, where a partition is missing.
     pub look: Option<Look>,
 }

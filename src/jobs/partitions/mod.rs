@@ -48,6 +48,7 @@ pub mod partman;
 mod plan;
 pub mod recipe;
 pub mod retention;
+mod standing;
 mod tended;
 #[cfg(test)]
 mod tests;

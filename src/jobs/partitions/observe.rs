@@ -145,7 +145,7 @@ async fn facts(
         .collect();
     let unattached = partition::unattached(reader.conn, &oids, &prefixes).await?;
     let defaults: Vec<i64> = relations.iter().filter_map(|relation| relation.default_oid).collect();
-    let stale = partition_default::with_check(reader.conn, &defaults, STALE_CHECK).await?;
+    let defaults = partition_default::in_catalog(reader.conn, &defaults, STALE_CHECK).await?;
 
     let references = foreign_keys::references(reader.conn, &oids).await?;
     let begun = carve::begun(reader.conn, &oids).await?;
@@ -164,10 +164,14 @@ async fn facts(
             .iter()
             .find(|child| Some(child.oid) == relation.default_oid)
             .and_then(|child| TableName::new(&child.schema, &child.name).ok())
-            .map(|name| DefaultFacts {
-                name,
-                has_stale_check: relation.default_oid.is_some_and(|oid| stale.contains(&oid)),
-                look: None,
+            .map(|name| {
+                let known = defaults.iter().find(|known| Some(known.oid) == relation.default_oid);
+                DefaultFacts {
+                    name,
+                    has_stale_check: known.is_some_and(|known| known.has_check),
+                    rows_estimate: known.and_then(|known| known.rows_estimate),
+                    look: None,
+                }
             });
         let unattached = unattached.iter().filter(|u| u.parent == relation.oid).cloned().collect();
         let oid = relation.oid;

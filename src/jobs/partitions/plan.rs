@@ -12,6 +12,7 @@ use super::drift;
 use super::facts::Seen;
 use super::recipe::{self, Recipe};
 use super::retention;
+use super::standing;
 use super::tended::{self, Tended};
 use super::drain::plan::Drained;
 use super::drain;
@@ -207,7 +208,7 @@ impl Draft<'_> {
     /// What is left alone, and what the operator should know.
     fn report(&mut self, table: &Tended<'_>, found: &Coverage) {
         let key = table.axis.key;
-        let (until, standing) = match found.until {
+        let (until, covered) = match found.until {
             None if !found.aim.within.holds(found.aim.now) => {
                 (format!("{} lies outside its own bound", table.now_words()), "never".to_owned())
             }
@@ -217,7 +218,8 @@ impl Draft<'_> {
             Some(Edge::At(at)) => (format!("covered until {}", key.words(at)), key.words(at)),
             Some(Edge::Start | Edge::End) => ("covered for ever".to_owned(), "for ever".to_owned()),
         };
-        self.plan.stands(table.name, "covered_until", standing);
+        self.plan.stands(table.name, "covered_until", covered);
+        standing::tell(&mut self.plan, table);
         let premake = table.config.premake;
         let asked = format!("premake = {premake} asks for {}", key.words(found.aim.target));
         self.plan.spare(table.name, format!("{until}; {asked}"));

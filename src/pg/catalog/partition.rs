@@ -107,9 +107,8 @@ SELECT asked.ord - 1 AS asked, c.oid::int8 AS oid, c.relkind::text AS kind,
         WHERE i.inhrelid = c.oid AND c.relispartition AND u.partstrat = 'r' AND u.partnatts = 1
           AND u.partattrs[0] > 0 AND ua.attname = a.attname) AS own_bound,
        pg_get_userbyid(c.relowner)::text AS owner,
-       EXISTS (SELECT FROM pg_constraint f
-               WHERE f.contype = 'f' AND (f.conrelid = c.oid OR f.confrelid = c.oid))
-         AS foreign_keys,
+       c.oid IN (SELECT unnest(ARRAY[f.conrelid, f.confrelid]) FROM pg_constraint f
+                 WHERE f.contype = 'f') AS foreign_keys,
        NULLIF(p.partdefid, 0)::int8 AS default_oid,
        pg_has_role(c.relowner, 'USAGE') AS acts_as_owner,
        pg_has_role(c.relowner, $3) AS may_give_to_owner,

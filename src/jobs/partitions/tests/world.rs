@@ -258,7 +258,7 @@ impl Table {
 
     pub fn default(mut self, look: Option<Look>) -> Self {
         let name = self.name.sibling("dflt".parse().unwrap());
-        self.facts.default = Some(DefaultFacts { name, has_stale_check: false, look });
+        self.facts.default = Some(DefaultFacts { name, has_stale_check: false, rows_estimate: Some(0), look });
         self
     }
 
