@@ -219,18 +219,10 @@ impl Draft<'_> {
             Some(Edge::Start | Edge::End) => ("covered for ever".to_owned(), "for ever".to_owned()),
         };
         self.plan.stands(table.name, "covered_until", covered);
-        standing::tell(&mut self.plan, table);
         let premake = table.config.premake;
         let asked = format!("premake = {premake} asks for {}", key.words(found.aim.target));
         self.plan.spare(table.name, format!("{until}; {asked}"));
-        match &table.differs {
-            // Told aloud by the run that lays the first partitions of the other grid.
-            Some(differs) if !found.missing.is_empty() => {
-                self.plan.warnings.push(format!("{}: {differs}", table.name));
-            }
-            Some(differs) => self.plan.spare(table.name, differs.as_str()),
-            None => {}
-        }
+        standing::tell(&mut self.plan, table, !found.missing.is_empty());
         for &(from, to) in &found.past_gaps {
             let (from, to) = (key.words(from), key.words(to));
             let reason =

@@ -1,12 +1,21 @@
-//! How things stand with one table, beyond its coverage and its expiry: for `status`.
+//! How things stand with one table, beyond its coverage and its expiry: for the plan and `status`.
 
 use super::facts::Facts;
 use super::tended::Tended;
 use crate::job::{Action, Plan};
 use crate::pg::ident::quoted;
 
-/// Says what is in its default partition, and which detaches are not finished.
-pub fn tell<A: Action>(plan: &mut Plan<A>, table: &Tended<'_>) {
+/// Says what of its newest partitions cannot be gone on with, what is in its default partition, and
+/// which detaches are not finished.
+pub fn tell<A: Action>(plan: &mut Plan<A>, table: &Tended<'_>, lays_partitions: bool) {
+    match &table.differs {
+        // Told aloud by the run that lays the first partitions of the other grid.
+        Some(differs) if lays_partitions => {
+            plan.warnings.push(format!("{}: {differs}", table.name));
+        }
+        Some(differs) => plan.spare(table.name, differs.as_str()),
+        None => {}
+    }
     if let Some(default) = &table.facts.default {
         let rows = match default.rows_estimate {
             Some(rows) => format!("about {rows}"),
