@@ -160,6 +160,12 @@ pub enum PartitionsCommand {
     /// beside it as a table of its own. Cut off at any point, the same command carries on, or the job's
     /// next run does.
     Drain(DrainArgs),
+    /// Turn a plain table with live writers into a partitioned one
+    ///
+    /// It becomes its own first partition, whole; no row is moved. What stands on it or reads it is
+    /// listed first: each thing is made anew, or the adoption is refused with the reason. Resumable:
+    /// the same command carries on. Until the swap, --abort takes everything back.
+    Adopt(AdoptArgs),
 }
 
 /// `partitions drain`
@@ -188,6 +194,26 @@ pub struct OneTableArgs {
     /// Show what would be done, and the very SQL; change nothing
     #[arg(long)]
     pub plan: bool,
+    /// How the result is printed
+    #[arg(long, value_enum, default_value_t)]
+    pub format: Format,
+}
+
+/// `partitions adopt`
+#[derive(Debug, Args)]
+pub struct AdoptArgs {
+    /// The plain table, as in the configuration: schema.table
+    #[arg(value_name = "TABLE")]
+    pub table: String,
+    /// The column to partition by; default: the only one that the configuration can mean
+    #[arg(long, value_name = "NAME")]
+    pub column: Option<String>,
+    /// Show the checklist, what would be done, and the very SQL; change nothing
+    #[arg(long)]
+    pub plan: bool,
+    /// Take back what was prepared
+    #[arg(long)]
+    pub abort: bool,
     /// How the result is printed
     #[arg(long, value_enum, default_value_t)]
     pub format: Format,

@@ -72,7 +72,7 @@ pub async fn run_one(engine: &Engine, job: &AnyJob, slot: Slot) -> Result<Outcom
     };
     let (verdict, why) =
         match claim(&engine.server.control, &engine.holder, job.name(), slot, trigger).await? {
-            Claimed::Won(claim) => return Ok(engine.execute(job, &claim, None).await),
+            Claimed::Won(claim) => return Ok(Box::pin(engine.execute(job, &claim, None)).await),
             Claimed::Paused(reason) => (Verdict::SkippedPaused, format!("paused: {reason}")),
             Claimed::Taken(status) => {
                 (Verdict::SkippedOverlap, format!("slot {slot} has its run already: {status}"))
@@ -147,6 +147,9 @@ fn as_text(outcomes: &[Outcome]) -> String {
         );
         for warning in &outcome.warnings {
             let _ = writeln!(text, "  ! {warning}");
+        }
+        for item in &outcome.checklist {
+            let _ = writeln!(text, "  | {item}");
         }
         for action in &outcome.actions {
             let _ = match &action.result {

@@ -1,5 +1,5 @@
-//! `partitions restore`, `repair` and `drain`: runs of the job with that one task: under its claim,
-//! through its door, into its history. `partitions import-partman`: another tool's record as our
+//! `partitions restore`, `repair`, `drain` and `adopt`: runs of the job with that one task: under its
+//! claim, through its door, into its history. `partitions import-partman`: another tool's record as our
 //! configuration.
 
 use std::path::Path;
@@ -9,26 +9,34 @@ use super::once::{self, run_one};
 use super::plan::{self, plan_one};
 use super::{Failure, output, setup, signals};
 use crate::job::JobName;
+use crate::jobs::partitions::adopt::Wish;
 use crate::jobs::partitions::{Task, partman};
 use crate::pg::ident::TableName;
 use crate::shutdown::Stop;
 
 pub async fn partitions(file: Option<&Path>, command: &PartitionsCommand) -> Result<u8, Failure> {
-    let (args, task): (_, fn(TableName, Option<String>) -> Task) = match command {
+    match command {
         PartitionsCommand::Restore(args) => {
-            (args, |table, partition| Task::Restore { table, partition })
+            let task =
+                Task::Restore { table: named(&args.table)?, partition: args.partition.clone() };
+            run(file, &task, args.plan, args.format).await
         }
         PartitionsCommand::Repair(args) => {
-            (args, |table, partition| Task::Repair { table, partition })
+            let task =
+                Task::Repair { table: named(&args.table)?, partition: args.partition.clone() };
+            run(file, &task, args.plan, args.format).await
         }
         PartitionsCommand::Drain(args) => {
             let task = Task::Drain { table: named(&args.table)? };
-            return run(file, &task, args.plan, args.format).await;
+            run(file, &task, args.plan, args.format).await
         }
-        PartitionsCommand::ImportPartman => return import_partman(file).await,
-    };
-    let task = task(named(&args.table)?, args.partition.clone());
-    run(file, &task, args.plan, args.format).await
+        PartitionsCommand::Adopt(args) => {
+            let wish =
+                Wish { table: named(&args.table)?, column: args.column.clone(), abort: args.abort };
+            run(file, &Task::Adopt(wish), args.plan, args.format).await
+        }
+        PartitionsCommand::ImportPartman => import_partman(file).await,
+    }
 }
 
 async fn import_partman(file: Option<&Path>) -> Result<u8, Failure> {

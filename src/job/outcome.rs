@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::JobName;
-use super::plan::Spared;
+use super::plan::{ChecklistItem, Spared};
 use crate::pg::fault::Fault;
 
 /// How a run ended.
@@ -107,6 +107,8 @@ pub struct Outcome {
     pub spared: Vec<Spared>,
     /// Sentences for the operator.
     pub warnings: Vec<String>,
+    /// What becomes of all that stands on a table; empty where no table changes what it is.
+    pub checklist: Vec<ChecklistItem>,
     /// What ended the run, where it was not one action.
     pub error: Option<Fault>,
 }
@@ -122,6 +124,7 @@ impl Outcome {
             actions: Vec::new(),
             spared: Vec::new(),
             warnings: Vec::new(),
+            checklist: Vec::new(),
             error,
         }
     }
@@ -172,6 +175,9 @@ impl Serialize for Outcome {
         map.serialize_entry("actions", &self.actions)?;
         map.serialize_entry("spared", &self.spared)?;
         map.serialize_entry("warnings", &self.warnings)?;
+        if !self.checklist.is_empty() {
+            map.serialize_entry("checklist", &self.checklist)?;
+        }
         if let Some(error) = &self.error {
             map.serialize_entry("error", &error.to_string())?;
         }

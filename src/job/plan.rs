@@ -53,6 +53,54 @@ pub struct Standing {
     pub value: String,
 }
 
+/// What becomes of one thing that a change of its table concerns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Fate {
+    /// It cannot be carried over; a person must change something.
+    Refused,
+    /// It is not afterwards what it was before.
+    Changed,
+    /// It is made anew, or copied.
+    Replayed,
+    /// It finds what it needs by itself.
+    Follows,
+    /// It stays as it is, where it is.
+    Kept,
+}
+
+impl Fate {
+    /// The word in the list.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Refused => "refused",
+            Self::Changed => "changed",
+            Self::Replayed => "replayed",
+            Self::Follows => "follows",
+            Self::Kept => "kept",
+        }
+    }
+}
+
+/// One line of a checklist.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ChecklistItem {
+    /// What: `view public.v`.
+    pub object: String,
+    /// What becomes of it.
+    pub fate: Fate,
+    /// How, or why not.
+    pub how: String,
+}
+
+impl fmt::Display for ChecklistItem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { object, fate, how } = self;
+        write!(f, "{:<8} {object}: {how}", fate.as_str())
+    }
+}
+
 /// What a run intends.
 #[derive(Debug, Clone)]
 pub struct Plan<A> {
@@ -66,6 +114,8 @@ pub struct Plan<A> {
     pub warnings: Vec<String>,
     /// How things stand, whether or not there is anything to do.
     pub standing: Vec<Standing>,
+    /// Where a table changes what it is: what becomes of all that stands on it.
+    pub checklist: Vec<ChecklistItem>,
 }
 
 impl<A> Default for Plan<A> {
@@ -76,6 +126,7 @@ impl<A> Default for Plan<A> {
             refused: Vec::new(),
             warnings: Vec::new(),
             standing: Vec::new(),
+            checklist: Vec::new(),
         }
     }
 }
@@ -117,6 +168,8 @@ pub struct PlanView {
     pub warnings: Vec<String>,
     /// How things stand; shown by `status`.
     pub standing: Vec<Standing>,
+    /// What becomes of all that stands on a table; empty where no table changes what it is.
+    pub checklist: Vec<ChecklistItem>,
 }
 
 /// An action as shown.
@@ -157,6 +210,7 @@ impl<A: Action> Plan<A> {
             refused: self.refused.clone(),
             warnings: self.warnings.clone(),
             standing: self.standing.clone(),
+            checklist: self.checklist.clone(),
         }
     }
 }
@@ -174,6 +228,7 @@ impl PlanView {
             refused: plan.refused,
             warnings: plan.warnings,
             standing: plan.standing,
+            checklist: plan.checklist,
         }
     }
 
@@ -193,6 +248,9 @@ impl Serialize for PlanView {
         map.serialize_entry("actions", &self.actions)?;
         map.serialize_entry("spared", &self.spared)?;
         map.serialize_entry("warnings", &self.sentences())?;
+        if !self.checklist.is_empty() {
+            map.serialize_entry("checklist", &self.checklist)?;
+        }
         map.end()
     }
 }
@@ -203,6 +261,9 @@ impl fmt::Display for PlanView {
         writeln!(f, "{job}: {} to do, {} left alone", actions.len(), spared.len())?;
         for warning in self.sentences() {
             writeln!(f, "  ! {warning}")?;
+        }
+        for item in &self.checklist {
+            writeln!(f, "  | {item}")?;
         }
         for ActionView { kind, object, reason, sql, .. } in actions {
             writeln!(f, "  + {kind} {object}: {reason}")?;

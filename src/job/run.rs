@@ -96,6 +96,7 @@ async fn apply_all<J: Job>(
 ) {
     outcome.spared = plan.spared;
     outcome.warnings = plan.warnings;
+    outcome.checklist = plan.checklist;
     for warning in &outcome.warnings {
         let (job, warning) = (job.name().as_str(), warning.clone());
         telemetry::emit(Event::RunWarned { job, warning });

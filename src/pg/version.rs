@@ -81,6 +81,12 @@ impl Version {
         self.major() >= 14
     }
 
+    /// A publication can hold some rows or columns of a table only.
+    #[must_use]
+    pub fn has_published_columns(self) -> bool {
+        self.major() >= 15
+    }
+
     /// A ctid range condition is a TID range scan, not a sequential scan.
     #[must_use]
     pub fn has_tid_range_scan(self) -> bool {

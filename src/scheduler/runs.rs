@@ -70,7 +70,8 @@ impl Runs {
         self.lock().insert(claim.job, clock::monotonic());
         let runs = self.clone();
         self.tasks.spawn(async move {
-            engine.execute(&*job, &claim, next_run_at).await;
+            // Boxed: it holds the state of whichever job runs.
+            Box::pin(engine.execute(&*job, &claim, next_run_at)).await;
             runs.lock().remove(&claim.job);
             drop(place);
             runs.ended.notify_one();

@@ -8,6 +8,7 @@ use pgtend::job::{JobName, Outcome, Verdict};
 
 use crate::support::{Db, InProcess, Rows};
 
+mod adopt;
 mod beside;
 mod create;
 mod drain;

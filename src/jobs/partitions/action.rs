@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::adopt::Adoption;
 use super::carve::Carve;
 use super::create::{self, Likeness};
 use super::drift::Repair;
@@ -41,6 +42,8 @@ pub enum PartitionAction {
     Carve(Box<Carve>),
     /// Take back what is left of an interrupted one.
     GiveUp(Box<Carve>),
+    /// A plain table becomes partitioned, or what was prepared for that is taken back.
+    Adopt(Box<Adoption>),
 }
 
 /// A partition to be.
@@ -48,8 +51,8 @@ pub enum PartitionAction {
 pub struct NewPartition {
     /// The partitioned table.
     pub parent: TableName,
-    /// Its oid: evidence, checked again after the attaching.
-    pub parent_oid: i64,
+    /// Its oid: evidence, checked again after the attaching. Absent where the plan makes it too.
+    pub parent_oid: Option<i64>,
     /// The partition's name.
     pub child: TableName,
     /// Its lower bound, an SQL literal.
@@ -144,11 +147,11 @@ impl NewPartition {
     /// partition of the table that was observed.
     fn evidence(&self) -> Statement {
         let child = literal(&self.child.to_string());
+        let parent = self.parent_id();
         let sql = format!(
-            "SELECT (SELECT inhparent FROM pg_inherits WHERE inhrelid = {child}::regclass) = {} \
+            "SELECT (SELECT inhparent FROM pg_inherits WHERE inhrelid = {child}::regclass) = {parent} \
              AND obj_description({child}::regclass, 'pg_class') IS NOT DISTINCT FROM {} \
              AND NOT EXISTS (SELECT FROM {})",
-            self.parent_oid,
             literal(&self.mark()),
             self.child,
         );
@@ -156,6 +159,15 @@ impl NewPartition {
             "the table is not the empty one that was made for this partition, or the parent was \
              replaced",
         ))
+    }
+
+    /// The parent's oid, as SQL.
+    #[must_use]
+    pub fn parent_id(&self) -> String {
+        self.parent_oid.map_or_else(
+            || format!("{}::regclass", literal(&self.parent.to_string())),
+            |oid| oid.to_string(),
+        )
     }
 
     fn patient(&self) -> LockWait {
@@ -192,6 +204,7 @@ impl PartitionAction {
             Self::Repair(repair) => vec![repair.step()],
             Self::Carve(carve) => carve.steps(),
             Self::GiveUp(carve) => vec![carve.abandon()],
+            Self::Adopt(adoption) => adoption.steps.clone(),
         }
     }
 
@@ -204,7 +217,8 @@ impl PartitionAction {
             | Self::Agree(_)
             | Self::Repair(_)
             | Self::Carve(_)
-            | Self::GiveUp(_) => None,
+            | Self::GiveUp(_)
+            | Self::Adopt(_) => None,
             Self::Create(new) => new.undo(),
         }
     }
@@ -221,6 +235,7 @@ impl Action for PartitionAction {
             Self::Repair(_) => "repair_partition",
             Self::Carve(_) => "drain_default",
             Self::GiveUp(_) => "give_up_drain",
+            Self::Adopt(adoption) => adoption.kind,
         }
     }
 
@@ -232,6 +247,7 @@ impl Action for PartitionAction {
             Self::Agree(agreement) => agreement.table.to_string(),
             Self::Repair(repair) => repair.child.to_string(),
             Self::Carve(carve) | Self::GiveUp(carve) => carve.source.to_string(),
+            Self::Adopt(adoption) => adoption.table.to_string(),
         }
     }
 
@@ -245,6 +261,7 @@ impl Action for PartitionAction {
             Self::Agree(agreement) => agreement.why.clone(),
             Self::Repair(repair) => repair.why.clone(),
             Self::Carve(carve) | Self::GiveUp(carve) => carve.why.clone(),
+            Self::Adopt(adoption) => adoption.why.clone(),
         }
     }
 
@@ -258,7 +275,8 @@ impl Action for PartitionAction {
             | Self::Create(_)
             | Self::Repair(_)
             | Self::Carve(_)
-            | Self::GiveUp(_) => false,
+            | Self::GiveUp(_)
+            | Self::Adopt(_) => false,
             Self::Leave(leaving) => {
                 matches!(leaving.what, What::Forget | What::Keep { is_blocked: false })
             }

@@ -8,7 +8,7 @@ use super::clauses;
 use super::tended::Tended;
 use crate::pg::catalog::policies::Policy;
 use crate::pg::catalog::traits::{ColumnGrant, ColumnTraits, Grant, Traits};
-use crate::pg::ident::{Ident, literal, quoted};
+use crate::pg::ident::{Ident, TableName, literal, quoted};
 use crate::pg::version::Version;
 
 /// What a new partition is given beyond its columns.
@@ -82,7 +82,7 @@ pub fn table(new: &NewPartition, mark: &str) -> Vec<String> {
         }
     }
     if traits.has_statistics_targets {
-        sql.push(targets_of_statistics(new));
+        sql.push(targets_of_statistics(&new.parent_id(), child));
     }
     if traits.row_security {
         sql.push(clauses::row_security(child, true));
@@ -114,8 +114,9 @@ fn create_like(new: &NewPartition) -> String {
     )
 }
 
-/// The server names the table's statistics, in the order of the parent's.
-fn targets_of_statistics(new: &NewPartition) -> String {
+/// The server names the table's statistics, in the order of those of the table it is like.
+#[must_use]
+pub fn targets_of_statistics(like: &str, table: &TableName) -> String {
     let numbered = |table: String| {
         format!(
             "(SELECT row_number() OVER (ORDER BY oid) AS n, * FROM pg_statistic_ext \
@@ -127,8 +128,8 @@ fn targets_of_statistics(new: &NewPartition) -> String {
          STATISTICS %s', s.nspname, c.stxname, p.stxstattarget) FROM {} p JOIN {} c USING (n) \
          JOIN pg_namespace s ON s.oid = c.stxnamespace WHERE p.stxstattarget >= 0 \
          LOOP EXECUTE change; END LOOP; END",
-        numbered(new.parent_oid.to_string()),
-        numbered(format!("{}::regclass", literal(&new.child.to_string()))),
+        numbered(like.to_owned()),
+        numbered(format!("{}::regclass", literal(&table.to_string()))),
     );
     format!("DO {}", literal(&body))
 }

@@ -38,6 +38,10 @@ pub struct Seen {
     pub clocks: Clocks,
     /// pgtend's own schema.
     pub own_schema: Ident,
+    /// A plain table that is to be adopted; absent where none was asked about.
+    pub adoption: Option<Box<super::adopt::Facts>>,
+    /// Configured tables whose adoption was begun and not finished, each with what was seen of it.
+    pub unfinished: Vec<(super::adopt::Wish, Self)>,
 }
 
 /// What two clocks showed at the same moment.
@@ -110,6 +114,32 @@ pub struct Contents {
     pub pieces: Vec<(Piece, u64)>,
     /// Rows of no such range: beyond `premake`, or without a key.
     pub left: u64,
+}
+
+impl Facts {
+    /// A table of which nothing but itself was seen.
+    #[must_use]
+    pub fn bare(relation: Relation) -> Self {
+        Self {
+            relation,
+            children: Vec::new(),
+            unattached: Vec::new(),
+            default: None,
+            held: Vec::new(),
+            agreed: None,
+            references: Vec::new(),
+            referenced: BTreeMap::new(),
+            points_at: Vec::new(),
+            traits: Traits::default(),
+            policies: Ok(Vec::new()),
+            storage: Vec::new(),
+            differences: Ok(Vec::new()),
+            blockers: Vec::new(),
+            highest_id: None,
+            begun: Vec::new(),
+            emptying: BTreeMap::new(),
+        }
+    }
 }
 
 /// A default partition.

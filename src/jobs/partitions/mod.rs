@@ -27,9 +27,11 @@ use crate::pg::session::Reader;
 use crate::time::clock;
 
 pub mod action;
+pub mod adopt;
 mod aim;
 mod alike;
 pub mod axis;
+mod beside;
 pub mod bounds;
 pub mod carve;
 mod continued;
@@ -78,6 +80,8 @@ pub enum Task {
         /// Which; absent: all that differ.
         partition: Option<String>,
     },
+    /// Turn a plain table into a partitioned one, or take that back.
+    Adopt(adopt::Wish),
     /// Attach a partition of this table again that is in quarantine.
     Restore {
         /// The partitioned table.
@@ -131,6 +135,10 @@ impl Job for Partitions {
                 Some(_) => explained(fault, action),
                 None => fault,
             });
+        }
+        if let PartitionAction::Adopt(adoption) = action {
+            // Boxed: its state would be part of every run's.
+            return Box::pin(adopt::apply::apply(cx, adoption)).await;
         }
         let mut done = Applied::default();
         if let PartitionAction::Create(new) = action {

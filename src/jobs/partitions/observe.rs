@@ -5,6 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use super::adopt;
 use super::action::{STALE_CHECK, mark_prefix};
 use super::alike::{self, Like};
 use super::coverage::coverage;
@@ -19,7 +20,7 @@ use crate::config::checked::Partitions;
 use crate::pg::catalog::foreign_keys::{self, Reference};
 use crate::pg::catalog::partition::{self, Child, Relation};
 use crate::pg::catalog::quarantine::Held;
-use crate::pg::catalog::{carve, partition_default, quarantine};
+use crate::pg::catalog::{adoption, carve, partition_default, quarantine};
 use crate::pg::fault::{Fault, Kind};
 use crate::pg::ident::{TableName, quoted};
 use crate::pg::session::Reader;
@@ -34,6 +35,9 @@ pub async fn observe(
     task: &Task,
     reader: &mut Reader<'_>,
 ) -> Result<Seen, Fault> {
+    if let Task::Adopt(wish) = task {
+        return Box::pin(adopt::observe::observe(section, wish, reader)).await;
+    }
     let version = reader.server.version;
     let names: Vec<&TableName> = section.tables.keys().collect();
     let relations = partition::relations(reader.conn, version, &names).await?;
@@ -51,6 +55,8 @@ pub async fn observe(
         taken: BTreeSet::new(),
         clocks: clocks(reader).await?,
         own_schema: reader.server.schema.clone(),
+        adoption: None,
+        unfinished: Vec::new(),
     };
     // Boxed: its state is part of every run's, and few tables count ids.
     Box::pin(frontier::highest_ids(section, reader, &mut seen)).await?;
@@ -58,11 +64,36 @@ pub async fn observe(
     alike::look(reader, &mut seen, &lacking).await?;
     Box::pin(drain::look::look(section, task, reader, &mut seen)).await?;
     leaving_look(section, task, reader, &mut seen).await?;
+    Box::pin(unfinished_look(section, reader, &mut seen)).await?;
     Ok(seen)
 }
 
+/// Plain tables whose adoption somebody has begun: this run carries it on.
+async fn unfinished_look(
+    section: &Partitions,
+    reader: &mut Reader<'_>,
+    seen: &mut Seen,
+) -> Result<(), Fault> {
+    let is_plain = |(_, facts): &(&TableName, &Facts)| facts.relation.kind == "r";
+    let plain: Vec<(TableName, i64)> = seen
+        .tables
+        .iter()
+        .filter(is_plain)
+        .map(|(name, facts)| (name.clone(), facts.relation.oid))
+        .collect();
+    for (table, oid) in plain {
+        let record = adoption::record(reader.conn, &table, Some(oid)).await?;
+        if record.is_some_and(|record| record.adopted_at.is_none()) {
+            let wish = adopt::Wish { table, column: None, abort: false };
+            let found = adopt::observe::observe(section, &wish, reader).await?;
+            seen.unfinished.push((wish, found));
+        }
+    }
+    Ok(())
+}
+
 /// The server's clock, and our host's at that moment.
-async fn clocks(reader: &mut Reader<'_>) -> Result<Clocks, Fault> {
+pub(super) async fn clocks(reader: &mut Reader<'_>) -> Result<Clocks, Fault> {
     let server = sqlx::query_scalar("SELECT clock_timestamp()")
         .fetch_one(&mut *reader.conn)
         .await
@@ -115,7 +146,7 @@ async fn referenced(
 }
 
 /// What the session waits for a lock at most.
-async fn lock_timeout(reader: &mut Reader<'_>) -> Result<Duration, Fault> {
+pub(super) async fn lock_timeout(reader: &mut Reader<'_>) -> Result<Duration, Fault> {
     let milliseconds: i64 =
         sqlx::query_scalar("SELECT setting::int8 FROM pg_settings WHERE name = 'lock_timeout'")
             .fetch_one(&mut *reader.conn)
@@ -201,7 +232,7 @@ async fn facts(
 
 /// Asks about what is missing. The tables that lack a partition, each with the one that new ones are to
 /// be like.
-async fn second_look(
+pub(super) async fn second_look(
     section: &Partitions,
     reader: &mut Reader<'_>,
     seen: &mut Seen,

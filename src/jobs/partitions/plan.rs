@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 
 use chrono::{DateTime, Utc};
 
+use super::adopt;
 use super::action::{BesideDefault, NewPartition, PartitionAction};
+use super::beside::{Beside, beside_default};
 use super::bounds::{Edge, parse_bound};
 use super::coverage::{Coverage, Piece, coverage};
 use super::create::Likeness;
@@ -45,6 +47,7 @@ pub fn plan(
             }
             plan
         }
+        Task::Adopt(wish) => adopt::plan::plan(section, wish, seen, now),
         Task::Restore { table, partition } => {
             let mut plan = Plan::default();
             match restore(section, seen, now, table, partition.as_deref()) {
@@ -94,16 +97,12 @@ fn tend(
     now: DateTime<Utc>,
     confirm: bool,
 ) -> Plan<PartitionAction> {
-    let mut draft = Draft {
-        seen,
-        plan: Plan::default(),
-        wanted: Vec::new(),
-        draining: Vec::new(),
-        leaving: Vec::new(),
-        named: BTreeSet::new(),
-        cut: false,
-    };
+    let mut draft = Draft::new(seen);
     for (name, config) in &section.tables {
+        if let Some((wish, seen)) = seen.unfinished.iter().find(|(wish, _)| wish.table == *name) {
+            adopt::plan::carry_on(&mut draft.plan, section, wish, seen, now);
+            continue;
+        }
         let Some(facts) = seen.tables.get(name) else {
             draft.plan.refuse(name, tended::missing(name));
             continue;
@@ -122,6 +121,17 @@ fn tend(
         }
     }
     retention::strays::carry_on(&mut draft.plan, seen, &seen.strays, now);
+    draft.finish()
+}
+
+/// The partitions that one table misses, and nothing else about it.
+pub(super) fn missing(
+    seen: &Seen,
+    table: &Tended<'_>,
+    now: DateTime<Utc>,
+) -> Plan<PartitionAction> {
+    let mut draft = Draft::new(seen);
+    draft.table(table, now);
     draft.finish()
 }
 
@@ -149,6 +159,20 @@ struct Draft<'a> {
     named: BTreeSet<TableName>,
     /// Some table misses more than one run makes.
     cut: bool,
+}
+
+impl<'a> Draft<'a> {
+    fn new(seen: &'a Seen) -> Self {
+        Self {
+            seen,
+            plan: Plan::default(),
+            wanted: Vec::new(),
+            draining: Vec::new(),
+            leaving: Vec::new(),
+            named: BTreeSet::new(),
+            cut: false,
+        }
+    }
 }
 
 impl Draft<'_> {
@@ -265,7 +289,7 @@ impl Draft<'_> {
         let key = table.axis.key;
         let mut new = NewPartition {
             parent: table.name.clone(),
-            parent_oid: table.facts.relation.oid,
+            parent_oid: Some(table.facts.relation.oid),
             child: name_of(table, piece, 1),
             from: key.literal(piece.from),
             to: key.literal(piece.to),
@@ -365,30 +389,4 @@ fn why(table: &Tended<'_>, found: &Coverage, piece: &Piece) -> String {
         format!("{} lies in it, and its rows {lost}", table.now_words())
     };
     format!("{} has no partition{shape}; {because}", range(table, piece))
-}
-
-/// What a default partition means for one range.
-enum Beside {
-    None,
-    Default(BesideDefault),
-    /// It holds rows of the range: attaching a partition there fails until they are moved.
-    Blocked,
-}
-
-fn beside_default(table: &Tended<'_>, piece: &Piece) -> Beside {
-    let Some(default) = &table.facts.default else { return Beside::None };
-    let answer = default.look.as_ref().and_then(|look| {
-        let index = look.ranges.iter().position(|range| *range == (piece.from, piece.to))?;
-        let rows = look.answer.as_ref().ok()?;
-        Some((rows.is_large, *rows.occupied.get(index)?))
-    });
-    match answer {
-        Some((_, true)) => Beside::Blocked,
-        // Where nothing is known, the way that is safe for any number of rows is taken.
-        known => Beside::Default(BesideDefault {
-            name: default.name.clone(),
-            key: table.key.clone(),
-            is_large: known.is_none_or(|(is_large, _)| is_large),
-        }),
-    }
 }

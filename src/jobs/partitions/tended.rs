@@ -95,7 +95,7 @@ fn is_range_parent(relation: &Relation) -> Result<(), Fault> {
         ("r", _) => {
             return Err(refused(
                 "it is a plain table, not a partitioned one",
-                "partition it first, or remove it from [partitions.tables]",
+                "run pgtend partitions adopt with its name, or remove it from [partitions.tables]",
             ));
         }
         (kind, _) => {

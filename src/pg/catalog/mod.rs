@@ -2,11 +2,13 @@
 //!
 //! Every function takes a connection and names what it looks for; what does not exist is `None` or
 //! an empty list, never an error.
+pub mod adoption;
 pub mod carve;
 pub mod columns;
 pub mod foreign_keys;
 pub mod functions;
 pub mod indexes;
+pub mod inventory;
 pub mod likeness;
 pub mod partition;
 pub mod partition_contents;

@@ -9,7 +9,10 @@ use chrono::{Datelike, NaiveDateTime, NaiveTime, Timelike};
 
 use crate::pg::ident::{IDENT_BYTES_MAX, Ident};
 
+mod beside;
 mod forms;
+
+pub use beside::{beside, until};
 
 /// Text with placeholders, which a partition's lower bound fills.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]

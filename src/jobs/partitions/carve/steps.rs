@@ -86,7 +86,7 @@ impl Carve {
         };
         NewPartition {
             parent: model.clone(),
-            parent_oid: self.parent_oid,
+            parent_oid: Some(self.parent_oid),
             child: part.name.clone(),
             from,
             to,

@@ -308,6 +308,8 @@ pub fn world(tables: impl IntoIterator<Item = Table>) -> World {
             strays: Vec::new(),
             own_schema: "pgtend".parse().unwrap(),
             clocks: Clocks { server: NOON.parse().unwrap(), host: NOON.parse().unwrap() },
+            adoption: None,
+            unfinished: Vec::new(),
         },
         task: Task::Tend { confirm: false },
     };
@@ -349,7 +351,8 @@ impl World {
                 | PartitionAction::Agree(_)
                 | PartitionAction::Repair(_)
                 | PartitionAction::Carve(_)
-                | PartitionAction::GiveUp(_) => {
+                | PartitionAction::GiveUp(_)
+                | PartitionAction::Adopt(_) => {
                     writeln!(text, "{} {}: {}", action.kind(), action.object(), action.reason())
                 }
             };
