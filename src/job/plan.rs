@@ -21,6 +21,11 @@ pub trait Action: Send + Sync {
     fn is_upkeep(&self) -> bool {
         false
     }
+    /// Whose locks it waits for, where others of the plan wait for the same: once one of them did not
+    /// get them, the others are left for the next run, so that the application is held up once.
+    fn queue(&self) -> Option<String> {
+        None
+    }
 }
 
 /// Something looked at and left alone.

@@ -1,5 +1,6 @@
 //! The one function that runs any job, and the one that plans it.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use chrono::{DateTime, Utc};
@@ -102,13 +103,27 @@ async fn apply_all<J: Job>(
         telemetry::emit(Event::RunWarned { job, warning });
     }
     outcome.actions = plan.refused.into_iter().map(refused).collect();
+    let mut not_had: BTreeMap<String, Fault> = BTreeMap::new();
     for action in &plan.actions {
         if cx.stop.is_cancelled() {
             outcome.error = Some(stopped(job));
             return;
         }
         let started = clock::monotonic();
-        let result = job.apply(cx, action).await;
+        let queue = action.queue().unwrap_or_default();
+        let before = not_had.get(&queue);
+        let is_tried = before.is_none();
+        let result = match before {
+            Some(fault) => Err(not_tried(fault)),
+            None => job.apply(cx, action).await,
+        };
+        if let Err(fault) = &result
+            && is_tried
+            && fault.kind == Kind::LockNotHad
+            && !queue.is_empty()
+        {
+            not_had.insert(queue, fault.clone());
+        }
         let ends_run = result.as_ref().err().filter(|fault| fault.kind.ends_run()).cloned();
         let done = ActionOutcome {
             kind: action.kind(),
@@ -117,7 +132,7 @@ async fn apply_all<J: Job>(
             duration_ms: clock::millis_since(started),
             upkeep: action.is_upkeep(),
         };
-        if !done.upkeep || done.result.is_err() {
+        if is_tried && (!done.upkeep || done.result.is_err()) {
             telemetry::emit(event(&done));
         }
         outcome.actions.push(done);
@@ -126,6 +141,16 @@ async fn apply_all<J: Job>(
             return;
         }
     }
+}
+
+/// It would wait for what another action has just waited for in vain, which has been told.
+fn not_tried(before: &Fault) -> Fault {
+    let message = format!(
+        "not tried, because {} did not get its lock in this run",
+        before.object.as_deref().unwrap_or("another")
+    );
+    let fault = Fault::new(Kind::LockNotHad, "wait for a lock", message);
+    Fault { blockers: before.blockers.clone(), ..fault }.with_hint("the next run tries again")
 }
 
 /// A refused table counts as a check that failed, so that the exit code and the log say so.

@@ -26,6 +26,7 @@ mod grids;
 mod ids;
 mod kill_points;
 mod likeness;
+mod locks;
 mod partman;
 mod recipes;
 mod restore;

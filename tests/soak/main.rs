@@ -15,7 +15,7 @@ mod support;
 
 mod drain;
 mod load;
-mod premake;
+mod locks;
 mod verdict;
 
 use std::time::Duration;

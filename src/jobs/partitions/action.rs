@@ -269,6 +269,17 @@ impl Action for PartitionAction {
         self.steps().iter().flat_map(Step::sql).collect()
     }
 
+    fn queue(&self) -> Option<String> {
+        match self {
+            Self::Create(new) => Some(format!("to attach to {}", new.parent)),
+            // Apart from that: what cannot leave must not keep tomorrow from being made.
+            Self::Leave(leaving) if leaving.locks_parent() => {
+                Some(format!("to detach from {}", leaving.parent))
+            }
+            Self::DropCheck { .. } | Self::Leave(_) | Self::Agree(_) => None,
+        }
+    }
+
     fn is_upkeep(&self) -> bool {
         match self {
             Self::DropCheck { .. }

@@ -12,6 +12,7 @@
 //! }
 //! ```
 #![allow(dead_code, unused_imports, reason = "a helper may wait for the test that uses it first")]
+mod crowd;
 mod db;
 mod digest;
 mod door;
@@ -22,10 +23,13 @@ mod kill_points;
 mod ledger;
 mod program;
 mod proxy;
+pub mod scenes;
 mod servers;
+mod standby;
 mod steps;
 mod wait;
 
+pub use crowd::{Crowd, Met};
 pub use db::{Db, LogMark, NO_ROWS, Rows, rows, run};
 pub use digest::{difference, digest};
 pub use events::Told;
@@ -39,5 +43,6 @@ pub use servers::{
     OwnServer, majors, on_every_major, on_own_server, on_server_with_partman, on_the_newest_major,
     on_the_newest_own_server, with_partman,
 };
+pub use standby::Standby;
 pub use steps::{Steps, hourly, step, tries};
 pub use wait::wait_until;

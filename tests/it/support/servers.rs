@@ -137,7 +137,7 @@ impl OwnServer {
     }
 }
 
-fn start(major: u32, settings: &[(&str, &str)]) -> Server {
+pub(super) fn start(major: u32, settings: &[(&str, &str)]) -> Server {
     let binaries = Binaries::discover(Some(major)).unwrap_or_else(|fault| panic!("{fault}"));
     Server::start(&binaries, settings).unwrap_or_else(|fault| panic!("{fault}"))
 }

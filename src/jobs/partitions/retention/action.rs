@@ -96,6 +96,12 @@ impl Leaving {
         }
     }
 
+    /// Whether it waits for those who use the partitioned table.
+    #[must_use]
+    pub fn locks_parent(&self) -> bool {
+        matches!(self.what, What::DetachConcurrently | What::Detach { .. } | What::Finalize)
+    }
+
     /// What is done, in order. A crash between two of them is carried on by the next run.
     #[must_use]
     pub fn steps(&self) -> Vec<Step> {

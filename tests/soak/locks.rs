@@ -1,0 +1,113 @@
+//! Everything that makes, detaches, drops or restores a partition, beside open transactions and eight
+//! clients: how long did the server let them wait for locks?
+
+use std::time::Duration;
+
+use crate::support::scenes::{Scene, scenes};
+use crate::support::{Crowd, Db, Met, on_own_server, pgtend, run};
+
+/// Making partitions fills a WAL segment; zeroing the next one on this disk would stall every
+/// writer, whoever filled the last.
+const SERVER: [(&str, &str); 2] = [("max_connections", "100"), ("wal_init_zero", "off")];
+/// Nobody waits for this long for premake: the shortest wait that is logged is below.
+const PREMAKE_MAX_MS: f64 = 50.0;
+/// The cap on every other wait, and what the machine adds: a wait ends when its process has its turn.
+const CAP_MS: f64 = 100.0 + 25.0;
+/// How long the clients are measured without pgtend.
+const BEFORE: Duration = Duration::from_secs(5);
+/// And their longest statement beside premake is longer by this at most.
+const ADDED_MAX: Duration = Duration::from_millis(50);
+
+#[test]
+fn locks() {
+    on_own_server(&SERVER, |db, _server| async move {
+        for scene in scenes() {
+            let played = scene.play(&db).await;
+            let met = [("held up", &played.held_up), ("free", &played.free)];
+            for (when, met) in met {
+                eprintln!("{} | {} | {when} | {}", db.major(), scene.name, shown(met));
+            }
+            for (when, met) in met {
+                let most = if scene.gets_through { PREMAKE_MAX_MS } else { CAP_MS };
+                assert!(
+                    met.longest_wait() <= most,
+                    "{}, {when}: waits of {:?} ms",
+                    scene.name,
+                    met.waits
+                );
+            }
+            if scene.gets_through {
+                added(&db, &scene, &played.held_up).await;
+            }
+            db.execute(
+                "DROP SCHEMA pgtend CASCADE; DROP SCHEMA public CASCADE; CREATE SCHEMA public",
+            )
+            .await;
+        }
+    });
+}
+
+/// The same clients without pgtend.
+async fn added(db: &Db, scene: &Scene, beside: &Met) {
+    let crowd = Crowd::start(db, scene.clients).await;
+    tokio::time::sleep(BEFORE).await;
+    let alone = crowd.stop().await;
+    eprintln!("{} | {} | without pgtend | {}", db.major(), scene.name, shown(&alone));
+    assert!(
+        beside.within(1000) <= alone.within(1000) + ADDED_MAX,
+        "{}: a client waited",
+        scene.name
+    );
+}
+
+fn shown(met: &Met) -> String {
+    format!(
+        "longest wait for a lock {:.0} ms of {} above 10 ms; statements {}: half within {:?}, 999 of 1,000 within {:?}, all within {:?}",
+        met.longest_wait(),
+        met.waits.len(),
+        met.took.len(),
+        met.within(500),
+        met.within(999),
+        met.within(1000)
+    )
+}
+
+/// Rows that refer to what leaves: as many as it takes for the server's search to be slow.
+const MANY: &str = "
+SET TimeZone = 'UTC';
+CREATE TABLE events (id int, ts date, PRIMARY KEY (id, ts)) PARTITION BY RANGE (ts);
+CREATE TABLE events_2020 PARTITION OF events FOR VALUES FROM ('2020-01-01') TO ('2021-01-01');
+CREATE TABLE events_ahead PARTITION OF events FOR VALUES FROM ('2025-01-01') TO ('2125-01-01');
+INSERT INTO events SELECT g, '2026-01-01' FROM generate_series(1, 100000) g;
+CREATE TABLE notes (id int, ts date, FOREIGN KEY (id, ts) REFERENCES events);
+INSERT INTO notes SELECT 1 + g % 100000, '2026-01-01' FROM generate_series(1, 1500000) g;
+ANALYZE";
+
+/// A search that takes too long is ended; with the index that pgtend names it takes no time.
+#[test]
+fn a_long_search_is_ended() {
+    on_own_server(&SERVER, |db, _server| async move {
+        run(&mut db.connect().await, MANY).await;
+        let clients =
+            ["SELECT id FROM events WHERE id = 7", "INSERT INTO notes VALUES (7, '2026-01-01')"];
+        let config = "[partitions]\nschedule = \"0 0 1 1 *\"\n[partitions.tables.\"public.events\"]\n\
+                      interval = \"1 year\"\npremake = \"1 year\"\nretention = \"2 years\"\nexpire_max_share = 1\n";
+        let program = pgtend(&db, config);
+        for (index, code, says) in [
+            ("", 1, "an index there that begins with the column that refers to ts"),
+            ("CREATE INDEX ON notes (ts)", 0, "detach_partition"),
+        ] {
+            db.execute(index).await;
+            let crowd = Crowd::start(&db, &clients).await;
+            let ran = program.run(&["once", "partitions", "--confirm"]).await;
+            let met = crowd.stop().await;
+            eprintln!(
+                "{} | detach of what 1.5 million rows refer to {index} | {}",
+                db.major(),
+                shown(&met)
+            );
+            assert!(ran.code == Some(code) && ran.stdout.contains(says), "{ran}");
+            assert!(met.longest_wait() <= CAP_MS + 50.0, "waits of {:?} ms", met.waits);
+        }
+    });
+}
