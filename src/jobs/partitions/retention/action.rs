@@ -70,7 +70,7 @@ pub struct Leaving {
     pub lock_timeout: Duration,
 }
 
-/// Tries of a detach that may search many rows under a lock: a busy moment passes, a missing index
+/// Tries of a detach that may search many rows under a lock: a busy moment passes, a long search
 /// does not.
 const SEARCHES_MAX: usize = 4;
 
@@ -168,16 +168,16 @@ impl Leaving {
         vec![self.step("detach", lock.looking_at(strong), statements)]
     }
 
-    /// What to do where the server's search for rows that refer to the partition takes too long: the
-    /// statement that is right for any number of rows, and the index that makes it quick.
+    /// What to do where the server's search for rows that refer to the partition takes too long.
     #[must_use]
     pub fn slow_search(&self) -> Option<String> {
-        let What::Detach { lock_first, key } = &self.what else { return None };
+        let What::Detach { lock_first, .. } = &self.what else { return None };
         let tables = lock_first.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
         (!tables.is_empty()).then(|| {
             format!(
-                "the server searches {tables} for rows that refer to it, under strong locks; an \
-                 index there that begins with the column that refers to {key} makes that quick"
+                "the server searches {tables} for rows that refer to it, under strong locks; in a \
+                 quiet hour: {}",
+                self.detach_sql()
             )
         })
     }
