@@ -30,6 +30,7 @@ mod locks;
 mod partman;
 mod recipes;
 mod restore;
+mod rivals;
 mod takeover;
 
 const NOW: &str = "2026-01-20T10:00:00Z";

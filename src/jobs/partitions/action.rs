@@ -276,7 +276,12 @@ impl Action for PartitionAction {
             Self::Leave(leaving) if leaving.locks_parent() => {
                 Some(format!("to detach from {}", leaving.parent))
             }
-            Self::DropCheck { .. } | Self::Leave(_) | Self::Agree(_) => None,
+            Self::DropCheck { .. }
+            | Self::Leave(_)
+            | Self::Agree(_)
+            | Self::Repair(_)
+            | Self::Carve(_)
+            | Self::GiveUp(_) => None,
         }
     }
 
