@@ -115,7 +115,8 @@ async fn apply_all<J: Job>(
         let is_tried = before.is_none();
         let result = match before {
             Some(fault) => Err(not_tried(fault)),
-            None => job.apply(cx, action).await,
+            // Boxed: its state would be part of every future around it.
+            None => Box::pin(job.apply(cx, action)).await,
         };
         if let Err(fault) = &result
             && is_tried
