@@ -281,7 +281,8 @@ impl Action for PartitionAction {
             | Self::Agree(_)
             | Self::Repair(_)
             | Self::Carve(_)
-            | Self::GiveUp(_) => None,
+            | Self::GiveUp(_)
+            | Self::Adopt(_) => None,
         }
     }
 
