@@ -14,6 +14,9 @@ use crate::support::{Application, Db, World, on_own_server, pgtend};
 /// The strongest lock is held for so long at most.
 const HELD_MAX: Duration = Duration::from_millis(150);
 
+/// Far longer than a drain takes.
+const PATIENCE: Duration = Duration::from_mins(10);
+
 const CONFIG: &str = r#"
 [database]
 url = "{tend}"
@@ -70,7 +73,13 @@ fn measured(method: &str, world: World) {
             let app = Application::start(&db, world).await;
             let mark = db.log_mark();
             let started = clock::monotonic();
-            let ran = program.run(&["partitions", "drain", "events"]).await;
+            let running = program.spawn(&["partitions", "drain", "events"]);
+            let ends = "SELECT 1 FROM pgtend.job_run WHERE status <> 'running'";
+            while db.rows(ends).await.is_empty() {
+                assert!(clock::monotonic() - started < PATIENCE, "it does not end");
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+            let ran = running.wait_exit().await;
             let took = clock::monotonic() - started;
             assert_eq!(ran.code, Some(0), "{ran}");
             app.goes_on().await;

@@ -1,5 +1,6 @@
 mod continued;
 mod coverage;
+mod drain;
 mod drift;
 mod expiry;
 mod expiry_worlds;
