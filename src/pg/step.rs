@@ -60,6 +60,9 @@ pub enum Mode {
     Alone,
 }
 
+/// The longest wait for a lock the application queues behind.
+pub const BRIEF_MAX: Duration = Duration::from_millis(100);
+
 /// How long a step waits for locks, and how often it tries.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LockWait {
@@ -136,11 +139,12 @@ impl LockWait {
         }
     }
 
-    /// For locks the application queues behind: short tries, rising to `cap`, then giving up until
-    /// the next run. A wait of 20 ms with a pause of 200 ms stalls a tenth of what one long wait
-    /// does.
+    /// For locks the application queues behind: short tries, rising to `cap`, [`BRIEF_MAX`] at most,
+    /// then giving up until the next run. A wait of 20 ms with a pause of 200 ms stalls a tenth of
+    /// what one long wait does.
     #[must_use]
     pub fn brief(cap: Duration) -> Self {
+        let cap = cap.min(BRIEF_MAX);
         let rungs = [20, 20, 50, 50, 100, 100, 100, 100].map(Duration::from_millis);
         Self {
             tries: rungs.iter().map(|&rung| rung.min(cap)).collect(),

@@ -73,10 +73,11 @@ impl Refresh {
     /// The ANALYZE.
     pub(super) fn analyze(&self) -> Step {
         let only = if self.reach == Reach::ParentOnly { "ONLY " } else { "" };
-        self.step("analyze", Mode::Alone, vec![Statement::new(format!(
-            "ANALYZE {only}{}",
-            self.table
-        ))])
+        self.step(
+            "analyze",
+            Mode::Alone,
+            vec![Statement::new(format!("ANALYZE {only}{}", self.table))],
+        )
     }
 
     /// Writing down what the next plan needs.

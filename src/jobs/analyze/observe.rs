@@ -61,10 +61,8 @@ async fn read(conn: &mut PgConnection, own_schema: &str) -> Result<Read, sqlx::E
 
 fn table(row: &PgRow, lacking: Vec<String>, busy: Option<i32>) -> Result<Table, sqlx::Error> {
     let reltuples: f64 = row.try_get("reltuples")?;
-    let name = TableName::new(
-        row.try_get::<String, _>("schema")?,
-        row.try_get::<String, _>("name")?,
-    );
+    let name =
+        TableName::new(row.try_get::<String, _>("schema")?, row.try_get::<String, _>("name")?);
     Ok(Table {
         oid: row.try_get::<Oid, _>("oid")?.0,
         name: name.map_err(|error| sqlx::Error::Decode(error.into()))?,
@@ -120,9 +118,10 @@ async fn memory(conn: &mut PgConnection) -> Result<HashMap<u32, Memory>, sqlx::E
     if !there {
         return Ok(HashMap::new());
     }
-    let rows = sqlx::query("SELECT relation, lacking, leaves, writes, row_counts FROM analyze_memory")
-        .fetch_all(&mut *conn)
-        .await?;
+    let rows =
+        sqlx::query("SELECT relation, lacking, leaves, writes, row_counts FROM analyze_memory")
+            .fetch_all(&mut *conn)
+            .await?;
     rows.iter().map(|row| Ok((row.try_get::<Oid, _>("relation")?.0, remembered(row)?))).collect()
 }
 

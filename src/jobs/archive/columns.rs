@@ -106,7 +106,10 @@ fn compare_column(
     }
     if other.generated.is_none() && !holds(column, other) {
         found.drift.push(Refusal::new(
-            format!("column {name} is {} in {into}, {} in the source", other.type_sql, column.type_sql),
+            format!(
+                "column {name} is {} in {into}, {} in the source",
+                other.type_sql, column.type_sql
+            ),
             format!("ALTER TABLE {into} ALTER COLUMN {name} TYPE {}", column.type_sql),
         ));
     }
@@ -126,7 +129,9 @@ fn holds(column: &Column, other: &Column) -> bool {
     }
     let wider = match column.base_type.as_str() {
         // The modifier is the length.
-        "character varying" | "bit varying" => column.modifier >= 0 && other.modifier >= column.modifier,
+        "character varying" | "bit varying" => {
+            column.modifier >= 0 && other.modifier >= column.modifier
+        }
         // Precision above, scale below bit 16: more digits in front do no harm.
         "numeric" => {
             column.modifier >= 0
@@ -136,7 +141,8 @@ fn holds(column: &Column, other: &Column) -> bool {
         _ => false,
     };
     // Without a modifier a character or bit has length 1, and an interval or time all it can hold.
-    let unlimited = other.modifier == -1 && !matches!(other.base_type.as_str(), "character" | "bit");
+    let unlimited =
+        other.modifier == -1 && !matches!(other.base_type.as_str(), "character" | "bit");
     column.modifier == other.modifier || unlimited || wider
 }
 

@@ -70,7 +70,8 @@ pub struct Source {
 impl Source {
     /// Whether we may ask about its rows.
     fn is_readable(&self) -> bool {
-        self.may_use_schema && !self.missing.iter().any(|privilege| privilege == SOURCE_PRIVILEGES[0])
+        self.may_use_schema
+            && !self.missing.iter().any(|privilege| privilege == SOURCE_PRIVILEGES[0])
     }
 }
 
@@ -141,8 +142,7 @@ pub async fn table(
         Some(owner) => privileges::in_schema_of(reader.conn, &policy.into, owner).await?,
         None => None,
     };
-    let tables =
-        [source.as_ref().map(|s| s.relation.oid), target.as_ref().map(|t| t.relation.oid)];
+    let tables = [source.as_ref().map(|s| s.relation.oid), target.as_ref().map(|t| t.relation.oid)];
     let shape = shape::of(reader.conn, &tables.into_iter().flatten().collect::<Vec<_>>()).await?;
     let functions = policy.condition.as_ref().map_or(&[][..], |condition| condition.functions());
     let volatile = functions::volatile_among(reader.conn, functions).await?;
@@ -248,7 +248,8 @@ fn explain(mut fault: Fault, error: &sqlx::Error, rows: &DueRows) -> Fault {
 }
 
 async fn position(conn: &mut PgConnection, name: &TableName) -> Result<Option<Position>, Fault> {
-    let failed = |error: sqlx::Error| Fault::from_sqlx("read the stored position of", &error).on(name);
+    let failed =
+        |error: sqlx::Error| Fault::from_sqlx("read the stored position of", &error).on(name);
     let exists: bool = sqlx::query_scalar("SELECT to_regclass('archive_position') IS NOT NULL")
         .fetch_one(&mut *conn)
         .await

@@ -31,7 +31,8 @@ impl Findings {
 pub fn check(name: &TableName, policy: &ArchiveTable, facts: &Facts) -> Findings {
     let mut found = Findings::default();
     let Some(source) = &facts.source else {
-        found.refuse("there is no such table", "correct the name in [archive.tables], or create it");
+        found
+            .refuse("there is no such table", "correct the name in [archive.tables], or create it");
         return found;
     };
     kind(&source.relation, name, &mut found);
@@ -129,17 +130,22 @@ fn hooks(hooks: &[Hook], event: &str, found: &mut Findings) {
             );
         } else if *can_swallow {
             found.refuse(
-                format!("trigger {name} on {table} fires before each {event} and can swallow the row"),
+                format!(
+                    "trigger {name} on {table} fires before each {event} and can swallow the row"
+                ),
                 format!("ALTER TABLE {table} DISABLE TRIGGER {name}, or make it an AFTER trigger"),
             );
         } else {
-            found.warnings.push(format!("trigger {name} on {table} fires for the {event} of each batch"));
+            found
+                .warnings
+                .push(format!("trigger {name} on {table} fires for the {event} of each batch"));
         }
     }
 }
 
 fn publishing(source: &Source, found: &mut Findings) {
-    let names: Vec<String> = source.publishing.publications.iter().map(ToString::to_string).collect();
+    let names: Vec<String> =
+        source.publishing.publications.iter().map(ToString::to_string).collect();
     if names.is_empty() {
         return;
     }

@@ -58,8 +58,16 @@ impl Texts {
             ),
             unchanged: format!("SELECT {} = $1", shape::sql(&[source, into])),
             delete: format!("DELETE FROM {source}\nWHERE {range}\n  AND {predicate}"),
-            step_over: step_over(source, &insert_into, walk, map, &format!("{range}\n  AND {predicate}")),
-            left: format!("-- after that: how many stayed\nSELECT count(*) FROM {source}\nWHERE {range}\n  AND {predicate}"),
+            step_over: step_over(
+                source,
+                &insert_into,
+                walk,
+                map,
+                &format!("{range}\n  AND {predicate}"),
+            ),
+            left: format!(
+                "-- after that: how many stayed\nSELECT count(*) FROM {source}\nWHERE {range}\n  AND {predicate}"
+            ),
             remember: REMEMBER.to_owned(),
             forget: FORGET.to_owned(),
         }
@@ -97,12 +105,7 @@ fn above(walk: &Walk, operator: &str, bind: usize) -> String {
     }
     let loose = if operator.starts_with('>') { ">=" } else { "<=" };
     let once: Vec<String> = values.iter().map(|value| format!("(SELECT {value})")).collect();
-    format!(
-        "{leading} {loose} {} AND {} {operator} ({})",
-        values[0],
-        walk.list(),
-        once.join(", ")
-    )
+    format!("{leading} {loose} {} AND {} {operator} ({})", values[0], walk.list(), once.join(", "))
 }
 
 /// Both ends included.

@@ -249,7 +249,12 @@ fn a_key_of_an_extensions_type_is_no_order() {
 /// Source and target column, and what is said about them.
 fn compared(from: &Column, into: &Column) -> Vec<String> {
     let name = "a".parse().unwrap();
-    let found = columns::compare(std::slice::from_ref(from), std::slice::from_ref(into), &name, &ident("at"));
+    let found = columns::compare(
+        std::slice::from_ref(from),
+        std::slice::from_ref(into),
+        &name,
+        &ident("at"),
+    );
     let drift = found.drift.into_iter().map(|refusal| refusal.fault(&name).to_string());
     drift.chain(found.warnings).collect()
 }

@@ -3,22 +3,15 @@
 use std::time::Duration;
 
 use super::adopt::Adoption;
+use super::alike::drift::Repair;
 use super::carve::Carve;
-use super::create::{self, Likeness};
-use super::drift::Repair;
-use super::recipe::Recipe;
+use super::premake::attach::{STALE_CHECK, drop_check};
+use super::premake::new::NewPartition;
 use super::retention::action::{Leaving, What};
 use super::retention::agreement::Agreement;
 use crate::job::Action;
-use crate::pg::ident::{Ident, TableName, literal};
-use crate::pg::step::{Expect, LockMode, LockWait, Mode, Statement, Step, Strong};
-
-/// The CHECK that spares a large default partition the scan under a strong lock. It stands only
-/// while one partition is being attached.
-pub const STALE_CHECK: &str = "pgtend_hole";
-
-/// The longest wait for a lock the application queues behind.
-pub const BRIEF_MAX: Duration = Duration::from_millis(100);
+use crate::pg::ident::TableName;
+use crate::pg::step::Step;
 
 /// One thing this job may do.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,152 +37,6 @@ pub enum PartitionAction {
     GiveUp(Box<Carve>),
     /// A plain table becomes partitioned, or what was prepared for that is taken back.
     Adopt(Box<Adoption>),
-}
-
-/// A partition to be.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NewPartition {
-    /// The partitioned table.
-    pub parent: TableName,
-    /// Its oid: evidence, checked again after the attaching. Absent where the plan makes it too.
-    pub parent_oid: Option<i64>,
-    /// The partition's name.
-    pub child: TableName,
-    /// Its lower bound, an SQL literal.
-    pub from: String,
-    /// Its upper bound, an SQL literal.
-    pub to: String,
-    /// Why it is to be made.
-    pub why: String,
-    /// An interrupted run made the table; it is only to be attached.
-    pub is_made: bool,
-    /// What the table is given beyond its columns.
-    pub likeness: Likeness,
-    /// How it is attached.
-    pub recipe: Recipe,
-    /// The cap on waiting for a lock.
-    pub lock_timeout: Duration,
-}
-
-/// A default partition, as far as attaching a sibling depends on it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct BesideDefault {
-    /// Its name.
-    pub name: TableName,
-    /// The key column.
-    pub key: Ident,
-    /// Its rows are too many, or too little is known of them, to be scanned under a strong lock.
-    pub is_large: bool,
-}
-
-/// How the comment starts that marks a table as made for this parent and not attached yet.
-#[must_use]
-pub fn mark_prefix(parent: &TableName) -> String {
-    format!("pgtend: partition of {parent} from ")
-}
-
-impl NewPartition {
-    /// The comment that stands on the table until it is attached.
-    #[must_use]
-    pub fn mark(&self) -> String {
-        format!("{}{} to {}, not attached yet", mark_prefix(&self.parent), self.from, self.to)
-    }
-
-    /// What is done, in order.
-    #[must_use]
-    pub fn steps(&self) -> Vec<Step> {
-        let mut steps = Vec::new();
-        if !self.is_made {
-            steps.push(step("create", &self.child, self.patient(), create::table(self, &self.mark())));
-        }
-        if let Some(BesideDefault { name, key, .. }) = self.recipe.large_default() {
-            let add = format!(
-                "ALTER TABLE {name} ADD CONSTRAINT {STALE_CHECK} \
-                 CHECK ({key} < {} OR {key} >= {}) NOT VALID",
-                self.from, self.to
-            );
-            let validate = format!("ALTER TABLE {name} VALIDATE CONSTRAINT {STALE_CHECK}");
-            let strong = vec![Strong::new(name, LockMode::AccessExclusive)];
-            let lock = brief(self.lock_timeout).looking_at(strong);
-            steps.push(step("add a check to", name, lock, vec![add]));
-            steps.push(step("validate the check of", name, self.patient(), vec![validate]));
-        }
-        steps.push(self.attach());
-        steps
-    }
-
-    /// Takes back the CHECK where the attaching failed, so that the default partition takes rows of
-    /// the range again. Absent where there is none.
-    #[must_use]
-    pub fn undo(&self) -> Option<Step> {
-        Some(drop_check(&self.recipe.large_default()?.name, self.lock_timeout))
-    }
-
-    /// ATTACH takes SHARE UPDATE EXCLUSIVE on the parent, which neither readers nor writers notice.
-    /// With foreign keys or a default partition it also locks what they do notice.
-    fn attach(&self) -> Step {
-        let Self { parent, child, from, to, .. } = self;
-        let attach = format!(
-            "ALTER TABLE {parent} ATTACH PARTITION {child} FOR VALUES FROM ({from}) TO ({to})"
-        );
-        let mut after = create::after_attach(self);
-        if let Some(default) = self.recipe.large_default() {
-            after.push(drop_check_sql(&default.name));
-        }
-        let lock = self.recipe.attach_wait(parent, self.lock_timeout);
-        let mut attaching = step("attach", child, lock, vec![attach]);
-        attaching.statements.push(self.evidence());
-        attaching.statements.extend(after.into_iter().map(Statement::new));
-        attaching
-    }
-
-    /// Under the locks of ATTACH: it is the table that was made for this, still empty, and now a
-    /// partition of the table that was observed.
-    fn evidence(&self) -> Statement {
-        let child = literal(&self.child.to_string());
-        let parent = self.parent_id();
-        let sql = format!(
-            "SELECT (SELECT inhparent FROM pg_inherits WHERE inhrelid = {child}::regclass) = {parent} \
-             AND obj_description({child}::regclass, 'pg_class') IS NOT DISTINCT FROM {} \
-             AND NOT EXISTS (SELECT FROM {})",
-            literal(&self.mark()),
-            self.child,
-        );
-        Statement::new(sql).expect(Expect::True(
-            "the table is not the empty one that was made for this partition, or the parent was \
-             replaced",
-        ))
-    }
-
-    /// The parent's oid, as SQL.
-    #[must_use]
-    pub fn parent_id(&self) -> String {
-        self.parent_oid.map_or_else(
-            || format!("{}::regclass", literal(&self.parent.to_string())),
-            |oid| oid.to_string(),
-        )
-    }
-
-    fn patient(&self) -> LockWait {
-        LockWait::patient(self.lock_timeout)
-    }
-}
-
-fn step(doing: &'static str, object: &TableName, lock: LockWait, sql: Vec<String>) -> Step {
-    let statements = sql.into_iter().map(Statement::new).collect();
-    Step { doing, object: object.to_string(), mode: Mode::Transaction, lock, statements }
-}
-
-fn drop_check_sql(default: &TableName) -> String {
-    format!("ALTER TABLE {default} DROP CONSTRAINT IF EXISTS {STALE_CHECK}")
-}
-
-fn drop_check(default: &TableName, lock_timeout: Duration) -> Step {
-    step("drop the check of", default, brief(lock_timeout), vec![drop_check_sql(default)])
-}
-
-fn brief(lock_timeout: Duration) -> LockWait {
-    LockWait::brief(lock_timeout.min(BRIEF_MAX))
 }
 
 impl PartitionAction {

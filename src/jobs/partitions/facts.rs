@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
-use super::coverage::Piece;
-use super::key::Point;
+use crate::jobs::partitions::grid::coverage::Piece;
+use crate::jobs::partitions::grid::key::Point;
 use crate::pg::catalog::carve::{Begun, Source};
 use crate::pg::catalog::foreign_keys::Reference;
-use crate::pg::catalog::partition::{Child, Relation, Unattached};
 use crate::pg::catalog::likeness::Difference;
+use crate::pg::catalog::partition::{Child, Relation, Unattached};
 use crate::pg::catalog::partition_default::DefaultRows;
 use crate::pg::catalog::policies::Policy;
 use crate::pg::catalog::quarantine::{Agreed, Held};

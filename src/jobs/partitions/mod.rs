@@ -28,27 +28,15 @@ use crate::time::clock;
 
 pub mod action;
 pub mod adopt;
-mod aim;
-mod alike;
-pub mod axis;
-mod beside;
-pub mod bounds;
+pub mod alike;
 pub mod carve;
-mod continued;
-mod clauses;
-pub mod coverage;
-mod create;
 mod drain;
-mod cure;
-pub mod drift;
-mod frontier;
 pub mod facts;
-pub mod key;
-mod kind;
+pub mod grid;
 mod observe;
 pub mod partman;
 mod plan;
-pub mod recipe;
+pub mod premake;
 pub mod retention;
 mod standing;
 mod tended;
@@ -131,9 +119,11 @@ impl Job for Partitions {
         action: &PartitionAction,
     ) -> Result<Applied, Fault> {
         if let PartitionAction::Carve(carve) = action {
-            return Box::pin(carve::run::carve(cx, carve)).await.map_err(|fault| match fault.sqlstate {
-                Some(_) => explained(fault, action),
-                None => fault,
+            return Box::pin(carve::run::carve(cx, carve)).await.map_err(|fault| {
+                match fault.sqlstate {
+                    Some(_) => explained(fault, action),
+                    None => fault,
+                }
             });
         }
         if let PartitionAction::Adopt(adoption) = action {
@@ -166,7 +156,9 @@ async fn compared(cx: &mut Context<'_>, action: &PartitionAction) -> Option<Stri
     };
     match likeness::of_partition(cx.session.reader().conn, child).await {
         Ok(differences) if differences.is_empty() => None,
-        Ok(differences) => Some(format!("it differs from its parent: {}", cure::words(&differences))),
+        Ok(differences) => {
+            Some(format!("it differs from its parent: {}", alike::cure::words(&differences)))
+        }
         Err(fault) => Some(fault.to_string()),
     }
 }
@@ -214,8 +206,10 @@ fn explained(fault: Fault, action: &PartitionAction) -> Fault {
     match fault.sqlstate.as_deref() {
         // duplicate_table, duplicate_object, unique_violation (in the catalog, by a race),
         // invalid_object_definition (the range overlaps), undefined_table
-        Some("42P07" | "42710" | "23505" | "42P17" | "42P01") => Fault { kind: Kind::Changed, ..fault }
-            .with_hint("somebody else changed the table meanwhile; the next run looks again"),
+        Some("42P07" | "42710" | "23505" | "42P17" | "42P01") => {
+            Fault { kind: Kind::Changed, ..fault }
+                .with_hint("somebody else changed the table meanwhile; the next run looks again")
+        }
         // object_not_in_prerequisite_state
         Some("55000") => Fault { kind: Kind::Changed, ..fault }
             .with_hint("another detach of this table is pending; the next run finishes it first"),

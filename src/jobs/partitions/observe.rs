@@ -6,17 +6,18 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::adopt;
-use super::action::{STALE_CHECK, mark_prefix};
 use super::alike::{self, Like};
-use super::coverage::coverage;
-use super::{Task, drain};
 use super::facts::{Clocks, DefaultFacts, Facts, Look, Seen};
-use super::frontier;
+use super::plan::{MADE_MAX, NAMES_TRIED, name_of};
+use super::premake::attach::STALE_CHECK;
+use super::premake::new::mark_prefix;
 use super::retention::choice::Part;
 use super::retention::plan::about_to_leave;
-use super::plan::{MADE_MAX, NAMES_TRIED, name_of};
 use super::tended::tended;
+use super::{Task, drain};
 use crate::config::checked::Partitions;
+use crate::jobs::partitions::grid::coverage::coverage;
+use crate::jobs::partitions::premake::frontier;
 use crate::pg::catalog::foreign_keys::{self, Reference};
 use crate::pg::catalog::partition::{self, Child, Relation};
 use crate::pg::catalog::quarantine::Held;
@@ -42,8 +43,7 @@ pub async fn observe(
     let names: Vec<&TableName> = section.tables.keys().collect();
     let relations = partition::relations(reader.conn, version, &names).await?;
     let has_record = quarantine::exists(reader.conn).await?;
-    let held =
-        if has_record { quarantine::held(reader.conn, version).await? } else { Vec::new() };
+    let held = if has_record { quarantine::held(reader.conn, version).await? } else { Vec::new() };
     let configured: BTreeSet<i64> = relations.iter().map(|relation| relation.oid).collect();
     let (held, strays) = held.into_iter().partition(|held| configured.contains(&held.parent));
     let mut seen = Seen {
@@ -252,16 +252,20 @@ pub(super) async fn second_look(
             candidates.extend((1..=NAMES_TRIED).map(|number| name_of(&table, piece, number)));
         }
         if let Some(default) = facts.default.as_ref().filter(|_| !found.missing.is_empty()) {
-            let ranges = found.missing.iter().map(|piece| (piece.from, piece.to)).collect::<Vec<_>>();
+            let ranges =
+                found.missing.iter().map(|piece| (piece.from, piece.to)).collect::<Vec<_>>();
             let literal = |at| table.axis.key.literal(at);
-            let asked = ranges.iter().map(|&(from, to)| (literal(from), literal(to))).collect::<Vec<_>>();
+            let asked =
+                ranges.iter().map(|&(from, to)| (literal(from), literal(to))).collect::<Vec<_>>();
             questions.push((name.clone(), default.name.clone(), table.key.clone(), ranges, asked));
         }
     }
     if !candidates.is_empty() {
         let taken = partition::taken_names(reader.conn, &candidates).await?;
-        seen.taken =
-            taken.into_iter().filter_map(|(schema, name)| TableName::new(schema, name).ok()).collect();
+        seen.taken = taken
+            .into_iter()
+            .filter_map(|(schema, name)| TableName::new(schema, name).ok())
+            .collect();
     }
     for (name, default, key, ranges, asked) in questions {
         let answer = partition_default::rows_in(reader.conn, &default, &key, &asked).await;

@@ -4,23 +4,24 @@ use std::collections::BTreeSet;
 
 use chrono::{DateTime, Utc};
 
+use super::Task;
+use super::action::PartitionAction;
 use super::adopt;
-use super::action::{BesideDefault, NewPartition, PartitionAction};
-use super::beside::{Beside, beside_default};
-use super::bounds::{Edge, parse_bound};
-use super::coverage::{Coverage, Piece, coverage};
-use super::create::Likeness;
-use super::drift;
+use super::drain;
+use super::drain::plan::Drained;
 use super::facts::Seen;
-use super::recipe::{self, Recipe};
+use super::premake::new::NewPartition;
 use super::retention;
 use super::standing;
 use super::tended::{self, Tended};
-use super::drain::plan::Drained;
-use super::drain;
-use super::Task;
 use crate::config::checked::Partitions;
 use crate::job::Plan;
+use crate::jobs::partitions::alike::drift;
+use crate::jobs::partitions::alike::given::Likeness;
+use crate::jobs::partitions::grid::bounds::{Edge, parse_bound};
+use crate::jobs::partitions::grid::coverage::{Coverage, Piece, coverage};
+use crate::jobs::partitions::premake::beside::{Beside, beside_default};
+use crate::jobs::partitions::premake::recipe::{self, BesideDefault, Recipe};
 use crate::pg::fault::{Fault, Kind};
 use crate::pg::ident::{TableName, quoted};
 
@@ -109,8 +110,7 @@ fn tend(
         };
         match tended::tended(name, config, facts, seen) {
             Ok(table) => {
-                let leaving =
-                    retention::plan::expire(&mut draft.plan, seen, &table, now, confirm);
+                let leaving = retention::plan::expire(&mut draft.plan, seen, &table, now, confirm);
                 draft.leaving.extend(leaving);
                 draft.table(&table, now);
             }
@@ -236,9 +236,7 @@ impl Draft<'_> {
             None if !found.aim.within.holds(found.aim.now) => {
                 (format!("{} lies outside its own bound", table.now_words()), "never".to_owned())
             }
-            None => {
-                (format!("no partition holds {}", table.now_words()), "never".to_owned())
-            }
+            None => (format!("no partition holds {}", table.now_words()), "never".to_owned()),
             Some(Edge::At(at)) => (format!("covered until {}", key.words(at)), key.words(at)),
             Some(Edge::Start | Edge::End) => ("covered for ever".to_owned(), "for ever".to_owned()),
         };
@@ -318,9 +316,8 @@ impl Draft<'_> {
 
     /// The range is covered even where the name is not to be had.
     fn free_name(&mut self, table: &Tended<'_>, piece: &Piece) -> Option<TableName> {
-        let is_free = |name: &TableName| {
-            !self.seen.taken.contains(name) && !self.named.contains(name)
-        };
+        let is_free =
+            |name: &TableName| !self.seen.taken.contains(name) && !self.named.contains(name);
         let first = name_of(table, piece, 1);
         let free = (1..=NAMES_TRIED).map(|number| name_of(table, piece, number)).find(is_free)?;
         if free != first {

@@ -1,13 +1,13 @@
 //! Whether a table can be tended, and everything about it that does not depend on the time.
 
-use super::aim::within;
-use super::axis::Axis;
-use super::bounds::{Span, parse_bound};
-use super::continued::{Continued, Sibling, continued};
-use super::coverage::Existing;
 use super::facts::{Facts, Seen};
-use super::kind;
 use crate::config::checked::PartitionTable;
+use crate::jobs::partitions::grid::axis::Axis;
+use crate::jobs::partitions::grid::bounds::{Span, parse_bound};
+use crate::jobs::partitions::grid::continued::{Continued, Sibling, continued};
+use crate::jobs::partitions::grid::coverage::Existing;
+use crate::jobs::partitions::grid::kind;
+use crate::jobs::partitions::premake::aim::within;
 use crate::pg::catalog::partition::Relation;
 use crate::pg::fault::{Fault, Kind};
 use crate::pg::ident::{Ident, TableName, quoted};

@@ -198,9 +198,8 @@ fn open(decision: &Decision) -> Option<Statement> {
 }
 
 fn resolved(decision: &Decision) -> Option<Statement> {
-    let row = |key: &Key| {
-        json!({ "role": key.role, "toplevel": key.toplevel, "queryid": key.queryid })
-    };
+    let row =
+        |key: &Key| json!({ "role": key.role, "toplevel": key.toplevel, "queryid": key.queryid });
     let rows = array(decision.resolved.iter().map(row));
     let statement = Statement::new(FORGET_RESOLVED).bind(vec![Some(rows)]);
     (!decision.resolved.is_empty()).then_some(statement)

@@ -7,7 +7,9 @@ use futures_util::TryStreamExt;
 use sqlx::postgres::types::Oid;
 use sqlx::{AssertSqlSafe, FromRow, PgConnection};
 
-use super::delta::{Comparison, Counter, Entry, Key, Marks, Origin, Since, Snapshot, Sums, compare};
+use super::delta::{
+    Comparison, Counter, Entry, Key, Marks, Origin, Since, Snapshot, Sums, compare,
+};
 use super::extension::{Extension, FIND, explain};
 use super::plan::wanted;
 use super::policy::Policy;
@@ -146,7 +148,8 @@ async fn poll(conn: &mut PgConnection, extension: &Extension) -> Result<(Snapsho
         records: marks.records,
     };
     let mut statements = BTreeMap::new();
-    let mut rows = sqlx::query_as(AssertSqlSafe(extension.entries_sql())).bind(database).fetch(conn);
+    let mut rows =
+        sqlx::query_as(AssertSqlSafe(extension.entries_sql())).bind(database).fetch(conn);
     while let Some(row) = rows.try_next().await.map_err(refused)? {
         let row: EntryRow = row;
         let entry = row.entry();

@@ -84,4 +84,3 @@ fn micros(duration: Duration) -> u64 {
 fn has_passed(wait: Duration, since: DateTime<Utc>, now: DateTime<Utc>) -> bool {
     (now - since).to_std().is_ok_and(|passed| passed >= wait)
 }
-

@@ -97,7 +97,6 @@ pub struct Seen {
     pub texts: Texts,
 }
 
-
 impl Seen {
     /// What the poll is compared with, if it is.
     #[must_use]

@@ -80,7 +80,9 @@ fn stored(row: BaselineRow) -> Result<Stored, Fault> {
         Some(baseline) => Ok(Stored { taken_at, baseline: Some(baseline) }),
         None => Err(Fault::new(Kind::Bug, "read", "the stored poll makes no sense")
             .on("statement_baseline")
-            .with_hint("DELETE FROM statement_baseline in pgtend's schema; the next poll begins anew")),
+            .with_hint(
+                "DELETE FROM statement_baseline in pgtend's schema; the next poll begins anew",
+            )),
     }
 }
 

@@ -145,11 +145,7 @@ fn missing(table: &Table, memory: Option<&Memory>) -> Option<String> {
     }
     let tried = |what: &&String| memory.is_some_and(|memory| memory.lacking.contains(what));
     let new: Vec<&String> = table.lacking.iter().filter(|what| !tried(what)).collect();
-    if new.is_empty() {
-        None
-    } else {
-        Some(format!("no statistics for {}", names(&new)))
-    }
+    if new.is_empty() { None } else { Some(format!("no statistics for {}", names(&new))) }
 }
 
 /// Rows changed since the leaves' counters were written down: exact, but for TRUNCATE, which the

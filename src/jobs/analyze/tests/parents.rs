@@ -52,9 +52,13 @@ fn a_parent_without_a_record_gets_one_but_not_right_after_somebody_analyzed_it()
     };
     let recent = now() - TimeDelta::hours(2);
     let old = now() - TimeDelta::days(2);
-    for (analyzed, changed, due) in
-        [(recent, 0, false), (recent, 10, false), (recent, 1001, true), (old, 0, false), (old, 10, true)]
-    {
+    for (analyzed, changed, due) in [
+        (recent, 0, false),
+        (recent, 10, false),
+        (recent, 1001, true),
+        (old, 0, false),
+        (old, 10, true),
+    ] {
         let mut world = seen(18, tree(analyzed, changed));
         let plan = planned(&world);
         assert_eq!(!plan.actions.is_empty(), due, "{analyzed} {changed}");
@@ -108,7 +112,11 @@ fn what_stands_in_the_way_of_a_partition_stands_in_the_way_of_its_tree() {
         let mut busy = leaf(3, "p_2", 1);
         change(&mut busy);
         let lacking = vec!["column a".to_owned()];
-        vec![Table { lacking, ..parent(1, "p") }, Table { changed: 5000, ..leaf(2, "p_1", 1) }, busy]
+        vec![
+            Table { lacking, ..parent(1, "p") },
+            Table { changed: 5000, ..leaf(2, "p_1", 1) },
+            busy,
+        ]
     };
     let busy = tree(|table| table.busy = Some(77));
     let plan = planned(&seen(13, busy.clone()));

@@ -1,6 +1,5 @@
 //! Tables: missing and stale statistics, limits, rights.
 
-
 use super::world::*;
 use crate::config::checked;
 use crate::jobs::analyze::plan::plan;

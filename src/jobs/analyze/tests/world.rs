@@ -110,10 +110,7 @@ pub(super) fn actions(plan: &Plan<Refresh>) -> Vec<String> {
 pub(super) fn apply(seen: &mut Seen, plan: &Plan<Refresh>) {
     for action in &plan.actions {
         for memo in &action.memos {
-            let memory = Memory {
-                lacking: memo.lacking.clone(),
-                leaves: memo.leaves.clone(),
-            };
+            let memory = Memory { lacking: memo.lacking.clone(), leaves: memo.leaves.clone() };
             seen.memory.insert(memo.relation, memory);
         }
         let table = seen.tables.iter_mut().find(|table| table.name == action.table).unwrap();

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use super::super::action::BRIEF_MAX;
 use crate::pg::catalog::adoption::{Progress, Record};
 use crate::pg::catalog::inventory::{Index, Inventory};
 use crate::pg::catalog::partition::Relation;
@@ -77,7 +76,8 @@ impl Names {
     /// What an index or sequence of the new table is called until the swap.
     #[must_use]
     pub fn meanwhile(&self, name: &str) -> Ident {
-        Ident::new(name).map_or_else(|_| self.key_index.clone(), |name| beside(&name, "_pgtend_adopt"))
+        Ident::new(name)
+            .map_or_else(|_| self.key_index.clone(), |name| beside(&name, "_pgtend_adopt"))
     }
 
     /// What an index or sequence of the old table is called after it.
@@ -127,9 +127,8 @@ impl Blueprint<'_> {
     /// The widened key as it stands behind `PRIMARY KEY` or an index's table.
     #[must_use]
     pub fn widened_columns(&self, index: &Index) -> String {
-        let list = |names: &[String]| {
-            names.iter().map(|name| quoted(name)).collect::<Vec<_>>().join(", ")
-        };
+        let list =
+            |names: &[String]| names.iter().map(|name| quoted(name)).collect::<Vec<_>>().join(", ");
         let included: Vec<String> =
             index.included.iter().filter(|name| *name != self.key.as_str()).cloned().collect();
         let include = if included.is_empty() {
@@ -165,7 +164,7 @@ impl Blueprint<'_> {
     /// For locks that the application queues behind.
     #[must_use]
     pub fn brief(&self) -> LockWait {
-        LockWait::brief(self.lock_timeout.min(BRIEF_MAX))
+        LockWait::brief(self.lock_timeout)
     }
 }
 

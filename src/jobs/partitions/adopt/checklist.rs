@@ -1,9 +1,9 @@
 //! What becomes of everything that stands on a table or reads it: one line each.
 
-use super::super::clauses;
 use super::blueprint::Blueprint;
 use super::refusals::Obstacle;
 use crate::job::plan::{ChecklistItem, Fate};
+use crate::jobs::partitions::alike::clauses;
 use crate::pg::catalog::inventory::{Inventory, Sequence};
 use crate::pg::ident::quoted;
 
@@ -35,7 +35,11 @@ impl List {
 fn keys(list: &mut List, print: &Blueprint<'_>) {
     let key = &print.key;
     if !print.key_is_not_null {
-        list.add(format!("column {key}"), Fate::Changed, "NULL is refused from now on: a partition key has a place");
+        list.add(
+            format!("column {key}"),
+            Fate::Changed,
+            "NULL is refused from now on: a partition key has a place",
+        );
     }
     if let Some(index) = print.widened() {
         let columns: Vec<String> = index.columns.iter().map(|column| quoted(column)).collect();
@@ -59,9 +63,16 @@ fn keys(list: &mut List, print: &Blueprint<'_>) {
             "index"
         };
         if !index.is_valid {
-            list.add(format!("{what} {name}"), Fate::Kept, "invalid: it stays with the old table only");
+            list.add(
+                format!("{what} {name}"),
+                Fate::Kept,
+                "invalid: it stays with the old table only",
+            );
         } else if !index.is_primary || print.has_key(index) {
-            let how = format!("the new table's, under its name; the old one's part of it is {}", print.names.afterwards(&index.name));
+            let how = format!(
+                "the new table's, under its name; the old one's part of it is {}",
+                print.names.afterwards(&index.name)
+            );
             list.add(format!("{what} {name}"), Fate::Replayed, how);
         }
     }
@@ -81,10 +92,18 @@ fn keys(list: &mut List, print: &Blueprint<'_>) {
 /// What reads the table.
 fn readers(list: &mut List, inventory: &Inventory) {
     for view in &inventory.views {
-        list.add(format!("view {}", view.name), Fate::Replayed, "made anew in the swap; its owner and grants stay");
+        list.add(
+            format!("view {}", view.name),
+            Fate::Replayed,
+            "made anew in the swap; its owner and grants stay",
+        );
     }
     for routine in &inventory.routines {
-        list.add(format!("function {}", routine.name), Fate::Replayed, "made anew in the swap: its body is bound to the table");
+        list.add(
+            format!("function {}", routine.name),
+            Fate::Replayed,
+            "made anew in the swap: its body is bound to the table",
+        );
     }
     let bound: Vec<&str> = inventory.routines.iter().map(|routine| routine.name.as_str()).collect();
     for mention in inventory.mentions.iter().filter(|m| !bound.contains(&m.name.as_str())) {
@@ -102,14 +121,21 @@ fn stands(list: &mut List, print: &Blueprint<'_>) {
     let Blueprint { inventory, names, .. } = print;
     for trigger in &inventory.triggers {
         let how = if trigger.is_row {
-            format!("made anew; TG_TABLE_NAME is the partition's now: {} and so on", names.old.table)
+            format!(
+                "made anew; TG_TABLE_NAME is the partition's now: {} and so on",
+                names.old.table
+            )
         } else {
             "made anew; the old table keeps its own".to_owned()
         };
         list.add(format!("trigger {}", quoted(&trigger.name)), Fate::Replayed, how);
     }
     for policy in print.policies {
-        list.add(format!("policy {}", quoted(&policy.name)), Fate::Replayed, "made anew; the old table keeps its own");
+        list.add(
+            format!("policy {}", quoted(&policy.name)),
+            Fate::Replayed,
+            "made anew; the old table keeps its own",
+        );
     }
     for publication in &inventory.publications {
         let (fate, how) = if publication.is_listed {
@@ -127,11 +153,18 @@ fn stands(list: &mut List, print: &Blueprint<'_>) {
                 Fate::Replayed,
                 format!("goes on from its last value; {sequence} is a new sequence of that name"),
             ),
-            None => list.add(format!("sequence {sequence}"), Fate::Replayed, "belongs to the new table; its values go on"),
+            None => list.add(
+                format!("sequence {sequence}"),
+                Fate::Replayed,
+                "belongs to the new table; its values go on",
+            ),
         }
     }
     if !print.storage.is_empty() {
-        let how = format!("{} stay with the old table, and new partitions get them", print.storage.join(", "));
+        let how = format!(
+            "{} stay with the old table, and new partitions get them",
+            print.storage.join(", ")
+        );
         list.add("storage parameters", Fate::Replayed, how);
     }
 }
@@ -139,14 +172,23 @@ fn stands(list: &mut List, print: &Blueprint<'_>) {
 /// Who may do what.
 fn rights(list: &mut List, print: &Blueprint<'_>) {
     let traits = print.traits;
-    list.add(format!("owner {}", quoted(&print.relation.owner)), Fate::Replayed, "owns the new table too");
+    list.add(
+        format!("owner {}", quoted(&print.relation.owner)),
+        Fate::Replayed,
+        "owns the new table too",
+    );
     for grant in &traits.grants {
         let role = clauses::role(grant.grantee.as_deref());
-        list.add(format!("grants to {role}"), Fate::Replayed, format!("{} on the new table", grant.privileges));
+        list.add(
+            format!("grants to {role}"),
+            Fate::Replayed,
+            format!("{} on the new table", grant.privileges),
+        );
     }
     for grant in &traits.column_grants {
         let role = clauses::role(grant.grantee.as_deref());
-        let how = format!("{} on the new table", clauses::on_columns(&grant.privilege, &grant.columns));
+        let how =
+            format!("{} on the new table", clauses::on_columns(&grant.privilege, &grant.columns));
         list.add(format!("column grants to {role}"), Fate::Replayed, how);
     }
     if traits.row_security {

@@ -5,10 +5,10 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::super::bounds::{Edge, Span, parse_bound};
-use super::super::key::Point;
 use super::super::tended::Tended;
 use super::DOING;
+use crate::jobs::partitions::grid::bounds::{Edge, Span, parse_bound};
+use crate::jobs::partitions::grid::key::Point;
 use crate::pg::fault::{Fault, Kind};
 use crate::time::extent::Extent;
 
@@ -26,8 +26,12 @@ pub fn read(text: &str) -> Result<Edge, Fault> {
     let span = parse_bound(&format!("FOR VALUES FROM (MINVALUE) TO ('{text}')"));
     match span {
         Ok(Some(Span { to, .. })) => Ok(to),
-        _ => Err(Fault::new(Kind::Refused, DOING, "its highest key is no value that has a place in time")
-            .with_hint("check key = … in [partitions.tables]")),
+        _ => Err(Fault::new(
+            Kind::Refused,
+            DOING,
+            "its highest key is no value that has a place in time",
+        )
+        .with_hint("check key = … in [partitions.tables]")),
     }
 }
 
@@ -35,7 +39,11 @@ pub fn read(text: &str) -> Result<Edge, Fault> {
 ///
 /// # Errors
 /// `Refused`: rows lie so far ahead that the first partition would hold everything for ever.
-pub fn choose(table: &Tended<'_>, now: DateTime<Utc>, highest: Option<Edge>) -> Result<Point, Fault> {
+pub fn choose(
+    table: &Tended<'_>,
+    now: DateTime<Utc>,
+    highest: Option<Edge>,
+) -> Result<Point, Fault> {
     let highest = match highest {
         Some(Edge::At(point)) => Some(point),
         Some(Edge::End) => return Err(too_far("infinity", table)),
@@ -49,7 +57,8 @@ pub fn choose(table: &Tended<'_>, now: DateTime<Utc>, highest: Option<Edge>) -> 
             (Some(Point::Integer(id.saturating_add(ahead.max(width)))), None)
         }
         (interval, premake) => {
-            let newest = highest.and_then(|point| table.axis.instant(point)).unwrap_or(now).max(now);
+            let newest =
+                highest.and_then(|point| table.axis.instant(point)).unwrap_or(now).max(now);
             let ahead = after(interval, newest, table).max(newest + AHEAD_MIN);
             (table.axis.at(ahead), table.axis.at(after(premake, now, table).max(now + AHEAD_MIN)))
         }
@@ -74,9 +83,7 @@ fn after(extent: Extent, instant: DateTime<Utc>, table: &Tended<'_>) -> DateTime
 pub fn is_near(table: &Tended<'_>, now: DateTime<Utc>, cut: Point, highest: Option<Edge>) -> bool {
     match table.config.interval {
         Extent::Ids(_) => highest >= Some(Edge::At(cut)),
-        Extent::Time(_) => {
-            table.axis.instant(cut).is_none_or(|instant| instant - now < LEFT_MIN)
-        }
+        Extent::Time(_) => table.axis.instant(cut).is_none_or(|instant| instant - now < LEFT_MIN),
     }
 }
 

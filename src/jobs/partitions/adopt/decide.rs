@@ -3,13 +3,13 @@
 
 use chrono::{DateTime, Utc};
 
-use super::super::bounds::{Edge, Span, parse_bound};
 use super::super::facts::{Facts as TableFacts, Seen};
 use super::super::tended::{Tended, missing, not_configured, tended};
 use super::blueprint::Names;
 use super::key::{as_partitioned, choose};
 use super::{DOING, Facts, Wish, cut};
 use crate::config::checked::Partitions;
+use crate::jobs::partitions::grid::bounds::{Edge, Span, parse_bound};
 use crate::pg::catalog::inventory::{Column, Inventory};
 use crate::pg::catalog::partition::{Child, Relation};
 use crate::pg::fault::{Fault, Kind};
@@ -110,11 +110,11 @@ pub fn decide(
     Ok(Decided { cut: table.axis.key.literal(at), names: names(&table, at), column, is_near })
 }
 
-fn names(table: &Tended<'_>, at: super::super::key::Point) -> Names {
+fn names(table: &Tended<'_>, at: crate::jobs::partitions::grid::key::Point) -> Names {
     Names::new(table.name, table.axis.mark(at))
 }
 
-fn recorded_cut(literal: &str) -> Result<super::super::key::Point, Fault> {
+fn recorded_cut(literal: &str) -> Result<crate::jobs::partitions::grid::key::Point, Fault> {
     match parse_bound(&first_bound(literal)) {
         Ok(Some(Span { to: Edge::At(at), .. })) => Ok(at),
         _ => Err(Fault::new(Kind::Bug, DOING, format!("its cut {literal} cannot be read"))),

@@ -41,9 +41,8 @@ pub fn choose<'a>(
     let fits = |column: &&Column| types.contains(&column.type_oid) && !column.is_generated;
     let found: Vec<&Column> = inventory.columns.iter().filter(fits).collect();
     let primary = inventory.indexes.iter().find(|index| index.is_primary);
-    let is_primary = |column: &&Column| {
-        primary.is_some_and(|index| index.columns == [column.name.as_str()])
-    };
+    let is_primary =
+        |column: &&Column| primary.is_some_and(|index| index.columns == [column.name.as_str()]);
     let is_clock = config.key.is_none() && matches!(config.interval, Extent::Time(_));
     match found.as_slice() {
         [] => refused(

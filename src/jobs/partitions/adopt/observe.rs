@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::super::action::mark_prefix;
 use super::super::facts::Seen;
 use super::super::observe::{clocks, lock_timeout, second_look};
+use super::super::premake::new::mark_prefix;
 use super::blueprint::key_index;
 use super::decide::{column, decide, first_partition, future};
 use super::{CHECK, Facts, Wish};
@@ -81,7 +81,9 @@ async fn first_look(wish: &Wish, reader: &mut Reader<'_>) -> Result<Facts, Fault
         highest: Ok(None),
         taken: BTreeSet::new(),
     };
-    if let Some(relation) = facts.relation.as_ref().filter(|r| ["r", "p"].contains(&r.kind.as_str())) {
+    if let Some(relation) =
+        facts.relation.as_ref().filter(|r| ["r", "p"].contains(&r.kind.as_str()))
+    {
         let oid = relation.oid;
         facts.traits = traits::of(reader.conn, &[oid]).await?.remove(&oid).unwrap_or_default();
         facts.policies = policies::of(reader.conn, oid).await?;
@@ -107,7 +109,9 @@ async fn further_look(
 ) -> Result<(), Fault> {
     // What cannot be decided is told by the plan, which asks the same.
     let Ok(decided) = decide(section, wish, seen, facts, reader.now) else { return Ok(()) };
-    let (Some(relation), Some(inventory)) = (&facts.relation, &facts.inventory) else { return Ok(()) };
+    let (Some(relation), Some(inventory)) = (&facts.relation, &facts.inventory) else {
+        return Ok(());
+    };
     let parent = facts.record.as_ref().filter(|r| r.parent_name.is_some()).and_then(|r| r.parent);
 
     let needed = decided.names.needed(inventory, facts.record.is_some());

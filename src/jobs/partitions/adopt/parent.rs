@@ -1,10 +1,10 @@
 //! The partitioned table that will take over the name: of the same shape, and invisible to the
 //! application until the swap.
 
-use super::super::clauses;
-use super::super::create::targets_of_statistics;
 use super::CHECK;
 use super::blueprint::{Blueprint, plain};
+use crate::jobs::partitions::alike::clauses;
+use crate::jobs::partitions::premake::create::targets_of_statistics;
 use crate::pg::catalog::inventory::{Index, Sequence};
 use crate::pg::catalog::traits::{ColumnGrant, ColumnTraits, Grant};
 use crate::pg::ident::{literal, quoted};
@@ -19,7 +19,10 @@ pub fn make(print: &Blueprint<'_>) -> Step {
     if let Some(index) = print.widened() {
         let columns = print.widened_columns(index);
         let name = print.names.meanwhile(&index.name);
-        sql.push(format!("ALTER TABLE {} ADD CONSTRAINT {name} PRIMARY KEY {columns}", print.names.parent));
+        sql.push(format!(
+            "ALTER TABLE {} ADD CONSTRAINT {name} PRIMARY KEY {columns}",
+            print.names.parent
+        ));
     }
     sql.extend(print.copied().map(|index| copied(print, index)));
     sql.extend(print.inventory.references_out.iter().map(|reference| {

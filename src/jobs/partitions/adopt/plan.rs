@@ -2,9 +2,10 @@
 
 use chrono::{DateTime, Utc};
 
-use super::super::action::{NewPartition, PartitionAction};
+use super::super::action::PartitionAction;
 use super::super::facts::Seen;
 use super::super::plan::missing;
+use super::super::premake::new::NewPartition;
 use super::super::tended::{not_configured, tended};
 use super::blueprint::Blueprint;
 use super::checklist::checklist;
@@ -73,7 +74,10 @@ fn partitioned(
     };
     if wish.abort {
         return Err(refused(
-            format!("its adoption was finished at {}; what stands can be taken back only before the swap", at.format("%Y-%m-%d %H:%M:%SZ")),
+            format!(
+                "its adoption was finished at {}; what stands can be taken back only before the swap",
+                at.format("%Y-%m-%d %H:%M:%SZ")
+            ),
             "a partitioned table is made plain by copying its rows into another",
         ));
     }
@@ -81,7 +85,12 @@ fn partitioned(
     let steps: Vec<Step> = references
         .filter(|reference| !reference.is_valid)
         .map(|reference| {
-            prove::validate(&wish.table, seen.lock_timeout, &reference.table, &quoted(&reference.name))
+            prove::validate(
+                &wish.table,
+                seen.lock_timeout,
+                &reference.table,
+                &quoted(&reference.name),
+            )
         })
         .collect();
     if steps.is_empty() {
@@ -112,7 +121,10 @@ fn unfinished(
     {
         return Err(refused(
             "on record is the adoption of another table that had this name",
-            format!("DELETE FROM partition_adoption WHERE relation = {}, in pgtend's own schema", record.relation),
+            format!(
+                "DELETE FROM partition_adoption WHERE relation = {}, in pgtend's own schema",
+                record.relation
+            ),
         ));
     }
     if wish.abort || decided.is_near {

@@ -40,7 +40,10 @@ pub fn key_index(print: &Blueprint<'_>) -> Vec<Step> {
     let mut steps = Vec::new();
     if print.progress.key_index == Some(false) {
         let full = print.table.sibling(name.clone());
-        steps.push(alone("drop the unfinished index of", format!("DROP INDEX CONCURRENTLY IF EXISTS {full}")));
+        steps.push(alone(
+            "drop the unfinished index of",
+            format!("DROP INDEX CONCURRENTLY IF EXISTS {full}"),
+        ));
     }
     if print.progress.key_index != Some(true) {
         let columns = print.widened_columns(index);

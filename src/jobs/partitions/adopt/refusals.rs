@@ -16,7 +16,11 @@ pub struct Obstacle {
     pub cure: String,
 }
 
-fn obstacle(object: impl Into<String>, why: impl Into<String>, cure: impl Into<String>) -> Obstacle {
+fn obstacle(
+    object: impl Into<String>,
+    why: impl Into<String>,
+    cure: impl Into<String>,
+) -> Obstacle {
     Obstacle { object: object.into(), why: why.into(), cure: cure.into() }
 }
 
@@ -72,14 +76,38 @@ fn of_the_table(inventory: &Inventory) -> Vec<Obstacle> {
             found.push(obstacle("the table", why, cure));
         }
     };
-    table(inventory.persistence == "u", "it is UNLOGGED, which a partitioned table cannot be", "ALTER TABLE … SET LOGGED, if it is to be logged");
+    table(
+        inventory.persistence == "u",
+        "it is UNLOGGED, which a partitioned table cannot be",
+        "ALTER TABLE … SET LOGGED, if it is to be logged",
+    );
     table(inventory.persistence == "t", "it is temporary", "none: it is gone with its session");
     table(inventory.is_typed, "it is made OF a type", "ALTER TABLE … NOT OF");
-    table(inventory.is_partition, "it is a partition itself", "name the partitioned table in [partitions.tables]");
-    table(inventory.has_heirs, "other tables inherit from it", "ALTER TABLE … NO INHERIT, or merge them into it");
-    table(inventory.is_heir && !inventory.is_partition, "it inherits from another table", "ALTER TABLE … NO INHERIT");
-    table(inventory.is_subscribed, "a subscription writes to it, and would not know the new table", "adopt it on the publisher first, or drop it from the publication meanwhile");
-    table(inventory.has_labels, "it has security labels", "remove them, and set them again afterwards");
+    table(
+        inventory.is_partition,
+        "it is a partition itself",
+        "name the partitioned table in [partitions.tables]",
+    );
+    table(
+        inventory.has_heirs,
+        "other tables inherit from it",
+        "ALTER TABLE … NO INHERIT, or merge them into it",
+    );
+    table(
+        inventory.is_heir && !inventory.is_partition,
+        "it inherits from another table",
+        "ALTER TABLE … NO INHERIT",
+    );
+    table(
+        inventory.is_subscribed,
+        "a subscription writes to it, and would not know the new table",
+        "adopt it on the publisher first, or drop it from the publication meanwhile",
+    );
+    table(
+        inventory.has_labels,
+        "it has security labels",
+        "remove them, and set them again afterwards",
+    );
     if let Some(method) = inventory.access_method.as_deref().filter(|method| *method != "heap") {
         table(true, &format!("its access method is {method}"), "pgtend adopts heap tables only");
     }
@@ -126,16 +154,23 @@ fn of_index(print: &Blueprint<'_>, index: &Index) -> Option<Obstacle> {
     }
     if index.is_unique && !print.has_key(index) {
         let columns: Vec<String> = index.columns.iter().map(|column| quoted(column)).collect();
-        let columns = if columns.is_empty() { "an expression".to_owned() } else { columns.join(", ") };
+        let columns =
+            if columns.is_empty() { "an expression".to_owned() } else { columns.join(", ") };
         return Some(obstacle(
             format!("unique index {name}"),
-            format!("it keeps {columns} unique without the partition key {key}, which no partitioned table can"),
+            format!(
+                "it keeps {columns} unique without the partition key {key}, which no partitioned table can"
+            ),
             format!("if {columns}, {key} is unique enough: make that index, then {drop}"),
         ));
     }
     let is_readable = index.constraint_def.is_some() || parent::tail(print, index).is_some();
     (!is_readable && index.is_valid).then(|| {
-        obstacle(format!("index {name}"), "its definition cannot be read", format!("{drop}, and make it again afterwards"))
+        obstacle(
+            format!("index {name}"),
+            "its definition cannot be read",
+            format!("{drop}, and make it again afterwards"),
+        )
     })
 }
 
@@ -161,14 +196,22 @@ fn of_reference(print: &Blueprint<'_>, reference: &ReferenceIn) -> Option<Obstac
     }
     if reference.is_own || reference.is_partitioned {
         let which = if reference.is_own { "the table itself" } else { "a partitioned table" };
-        return Some(obstacle(object, format!("it is of {which}, so it cannot be made anew without a scan under a lock"), drop));
+        return Some(obstacle(
+            object,
+            format!("it is of {which}, so it cannot be made anew without a scan under a lock"),
+            drop,
+        ));
     }
     if !reference.is_valid {
         let cure = format!("ALTER TABLE {table} VALIDATE CONSTRAINT {name}");
         return Some(obstacle(object, "it is NOT VALID", cure));
     }
     (!reference.may_alter).then(|| {
-        obstacle(object, "it has to be made anew, and only its table's owner may", "GRANT that owner's role to pgtend's")
+        obstacle(
+            object,
+            "it has to be made anew, and only its table's owner may",
+            "GRANT that owner's role to pgtend's",
+        )
     })
 }
 
@@ -179,12 +222,15 @@ fn of_view(view: &View) -> Option<Obstacle> {
         return Some(obstacle(
             format!("materialized view {name}"),
             "it would go on reading the old table, and can only be made anew empty",
-            format!("DROP MATERIALIZED VIEW {name}; afterwards CREATE MATERIALIZED VIEW {name} AS {query}"),
+            format!(
+                "DROP MATERIALIZED VIEW {name}; afterwards CREATE MATERIALIZED VIEW {name} AS {query}"
+            ),
         ));
     }
     (!view.may_alter).then(|| {
         let owner = quoted(&view.owner);
-        let why = format!("it reads the table, and only its owner {owner} can make it read the new one");
+        let why =
+            format!("it reads the table, and only its owner {owner} can make it read the new one");
         obstacle(format!("view {name}"), why, format!("GRANT {owner} to pgtend's role"))
     })
 }
@@ -219,6 +265,10 @@ fn of_publication(publication: &Publication) -> Option<Obstacle> {
         ));
     }
     (publication.is_listed && !publication.may_alter).then(|| {
-        obstacle(object, "only its owner can put the new table in", "GRANT its owner's role to pgtend's")
+        obstacle(
+            object,
+            "only its owner can put the new table in",
+            "GRANT its owner's role to pgtend's",
+        )
     })
 }

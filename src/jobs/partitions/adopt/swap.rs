@@ -3,9 +3,9 @@
 
 use std::time::Duration;
 
-use super::super::clauses;
 use super::CHECK;
 use super::blueprint::Blueprint;
+use crate::jobs::partitions::alike::clauses;
 use crate::pg::catalog::inventory::{Inventory, ReferenceIn, View, fingerprint_sql};
 use crate::pg::ident::{Ident, literal, quoted};
 use crate::pg::step::{Expect, LockMode, LockWait, Statement, Step, Strong};
@@ -100,7 +100,13 @@ fn work(print: &Blueprint<'_>) -> Vec<String> {
     sql.extend(rows.map(|trigger| format!("DROP TRIGGER {} ON {table}", quoted(&trigger.name))));
     sql.extend(print.copied().map(|index| {
         let is_constraint = index.constraint.is_some();
-        renamed(print, &table.to_string(), is_constraint, &index.name, &names.afterwards(&index.name))
+        renamed(
+            print,
+            &table.to_string(),
+            is_constraint,
+            &index.name,
+            &names.afterwards(&index.name),
+        )
     }));
     sql.push(format!("ALTER TABLE {table} RENAME TO {}", names.old.table));
     sql.push(format!("ALTER TABLE {} RENAME TO {}", names.parent, table.table));
@@ -110,7 +116,10 @@ fn work(print: &Blueprint<'_>) -> Vec<String> {
         let is_constraint = index.constraint.is_some();
         Some(renamed(print, &table.to_string(), is_constraint, meanwhile.as_str(), &new))
     }));
-    sql.push(format!("ALTER TABLE {table} ATTACH PARTITION {} FOR VALUES FROM (MINVALUE) TO ({cut})", names.old));
+    sql.push(format!(
+        "ALTER TABLE {table} ATTACH PARTITION {} FOR VALUES FROM (MINVALUE) TO ({cut})",
+        names.old
+    ));
     sql.push(format!("ALTER TABLE {} DROP CONSTRAINT {CHECK}", names.old));
     sql.extend(bind(print));
     sql.push(format!(
@@ -120,7 +129,13 @@ fn work(print: &Blueprint<'_>) -> Vec<String> {
     sql
 }
 
-fn renamed(print: &Blueprint<'_>, table: &str, is_constraint: bool, from: &str, to: &Ident) -> String {
+fn renamed(
+    print: &Blueprint<'_>,
+    table: &str,
+    is_constraint: bool,
+    from: &str,
+    to: &Ident,
+) -> String {
     let from = quoted(from);
     if is_constraint {
         format!("ALTER TABLE {table} RENAME CONSTRAINT {from} TO {to}")

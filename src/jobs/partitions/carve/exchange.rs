@@ -1,7 +1,7 @@
 //! The one transaction that the application could notice, and the evidence it stands on.
 
 use super::{Carve, Method, Part};
-use crate::jobs::partitions::create;
+use crate::jobs::partitions::premake::create;
 use crate::pg::catalog::quarantine::{BLOCK, BOUND_CHECK};
 use crate::pg::ident::literal;
 use crate::pg::step::{Expect, Statement};
@@ -11,8 +11,7 @@ const REPLAYED_MAX: u32 = 2_000;
 /// What the exchange says where more came meanwhile: replay again, and try again.
 pub(super) const LOG_IS_LONG: &str = "more rows changed meanwhile than are replayed under the lock";
 const NOT_AS_SEEN: &str = "it is not that partition of that table any more, by oid, name and bound";
-const NOT_AS_MADE: &str =
-    "the tables that were made for its rows are not as they were made, or changes to it are not \
+const NOT_AS_MADE: &str = "the tables that were made for its rows are not as they were made, or changes to it are not \
      captured any more";
 const TOO_MANY: &str = "it has more rows by now than are copied under a lock";
 
@@ -124,7 +123,9 @@ impl Carve {
         let mut sql: Vec<String> = facts
             .source_foreign_keys
             .iter()
-            .map(|name| format!("ALTER TABLE {retired} DROP CONSTRAINT {}", crate::pg::ident::quoted(name)))
+            .map(|name| {
+                format!("ALTER TABLE {retired} DROP CONSTRAINT {}", crate::pg::ident::quoted(name))
+            })
             .collect();
         let names: Vec<String> = self
             .parts
@@ -139,7 +140,10 @@ impl Carve {
             ),
             format!(
                 "COMMENT ON TABLE {retired} IS {}",
-                literal(&format!("pgtend: its rows are in {}; drop it when nobody needs it", names.join(", ")))
+                literal(&format!(
+                    "pgtend: its rows are in {}; drop it when nobody needs it",
+                    names.join(", ")
+                ))
             ),
             format!(
                 "UPDATE partition_carve SET stage = 'done', name = {}, after = NULL, \

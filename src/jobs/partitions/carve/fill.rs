@@ -46,9 +46,12 @@ impl Carve {
     pub(super) fn copy(&self, is_first: bool) -> String {
         let (source, oid, keys) = (&self.source, self.source_oid, self.identity());
         let list = self.identity_list();
-        let after = keys.iter().zip(&self.facts.identity_types).enumerate().map(|(place, (_, kind))| {
-            format!("(SELECT (after ->> {place})::{kind} FROM partition_carve WHERE source = {oid})")
-        });
+        let after =
+            keys.iter().zip(&self.facts.identity_types).enumerate().map(|(place, (_, kind))| {
+                format!(
+                    "(SELECT (after ->> {place})::{kind} FROM partition_carve WHERE source = {oid})"
+                )
+            });
         let after = after.collect::<Vec<_>>().join(", ");
         let further = if is_first { String::new() } else { format!(" WHERE ({list}) > ({after})") };
         let descending: Vec<String> = keys.iter().map(|key| format!("{key} DESC")).collect();
@@ -114,6 +117,10 @@ impl Carve {
         let parts: Vec<String> =
             self.made().map(|part| format!("SELECT {columns} FROM ONLY {}", part.name)).collect();
         let parts = format!("({})", parts.join(" UNION ALL "));
-        format!("SELECT {} IS NOT DISTINCT FROM {}", sums(format!("ONLY {}", self.source)), sums(parts))
+        format!(
+            "SELECT {} IS NOT DISTINCT FROM {}",
+            sums(format!("ONLY {}", self.source)),
+            sums(parts)
+        )
     }
 }

@@ -17,7 +17,7 @@
 
 use std::time::Duration;
 
-use super::create::Likeness;
+use crate::jobs::partitions::alike::given::Likeness;
 use crate::pg::catalog::carve::Source;
 use crate::pg::ident::{Ident, TableName};
 

@@ -103,10 +103,8 @@ async fn copy_all(
     carve: &Carve,
     applied: &mut Applied,
 ) -> Result<bool, Fault> {
-    let sql = format!(
-        "SELECT after IS NULL FROM partition_carve WHERE source = {}",
-        carve.source_oid
-    );
+    let sql =
+        format!("SELECT after IS NULL FROM partition_carve WHERE source = {}", carve.source_oid);
     let is_first = ask(cx.session, carve, &sql).await?;
     let mut copying = Copying { carve, is_first, batches: 0 };
     let limits = Limits {

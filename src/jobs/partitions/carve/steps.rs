@@ -3,13 +3,14 @@
 use std::time::Duration;
 
 use super::{Carve, Method, Part, Stage};
-use crate::jobs::partitions::action::{BRIEF_MAX, NewPartition, STALE_CHECK};
-use crate::jobs::partitions::create;
-use crate::jobs::partitions::recipe::Recipe;
+use crate::jobs::partitions::premake::attach::STALE_CHECK;
+use crate::jobs::partitions::premake::create;
+use crate::jobs::partitions::premake::new::NewPartition;
+use crate::jobs::partitions::premake::recipe::Recipe;
 use crate::pg::catalog::carve::PartRecord;
 use crate::pg::catalog::quarantine::BOUND_CHECK;
 use crate::pg::ident::{literal, quoted};
-use crate::pg::step::{Expect, LockWait, Mode, Statement, Step};
+use crate::pg::step::{BRIEF_MAX, Expect, LockWait, Mode, Statement, Step};
 
 /// Every row is looked up by its key. Left to itself, the server scans all of a partition that it has
 /// no statistics of for a few hundred changed keys: 0.7 s instead of some milliseconds.
@@ -188,7 +189,12 @@ impl Carve {
         ];
         let validate = format!("ALTER TABLE {source} VALIDATE CONSTRAINT {BOUND_CHECK}");
         vec![
-            self.step("add a check to", Mode::Transaction, self.brief(), add.map(Statement::new).into()),
+            self.step(
+                "add a check to",
+                Mode::Transaction,
+                self.brief(),
+                add.map(Statement::new).into(),
+            ),
             self.step(
                 "validate the check of",
                 Mode::Transaction,
@@ -213,7 +219,7 @@ impl Carve {
     }
 
     fn brief(&self) -> LockWait {
-        let mut lock = LockWait::brief(self.lock_timeout.min(BRIEF_MAX));
+        let mut lock = LockWait::brief(self.lock_timeout);
         // Much was done until here, and would be kept waiting until the next run.
         lock.tries.extend([BRIEF_MAX.min(self.lock_timeout); 12]);
         lock.pause = Duration::from_millis(250);

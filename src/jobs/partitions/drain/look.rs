@@ -2,17 +2,17 @@
 
 use std::time::Duration;
 
-use super::super::{Task, alike};
-use super::super::bounds::parse_edge_text;
 use super::super::carve::name_beside;
-use super::super::coverage::{Aim, Piece, coverage};
 use super::super::facts::{Contents, Emptying, Seen};
-use super::super::key::KeyType;
 use super::super::plan::{NAMES_TRIED, name_of};
 use super::super::tended::{Tended, refused, tended};
+use super::super::{Task, alike};
 use super::plan::{REST, RETIRED, blocked};
 use super::{RANGES_MAX, UNASKED_ROWS_MAX};
 use crate::config::checked::Partitions;
+use crate::jobs::partitions::grid::bounds::parse_edge_text;
+use crate::jobs::partitions::grid::coverage::{Aim, Piece, coverage};
+use crate::jobs::partitions::grid::key::KeyType;
 use crate::pg::catalog::partition_contents::Asked;
 use crate::pg::catalog::{carve, partition, traits};
 use crate::pg::fault::{Fault, Kind};
@@ -90,12 +90,7 @@ pub async fn look(
     Ok(())
 }
 
-fn questions(
-    section: &Partitions,
-    task: &Task,
-    reader: &Reader<'_>,
-    seen: &Seen,
-) -> Vec<Question> {
+fn questions(section: &Partitions, task: &Task, reader: &Reader<'_>, seen: &Seen) -> Vec<Question> {
     let mut all = Vec::new();
     for (name, facts) in &seen.tables {
         let Some(config) = section.tables.get(name) else { continue };
@@ -174,8 +169,7 @@ async fn contents(
             &format!("pgtend partitions drain {}", question.table),
         ));
     }
-    let is_clock =
-        matches!(ranges.key, KeyType::Date | KeyType::Timestamp | KeyType::TimestampTz);
+    let is_clock = matches!(ranges.key, KeyType::Date | KeyType::Timestamp | KeyType::TimestampTz);
     let least = asked.least(reader.conn, is_clock).await?;
     let Some(first) = least.as_deref().and_then(parse_edge_text) else {
         let counts = asked.spread(reader.conn, &[]).await?;
@@ -208,8 +202,12 @@ async fn contents(
         let place = bounds.binary_search(&piece.from).map_or(0, |place| place + 1);
         counts.get(place).copied().unwrap_or(0)
     };
-    let pieces: Vec<(Piece, u64)> =
-        found.missing.iter().map(|piece| (*piece, rows_of(piece))).filter(|(_, n)| *n > 0).collect();
+    let pieces: Vec<(Piece, u64)> = found
+        .missing
+        .iter()
+        .map(|piece| (*piece, rows_of(piece)))
+        .filter(|(_, n)| *n > 0)
+        .collect();
     let placed: u64 = pieces.iter().map(|(_, rows)| rows).sum();
     Ok(Contents { pieces, left: counts.iter().sum::<u64>().saturating_sub(placed) })
 }

@@ -2,12 +2,14 @@
 
 use super::super::Task;
 use super::super::action::PartitionAction;
-use super::super::carve::{AT_ONCE_ROWS_MAX, Carve, Method, PARTS_MAX, Part, Range, Stage, name_beside};
-use super::super::coverage::{Aim, Piece, coverage};
-use super::super::create::Likeness;
+use super::super::carve::{
+    AT_ONCE_ROWS_MAX, Carve, Method, PARTS_MAX, Part, Range, Stage, name_beside,
+};
 use super::super::facts::{Emptying, Seen};
 use super::super::plan::{MADE_MAX, NAMES_TRIED, name_of, range};
 use super::super::tended::{DOING, Tended, missing, not_configured, refused, tended};
+use crate::jobs::partitions::alike::given::Likeness;
+use crate::jobs::partitions::grid::coverage::{Aim, Piece, coverage};
 use chrono::{DateTime, Utc};
 
 use crate::config::checked::Partitions;
@@ -83,7 +85,10 @@ pub fn drain(
     pieces.reverse();
     if pieces.len() >= PARTS_MAX {
         let more = pieces.len() - (PARTS_MAX - 1);
-        stays.push(format!("rows of {more} further ranges wait for the next run: one takes {}", PARTS_MAX - 1));
+        stays.push(format!(
+            "rows of {more} further ranges wait for the next run: one takes {}",
+            PARTS_MAX - 1
+        ));
         pieces.truncate(PARTS_MAX - 1);
     }
     pieces.reverse();
@@ -136,16 +141,12 @@ pub fn asked(
     name: &TableName,
 ) -> Plan<PartitionAction> {
     let mut plan = Plan::default();
-    let drained = section
-        .tables
-        .get(name)
-        .ok_or_else(|| not_configured(name))
-        .and_then(|config| {
-            let facts = seen.tables.get(name).ok_or_else(|| missing(name))?;
-            let table = tended(name, config, facts, seen)?;
-            table.aim(now)?;
-            drain(seen, &table, task, &[])
-        });
+    let drained = section.tables.get(name).ok_or_else(|| not_configured(name)).and_then(|config| {
+        let facts = seen.tables.get(name).ok_or_else(|| missing(name))?;
+        let table = tended(name, config, facts, seen)?;
+        table.aim(now)?;
+        drain(seen, &table, task, &[])
+    });
     match drained {
         Ok(Drained { action, stays }) => {
             let default = seen.tables.get(name).and_then(|facts| facts.default.as_ref());
@@ -177,10 +178,8 @@ fn rows_in_default(table: &Tended<'_>, blocked: &[&Piece]) -> Option<Fault> {
         "rows in default partition {default} lie in {}, so no partition can be attached there",
         ranges.join(", ")
     );
-    let cure = format!(
-        "pgtend partitions drain {} moves them to partitions of their own",
-        table.name
-    );
+    let cure =
+        format!("pgtend partitions drain {} moves them to partitions of their own", table.name);
     Some(Fault::new(Kind::Refused, DOING, message).on(table.name).with_hint(cure))
 }
 
@@ -190,7 +189,11 @@ fn stands_in_the_way(
     default: &TableName,
     emptying: &Emptying,
 ) -> Result<(), Fault> {
-    let child = table.facts.children.iter().find(|child| Some(child.oid) == table.facts.relation.default_oid);
+    let child = table
+        .facts
+        .children
+        .iter()
+        .find(|child| Some(child.oid) == table.facts.relation.default_oid);
     if child.is_some_and(|child| child.kind != "r") {
         return Err(refused(
             format!("default partition {default} is not a plain table"),
@@ -268,7 +271,8 @@ fn carve(
 ) -> Result<Carve, Fault> {
     let free = |name: &dyn Fn(u32) -> TableName| {
         (1..=NAMES_TRIED).map(name).find(|name| !seen.taken.contains(name)).ok_or_else(|| {
-            refused("the names for its tables are taken", "rename or drop what has them").on(table.name)
+            refused("the names for its tables are taken", "rename or drop what has them")
+                .on(table.name)
         })
     };
     let key = table.axis.key;

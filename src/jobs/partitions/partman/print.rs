@@ -14,7 +14,8 @@ pub const HEAD: &str = "[partitions]\nschedule = \"17 * * * *\"\n";
 #[must_use]
 pub fn section(home: &Home, told: &[Told]) -> String {
     let schema = quoted(&home.schema);
-    let version = home.version.as_ref().map_or(String::new(), |version| format!(", version {version}"));
+    let version =
+        home.version.as_ref().map_or(String::new(), |version| format!(", version {version}"));
     let ours: Vec<String> = told
         .iter()
         .filter_map(|told| match told {
@@ -40,7 +41,12 @@ pub fn section(home: &Home, told: &[Told]) -> String {
             Told::Ours(ours) => text.push_str(&table(ours)),
             Told::Left { parent_table, reason } => {
                 // Writing to a string cannot fail.
-                let _ = write!(text, "\n# Left to pg_partman: {}: {}\n", line(parent_table), line(reason));
+                let _ = write!(
+                    text,
+                    "\n# Left to pg_partman: {}: {}\n",
+                    line(parent_table),
+                    line(reason)
+                );
             }
         }
     }

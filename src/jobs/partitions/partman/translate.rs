@@ -3,10 +3,10 @@
 use chrono::{DateTime, NaiveTime, Utc};
 use chrono_tz::Tz;
 
-use super::super::bounds::parse_bound;
-use super::super::continued::Sibling;
-use super::super::kind;
 use crate::config::checked::{EpochUnit, PartitionTable, TimeCode};
+use crate::jobs::partitions::grid::bounds::parse_bound;
+use crate::jobs::partitions::grid::continued::Sibling;
+use crate::jobs::partitions::grid::kind;
 use crate::pg::catalog::partition::{Child, Relation};
 use crate::pg::catalog::partman::{PartConfig, Set};
 use crate::pg::ident::TableName;
@@ -174,14 +174,18 @@ fn can_be_ours(set: &Set) -> Result<(), String> {
         ));
     }
     if set.is_nested {
-        return Err("it is partitioned at two levels, and new partitions would be plain tables".to_owned());
+        return Err(
+            "it is partitioned at two levels, and new partitions would be plain tables".to_owned()
+        );
     }
     if *undo_in_progress == Some(true) {
         return Err("undo_in_progress: its partitions are being dissolved".to_owned());
     }
     match automatic_maintenance.as_deref() {
         None | Some("on") => Ok(()),
-        Some(word) => Err(format!("automatic_maintenance = {word}: run_maintenance leaves it alone")),
+        Some(word) => {
+            Err(format!("automatic_maintenance = {word}: run_maintenance leaves it alone"))
+        }
     }
 }
 
@@ -266,7 +270,8 @@ fn name_of(config: &PartConfig, interval: Extent) -> Option<Template> {
         if let Some((word, ours)) = WORDS.iter().find(|(word, _)| rest.starts_with(word)) {
             text.push_str(ours);
             rest = &rest[word.len()..];
-        } else if let Some((quoted, after)) = rest.strip_prefix('"').and_then(|r| r.split_once('"')) {
+        } else if let Some((quoted, after)) = rest.strip_prefix('"').and_then(|r| r.split_once('"'))
+        {
             text.push_str(quoted);
             rest = after;
         } else if next.is_ascii_alphanumeric() {
@@ -289,7 +294,9 @@ fn retention(
     let text = set.config.retention.as_deref()?;
     let kept = lengths.retention.filter(|_| interval.period().is_some()).and_then(period);
     if kept.is_none() {
-        notes.push(format!("retention = {text} has no counterpart: ids tell no time, nothing expires"));
+        notes.push(format!(
+            "retention = {text} has no counterpart: ids tell no time, nothing expires"
+        ));
     }
     if let Some(schema) = &set.config.retention_schema {
         notes.push(format!(
@@ -307,7 +314,8 @@ fn notes(set: &Set) -> Vec<String> {
             set.template_has.join(", ")
         ));
     }
-    if let Some(columns) = set.config.constraint_cols.as_ref().filter(|columns| !columns.is_empty()) {
+    if let Some(columns) = set.config.constraint_cols.as_ref().filter(|columns| !columns.is_empty())
+    {
         notes.push(format!(
             "constraint_cols = {} has no counterpart: old partitions get no further constraint",
             columns.join(", ")

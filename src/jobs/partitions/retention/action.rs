@@ -4,10 +4,9 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
-use super::super::action::BRIEF_MAX;
 use crate::pg::catalog::quarantine::{BLOCK, BOUND_CHECK};
 use crate::pg::ident::{Ident, TableName, literal};
-use crate::pg::step::{Expect, LockMode, LockWait, Mode, Statement, Step, Strong};
+use crate::pg::step::{BRIEF_MAX, Expect, LockMode, LockWait, Mode, Statement, Step, Strong};
 
 /// What is done with one partition.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -74,11 +73,9 @@ pub struct Leaving {
 /// does not.
 const SEARCHES_MAX: usize = 4;
 
-const NOT_AS_SEEN: &str =
-    "it is not that partition of that table any more, by oid, name and bound";
+const NOT_AS_SEEN: &str = "it is not that partition of that table any more, by oid, name and bound";
 const NOT_DETACHED: &str = "it is not the detached table that is on record, by oid and name";
-const NOT_TO_DROP: &str =
-    "it is not the table in quarantine that is on record: by oid, name, bound and time, attached to \
+const NOT_TO_DROP: &str = "it is not the table in quarantine that is on record: by oid, name, bound and time, attached to \
      nothing and still blocked";
 
 impl Leaving {
@@ -344,7 +341,7 @@ impl Leaving {
     }
 
     fn brief(&self) -> LockWait {
-        LockWait::brief(self.lock_timeout.min(BRIEF_MAX))
+        LockWait::brief(self.lock_timeout)
     }
 
     fn step(&self, doing: &'static str, lock: LockWait, statements: Vec<Statement>) -> Step {

@@ -18,7 +18,7 @@ pub struct Agreement {
     pub oid: i64,
     /// What is agreed.
     pub policy: Policy,
-    /// How the key tells time, [`super::super::axis::Axis::reading`].
+    /// How the key tells time, [`crate::jobs::partitions::grid::axis::Axis::reading`].
     pub reading: String,
     /// A person said so with `--confirm`: what was restored by hand may expire again.
     pub is_confirmed: bool,

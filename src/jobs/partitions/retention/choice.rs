@@ -2,11 +2,11 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::super::axis::Axis;
-use super::super::bounds::{Edge, Span, parse_bound};
 use super::super::facts::{Clocks, Facts};
-use super::super::key::Point;
 use crate::config::checked::{Expiry, OnExpiry};
+use crate::jobs::partitions::grid::axis::Axis;
+use crate::jobs::partitions::grid::bounds::{Edge, Span, parse_bound};
+use crate::jobs::partitions::grid::key::Point;
 use crate::pg::catalog::quarantine::Agreed;
 use crate::pg::ident::TableName;
 use crate::time::period::Period;
@@ -218,12 +218,14 @@ pub fn clock_doubt(
     // Where the key's type ends before now, so does every partition.
     let key = axis.at(now);
     match newest {
-        Edge::At(newest) if key.is_none_or(|key| newest <= key) => Some(Doubt::NoTomorrow(format!(
-            "its newest partition ends at {} and now is {}: it was not tended for long, or the \
+        Edge::At(newest) if key.is_none_or(|key| newest <= key) => {
+            Some(Doubt::NoTomorrow(format!(
+                "its newest partition ends at {} and now is {}: it was not tended for long, or the \
              clock is ahead",
-            axis.key.words(newest),
-            now.format("%Y-%m-%d %H:%M:%SZ")
-        ))),
+                axis.key.words(newest),
+                now.format("%Y-%m-%d %H:%M:%SZ")
+            )))
+        }
         _ => None,
     }
 }

@@ -2,12 +2,12 @@
 
 use chrono::{DateTime, Utc};
 
-use super::super::bounds::Span;
 use super::super::tended::Tended;
 use super::action::What;
 use super::choice::Policy;
 use super::plan::{Draft, at};
 use crate::config::checked::{Expiry, OnExpiry};
+use crate::jobs::partitions::grid::bounds::Span;
 
 impl Draft<'_, '_> {
     /// Drops what its quarantine is over for, and tells what waits. Returns what would be dropped
@@ -25,7 +25,10 @@ impl Draft<'_, '_> {
         let mut room = expiry.map_or(0, |expiry| expiry.max_per_run);
         for (held, name, span, since) in held {
             let Some(expiry) = expiry else {
-                let words = format!("in quarantine since {}; kept: it has no retention any more", at(since));
+                let words = format!(
+                    "in quarantine since {}; kept: it has no retention any more",
+                    at(since)
+                );
                 self.plan.spare(name, words);
                 continue;
             };
@@ -40,18 +43,24 @@ impl Draft<'_, '_> {
             } else if !agreed.is_some_and(|agreed| agreed.drops(span, since, axis, now)) {
                 unasked.push(name.to_string());
             } else if is_doubtful {
-                self.plan.spare(name, "its quarantine is over; it waits until the clock is trusted");
+                self.plan
+                    .spare(name, "its quarantine is over; it waits until the clock is trusted");
             } else if room == 0 {
-                self.plan.spare(name, format!(
-                    "its quarantine is over; left for the next run: expire_max_per_run = {}",
-                    expiry.max_per_run
-                ));
+                self.plan.spare(
+                    name,
+                    format!(
+                        "its quarantine is over; left for the next run: expire_max_per_run = {}",
+                        expiry.max_per_run
+                    ),
+                );
             } else {
                 room -= 1;
                 let why = format!(
                     "in quarantine since {}, quarantine = {} is over, and it is older than \
                      retention = {}",
-                    at(since), expiry.quarantine, expiry.retention
+                    at(since),
+                    expiry.quarantine,
+                    expiry.retention
                 );
                 let action = self.of_held(What::Drop { detached_at: since }, &held, &name, &why);
                 self.leaving.push(action);

@@ -1,6 +1,6 @@
 //! What became of the partitions on record: pure, record and catalog in, a verdict out.
 
-use super::super::bounds::{Span, parse_bound};
+use crate::jobs::partitions::grid::bounds::{Span, parse_bound};
 use crate::pg::catalog::quarantine::Held;
 use crate::pg::ident::TableName;
 

@@ -3,7 +3,6 @@
 use chrono::{DateTime, Utc};
 
 use super::super::action::PartitionAction;
-use super::super::bounds::{Edge, Span};
 use super::super::facts::Seen;
 use super::super::tended::Tended;
 use super::action::{Leaving, What};
@@ -12,6 +11,7 @@ use super::choice::{Choice, Doubt, Part, Policy, choose, clock_doubt, expires_at
 use super::held::{Fate, fate};
 use crate::config::checked::{Expiry, OnExpiry};
 use crate::job::Plan;
+use crate::jobs::partitions::grid::bounds::{Edge, Span};
 use crate::pg::catalog::quarantine::Held;
 use crate::pg::fault::{Fault, Kind};
 use crate::pg::ident::TableName;
@@ -118,7 +118,12 @@ impl Draft<'_, '_> {
                 Fate::Restored(_) if is_confirmed => None,
                 Fate::Restored(name) => {
                     let what = What::Keep { is_blocked: held.is_blocked };
-                    Some(self.of_held(what, &held, &name, "it was attached again by hand: it stays"))
+                    Some(self.of_held(
+                        what,
+                        &held,
+                        &name,
+                        "it was attached again by hand: it stays",
+                    ))
                 }
                 Fate::Forget(why) => Some(self.leaving(
                     What::Forget,
@@ -162,9 +167,7 @@ impl Draft<'_, '_> {
         };
         let next = choice.next.and_then(|part| Some((part, expires_at(part, axis, expiry)?)));
         let (standing, next) = match next {
-            Some((part, when)) => {
-                (at(when), format!("next is {} at {}", part.name, at(when)))
-            }
+            Some((part, when)) => (at(when), format!("next is {} at {}", part.name, at(when))),
             None => ("none".to_owned(), "no partition will expire".to_owned()),
         };
         self.plan.stands(name, "next_expiry", standing);
@@ -242,7 +245,12 @@ impl Draft<'_, '_> {
         }
         let on_record = on_record(self.table);
         let has_restored = is_confirmed
-            && self.table.facts.held.iter().any(|held| matches!(fate(held), Fate::Kept | Fate::Restored(_)));
+            && self
+                .table
+                .facts
+                .held
+                .iter()
+                .any(|held| matches!(fate(held), Fate::Kept | Fate::Restored(_)));
         if on_record == Some(policy) && !has_restored {
             return;
         }
@@ -270,7 +278,10 @@ impl Draft<'_, '_> {
             match facts.referenced.get(&part.oid) {
                 Some(Ok(None)) => {}
                 Some(Ok(Some(who))) => {
-                    self.refuse(format!("{} is expired, and rows refer to its rows by {who}", part.name), cure);
+                    self.refuse(
+                        format!("{} is expired, and rows refer to its rows by {who}", part.name),
+                        cure,
+                    );
                     return;
                 }
                 Some(Err(fault)) => {
@@ -322,13 +333,25 @@ impl Draft<'_, '_> {
         tables
     }
 
-    pub(super) fn of_held(&self, what: What, held: &Held, name: &TableName, why: &str) -> PartitionAction {
+    pub(super) fn of_held(
+        &self,
+        what: What,
+        held: &Held,
+        name: &TableName,
+        why: &str,
+    ) -> PartitionAction {
         self.leaving(what, (held.relation, name.to_string(), held.bound.clone()), why.to_owned())
     }
 
     fn leaving(&self, what: What, object: (i64, String, String), why: String) -> PartitionAction {
         let (oid, child, bound) = object;
-        PartitionAction::Leave(Box::new(leaving(self.seen, self.table, self.now, what, (oid, child, bound, why))))
+        PartitionAction::Leave(Box::new(leaving(
+            self.seen,
+            self.table,
+            self.now,
+            what,
+            (oid, child, bound, why),
+        )))
     }
 
     fn refuse(&mut self, message: String, cure: &str) {

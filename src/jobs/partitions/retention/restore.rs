@@ -3,13 +3,13 @@
 use chrono::{DateTime, Utc};
 
 use super::super::action::PartitionAction;
-use super::super::bounds::Span;
 use super::super::facts::Seen;
 use super::super::tended::Tended;
 use super::action::What;
 use super::choice::parts;
 use super::held::{Fate, fate};
 use super::plan::leaving;
+use crate::jobs::partitions::grid::bounds::Span;
 use crate::pg::catalog::quarantine::Held;
 use crate::pg::fault::{Fault, Kind};
 use crate::pg::ident::TableName;
@@ -50,9 +50,17 @@ pub fn restore(
     let Some((held, name, span)) = found else {
         let has = held.iter().map(|(_, name, _)| name.to_string()).collect::<Vec<_>>().join(", ");
         return Err(match (wanted, has.as_str()) {
-            (_, "") => refused("nothing of it is in quarantine".into(), "pgtend plan partitions shows what is"),
-            (Some(wanted), _) => refused(format!("{wanted} is not in quarantine"), &format!("in quarantine are {has}")),
-            (None, _) => refused("nothing of it can be restored".into(), &format!("in quarantine are {has}")),
+            (_, "") => refused(
+                "nothing of it is in quarantine".into(),
+                "pgtend plan partitions shows what is",
+            ),
+            (Some(wanted), _) => refused(
+                format!("{wanted} is not in quarantine"),
+                &format!("in quarantine are {has}"),
+            ),
+            (None, _) => {
+                refused("nothing of it can be restored".into(), &format!("in quarantine are {has}"))
+            }
         });
     };
     let parts = parts(table.facts);

@@ -113,8 +113,10 @@ fn one_partition_or_an_anchor_decides_nothing() {
     let anchored = world([weeks.interval("1 week").premake("6 days").anchor("2026-01-05")]);
     assert_eq!(
         made(&anchored),
-        ["public.events_2026_01_25_to_2026_01_26 2026-01-25 00:00:00+00 to 2026-01-26 00:00:00+00",
-         "public.events_2026_01_26 2026-01-26 00:00:00+00 to 2026-02-02 00:00:00+00"]
+        [
+            "public.events_2026_01_25_to_2026_01_26 2026-01-25 00:00:00+00 to 2026-01-26 00:00:00+00",
+            "public.events_2026_01_26 2026-01-26 00:00:00+00 to 2026-02-02 00:00:00+00"
+        ]
     );
     assert!(told(&anchored).contains(
         "its newest partitions begin at 2026-01-18 UTC, and anchor = 2026-01-05 has another grid"

@@ -7,14 +7,14 @@ use chrono::{DateTime, NaiveTime, TimeDelta, Utc};
 use chrono_tz::Tz;
 use proptest::prelude::*;
 
-use super::super::axis::Axis;
-use super::super::bounds::{Edge, Span};
-use super::super::coverage::{Aim, Coverage, Existing, coverage, covered_until};
 use super::super::facts::Seen;
-use super::super::key::{KeyType, Point};
 use super::super::tended::{Tended, tended};
 use super::world::{Table, World as Plain, table, world};
 use crate::config::checked::{EpochUnit, Snowflake, TimeCode};
+use crate::jobs::partitions::grid::axis::Axis;
+use crate::jobs::partitions::grid::bounds::{Edge, Span};
+use crate::jobs::partitions::grid::coverage::{Aim, Coverage, Existing, coverage, covered_until};
+use crate::jobs::partitions::grid::key::{KeyType, Point};
 use crate::pg::ident::Ident;
 use crate::pg::partition_name::Template;
 
@@ -31,8 +31,19 @@ pub const ZONES: [Tz; 9] = [
     Tz::Africa__Cairo,
 ];
 pub const INTERVALS: [&str; 13] = [
-    "1 day", "3 days", "1 week", "2 weeks", "1 month", "2 months", "1 quarter", "6 months",
-    "1 year", "1 hour", "15 minutes", "6 hours", "7 minutes",
+    "1 day",
+    "3 days",
+    "1 week",
+    "2 weeks",
+    "1 month",
+    "2 months",
+    "1 quarter",
+    "6 months",
+    "1 year",
+    "1 hour",
+    "15 minutes",
+    "6 hours",
+    "7 minutes",
 ];
 
 /// Every way in which a key tells time.

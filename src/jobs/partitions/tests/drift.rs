@@ -1,7 +1,7 @@
 //! What a plan says of partitions that differ, and of the recipe for a new one.
 
-use super::super::cure::cures;
 use super::world::{look, table, world};
+use crate::jobs::partitions::alike::cure::cures;
 use crate::pg::catalog::foreign_keys::Reference;
 use crate::pg::catalog::likeness::{Aspect, Difference};
 use crate::pg::fault::Blocker;
@@ -44,8 +44,12 @@ fn twenty_are_told_and_the_others_counted() {
         .seen(|facts| facts.differences = Ok(all));
     let plan = world([events]).plan(NOW);
     assert_eq!(plan.actions.len(), 0, "only told");
-    assert_eq!(plan.standing.iter().find(|s| s.measure == "drifted_partitions").unwrap().value, "23");
-    let told: Vec<String> = plan.spared.iter().skip(1).map(|spared| spared.reason.clone()).collect();
+    assert_eq!(
+        plan.standing.iter().find(|s| s.measure == "drifted_partitions").unwrap().value,
+        "23"
+    );
+    let told: Vec<String> =
+        plan.spared.iter().skip(1).map(|spared| spared.reason.clone()).collect();
     assert_eq!(told.len(), 21);
     insta::assert_snapshot!(told[0], @"differs from public.events: row security is off; the cure: ALTER TABLE public.p1 ENABLE ROW LEVEL SECURITY");
     insta::assert_snapshot!(told[20], @"20 shown of 23 partitions that differ from it; pgtend partitions repair public.events makes them alike, --plan shows the SQL");
@@ -73,7 +77,14 @@ fn the_recipe_is_said_with_its_reason() {
         let mut world = world([table]);
         world.seen.version = Version(version);
         let reason = crate::job::Action::reason(&world.plan(NOW).actions[0]);
-        reason.split("are refused; ").last().unwrap().split("default partition; ").last().unwrap().to_owned()
+        reason
+            .split("are refused; ")
+            .last()
+            .unwrap()
+            .split("default partition; ")
+            .last()
+            .unwrap()
+            .to_owned()
     };
     insta::assert_snapshot!(recipe(plain(), 180_004), @"attached under a lock that no reader or writer waits for: neither a default partition nor a foreign key asks for more");
     insta::assert_snapshot!(recipe(with_keys(), 180_004), @"its foreign keys lock public.users against writes for a moment; foreign keys that point at it lock public.notes against writes for a moment; each try waits 100 ms at most");

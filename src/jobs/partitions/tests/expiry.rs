@@ -24,10 +24,20 @@ const MONTHS: [&str; 8] =
 fn events() -> Table {
     let [retention, on_expiry, quarantine] = AGREED;
     table("public.events")
-        .children("events_p", &[
-            "2025-08-01", "2025-09-01", "2025-10-01", "2025-11-01", "2025-12-01", "2026-01-01",
-            "2026-02-01", "2026-03-01", "2026-04-01",
-        ])
+        .children(
+            "events_p",
+            &[
+                "2025-08-01",
+                "2025-09-01",
+                "2025-10-01",
+                "2025-11-01",
+                "2025-12-01",
+                "2026-01-01",
+                "2026-02-01",
+                "2026-03-01",
+                "2026-04-01",
+            ],
+        )
         .retention("2 months")
         .agreed(retention, on_expiry, quarantine)
 }
@@ -101,7 +111,12 @@ fn brakes_hold() {
 
 #[test]
 fn what_is_not_a_plain_closed_past_partition_stays() {
-    let wide = |from: &str, to: &str| table("public.events").child("all", from, to).retention("1 month").agreed("1 month", "drop", "7 days");
+    let wide = |from: &str, to: &str| {
+        table("public.events")
+            .child("all", from, to)
+            .retention("1 month")
+            .agreed("1 month", "drop", "7 days")
+    };
     insta::assert_snapshot!(shown([wide("MINVALUE", "MAXVALUE")]), @r"
     spared public.events: retention = 1 month: what ends by 2025-12-20 10:00:00 UTC expires; no partition will expire
     spared public.events: covered for ever; premake = 2 months asks for 2026-03-20 10:00:00 UTC
@@ -174,7 +189,11 @@ fn what_is_in_quarantine_is_told_and_dropped_when_it_is_over() {
 
 #[test]
 fn a_clock_that_is_doubted_takes_nothing() {
-    let mut apart = world([events().held("events_p2025_06", ["2025-06-01", "2025-07-01"], Some("2026-01-10T00:00:00Z"))]);
+    let mut apart = world([events().held(
+        "events_p2025_06",
+        ["2025-06-01", "2025-07-01"],
+        Some("2026-01-10T00:00:00Z"),
+    )]);
     let Clocks { host, .. } = apart.seen.clocks;
     apart.seen.clocks.server = host + TimeDelta::minutes(61);
     insta::assert_snapshot!(apart.show(NOW), @r"
@@ -198,13 +217,19 @@ fn a_clock_that_is_doubted_takes_nothing() {
 #[test]
 fn foreign_keys_are_asked_about_first() {
     let reference = Reference {
-        parent: 16_400, constraint: "notes_fkey".into(), schema: "public".into(), table: "notes".into(),
-        is_own: false, may_lock: true, join: "r.id = c.id".into(),
+        parent: 16_400,
+        constraint: "notes_fkey".into(),
+        schema: "public".into(),
+        table: "notes".into(),
+        is_own: false,
+        may_lock: true,
+        join: "r.id = c.id".into(),
     };
     let referenced = events().seen(|facts| {
         facts.relation.foreign_keys = true;
         facts.references = vec![reference];
-        facts.referenced = [(20_000, Ok(None)), (20_001, Ok(Some("notes_fkey of public.notes".into())))].into();
+        facts.referenced =
+            [(20_000, Ok(None)), (20_001, Ok(Some("notes_fkey of public.notes".into())))].into();
     });
     insta::assert_snapshot!(shown([referenced]), @r"
     detach_partition public.events_p2025_08_01: it ends at 2025-09-01 UTC, which is older than retention = 2 months; it is dropped after 2026-01-27 10:00:00Z
@@ -239,7 +264,8 @@ fn every_key_that_tells_time_expires_by_its_upper_bound() {
         assert_eq!(
             detached,
             [r#"public."events_2025-09""#, r#"public."events_2025-10""#],
-            "{:?}", axis.key
+            "{:?}",
+            axis.key
         );
         let next = plan.spared.iter().any(|spared| {
             spared.reason.ends_with(r#"next is public."events_2025-11" at 2026-02-01 00:00:00Z"#)
@@ -274,10 +300,15 @@ fn every_way_to_leave_shows_its_sql() {
     old.seen.version = Version(130_023);
     for (words, world) in [("18", world([events()])), ("with a default partition, or 13", old)] {
         let plan = world.plan(NOW);
-        let action = plan.actions.iter().find(|action| action.kind() == "detach_partition").unwrap();
+        let action =
+            plan.actions.iter().find(|action| action.kind() == "detach_partition").unwrap();
         let _ = writeln!(text, "-- {words}\n{}", action.sql().join(";\n"));
     }
-    let held = events().held("events_p2025_06", ["2025-06-01", "2025-07-01"], Some("2026-01-10T00:00:00Z"));
+    let held = events().held(
+        "events_p2025_06",
+        ["2025-06-01", "2025-07-01"],
+        Some("2026-01-10T00:00:00Z"),
+    );
     let plan = world([held]).plan(NOW);
     let action = plan.actions.iter().find(|action| action.kind() == "drop_partition").unwrap();
     let _ = writeln!(text, "-- drop\n{}", action.sql().join(";\n"));
@@ -318,21 +349,40 @@ fn every_way_to_leave_shows_its_sql() {
 #[test]
 fn whatever_became_of_a_partition_is_seen() {
     let held = |bend: fn(&mut crate::pg::catalog::quarantine::Held)| {
-        let table = events().held("old", ["2025-06-01", "2025-07-01"], Some("2026-01-10T00:00:00Z")).but(bend);
+        let table = events()
+            .held("old", ["2025-06-01", "2025-07-01"], Some("2026-01-10T00:00:00Z"))
+            .but(bend);
         fate(&table.facts.held[0])
     };
     assert!(matches!(held(|_| {}), Fate::InQuarantine(..)));
     assert!(matches!(held(|h| h.name_now = None), Fate::Forget("it was dropped by hand")));
     assert!(matches!(held(|h| h.name_now = Some("new".into())), Fate::Alone(..)));
     assert!(matches!(held(|h| h.is_blocked = false), Fate::Alone(..)));
-    assert!(matches!(held(|h| (h.name_now, h.is_blocked) = (Some("new".into()), false)), Fate::Forget(_)));
+    assert!(matches!(
+        held(|h| (h.name_now, h.is_blocked) = (Some("new".into()), false)),
+        Fate::Forget(_)
+    ));
     assert!(matches!(held(|h| h.attached_to = Some(1)), Fate::Forget(_)));
     assert!(matches!(held(|h| h.attached_to = Some(16_400)), Fate::Restored(_)));
-    assert!(matches!(held(|h| (h.attached_to, h.detach_pending, h.detached_at) = (Some(16_400), true, None)), Fate::Finalize(_)));
-    assert!(matches!(held(|h| (h.attached_to, h.detached_at) = (Some(16_400), None)), Fate::Intended));
+    assert!(matches!(
+        held(|h| (h.attached_to, h.detach_pending, h.detached_at) = (Some(16_400), true, None)),
+        Fate::Finalize(_)
+    ));
+    assert!(matches!(
+        held(|h| (h.attached_to, h.detached_at) = (Some(16_400), None)),
+        Fate::Intended
+    ));
     assert!(matches!(held(|h| (h.is_blocked, h.detached_at) = (false, None)), Fate::Mark(_)));
-    assert!(matches!(held(|h| (h.attached_to, h.detached_at, h.restored_at) = (Some(16_400), None, h.detached_at)), Fate::Kept));
-    assert!(matches!(held(|h| (h.detached_at, h.restored_at) = (None, h.detached_at)), Fate::Forget(_)));
+    assert!(matches!(
+        held(
+            |h| (h.attached_to, h.detached_at, h.restored_at) = (Some(16_400), None, h.detached_at)
+        ),
+        Fate::Kept
+    ));
+    assert!(matches!(
+        held(|h| (h.detached_at, h.restored_at) = (None, h.detached_at)),
+        Fate::Forget(_)
+    ));
 }
 
 /// A wrong epoch or unit makes every partition decades older.

@@ -4,11 +4,11 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use proptest::prelude::*;
 
-use super::super::axis::Axis;
-use super::super::bounds::Edge;
 use super::super::retention::choice::{Choice, Part, Policy, choose};
 use super::coverage;
 use crate::config::checked::{Expiry, OnExpiry};
+use crate::jobs::partitions::grid::axis::Axis;
+use crate::jobs::partitions::grid::bounds::Edge;
 use crate::time::period::Period;
 
 #[derive(Debug)]
@@ -25,7 +25,8 @@ fn retentions() -> impl Strategy<Value = Period> {
         (1_u32..600).prop_map(|n| format!("{n} days")),
         (1_u32..24).prop_map(|n| format!("{n} months")),
         (1_u32..9_000).prop_map(|n| format!("{n} hours")),
-        (1_u32..12, 1_u32..31, 1_u32..50).prop_map(|(m, d, h)| format!("{m} months {d} days {h} hours")),
+        (1_u32..12, 1_u32..31, 1_u32..50)
+            .prop_map(|(m, d, h)| format!("{m} months {d} days {h} hours")),
     ]
     .prop_map(|text| text.parse().unwrap())
 }
@@ -40,18 +41,20 @@ fn policies() -> impl Strategy<Value = Policy> {
 fn worlds() -> impl Strategy<Value = World> {
     let flags = prop::collection::vec((0_u8..10, 0_u8..10, 0_u8..10), 14);
     let brakes = (1_u32..12, 0.01_f64..=1.0);
-    (coverage::worlds(), policies(), prop::option::of(policies()), any::<bool>(), flags, brakes).prop_map(
-        |(world, policy, other, is_agreed, flags, (max_per_run, max_share))| {
+    (coverage::worlds(), policies(), prop::option::of(policies()), any::<bool>(), flags, brakes)
+        .prop_map(|(world, policy, other, is_agreed, flags, (max_per_run, max_share))| {
             let (axis, existing) = world.laid_out();
-            let parts = existing.iter().zip(flags).zip(1..).map(|((existing, (kind, pending, restored)), oid)| Part {
-                oid,
-                name: format!("public.p{oid}").parse().unwrap(),
-                span: existing.span,
-                bound: String::new(),
-                is_plain: kind > 0,
-                is_pending: pending == 0,
-                restored_at: (restored == 0).then_some(world.now),
-            });
+            let parts = existing.iter().zip(flags).zip(1..).map(
+                |((existing, (kind, pending, restored)), oid)| Part {
+                    oid,
+                    name: format!("public.p{oid}").parse().unwrap(),
+                    span: existing.span,
+                    bound: String::new(),
+                    is_plain: kind > 0,
+                    is_pending: pending == 0,
+                    restored_at: (restored == 0).then_some(world.now),
+                },
+            );
             let Policy { retention, on_expiry, quarantine } = policy;
             World {
                 parts: parts.collect(),
@@ -60,8 +63,7 @@ fn worlds() -> impl Strategy<Value = World> {
                 expiry: Expiry { retention, on_expiry, quarantine, max_per_run, max_share },
                 agreed: if is_agreed { Some(policy) } else { other },
             }
-        },
-    )
+        })
 }
 
 impl World {
@@ -94,7 +96,10 @@ fn check(world: &World) -> Result<(), TestCaseError> {
         let end = world.end(part).unwrap();
         prop_assert!(now - end >= world.age_least(), "{part:?} ended at {end} only");
         prop_assert!(part.is_plain && !part.is_pending && part.restored_at.is_none());
-        prop_assert!(world.agreed.unwrap().expires(part.span, axis, now), "{part:?} was not agreed to");
+        prop_assert!(
+            world.agreed.unwrap().expires(part.span, axis, now),
+            "{part:?} was not agreed to"
+        );
     }
     let standing = world.parts.iter().filter(|part| !part.is_pending).count();
     let leaving = choice.leaving.len();
@@ -121,8 +126,11 @@ fn check_drop(world: &World, hours_ago: i64) -> Result<(), TestCaseError> {
         if policy.drops(part.span, at, &world.axis, world.now) {
             prop_assert!(policy.on_expiry == OnExpiry::Drop);
             prop_assert!(policy.expires(part.span, &world.axis, world.now));
-            let days = i64::from(policy.quarantine.months()) * 28 + i64::from(policy.quarantine.days());
-            prop_assert!(hours_ago >= days * 24 + i64::from(policy.quarantine.seconds()) / 3_600 - 26);
+            let days =
+                i64::from(policy.quarantine.months()) * 28 + i64::from(policy.quarantine.days());
+            prop_assert!(
+                hours_ago >= days * 24 + i64::from(policy.quarantine.seconds()) / 3_600 - 26
+            );
         }
     }
     Ok(())

@@ -59,7 +59,8 @@ fn hours_and_minutes_are_exact_in_utc_and_local_on_a_wall_clock() {
     spared public.exact: no partition holds now; premake = 1 hour asks for 2026-10-25 01:30:00 UTC
     spared public.wall: no partition holds now; premake = 1 hour asks for 2026-10-25 02:59:00
     ");
-    let kolkata = table("public.events").zone(Tz::Asia__Kolkata).interval("1 hour").premake("1 minute");
+    let kolkata =
+        table("public.events").zone(Tz::Asia__Kolkata).interval("1 hour").premake("1 minute");
     insta::assert_snapshot!(shown([kolkata.anchor("2024-01-01")]), @r"
     create_partition public.events_p2026_01_20_09 '2026-01-20 09:30:00+00' '2026-01-20 10:30:00+00'
     spared public.events: no partition holds now; premake = 1 minute asks for 2026-01-20 10:01:00 UTC
@@ -128,7 +129,9 @@ fn a_type_that_ends_is_told_before_it_does() {
     insta::assert_snapshot!(world([int4("public.events")]).show("2039-11-20T10:00:00Z"), @r"
     refused tend partitions of public.events: its key id of type integer has no value for 2039-11-20; check key = … in [partitions.tables]; if it is right, the table needs a wider key
     ");
-    let ids = table("public.ids").ids("1000000000", "1000000000", Some(2_000_000_000)).key(23, "integer", None);
+    let ids = table("public.ids")
+        .ids("1000000000", "1000000000", Some(2_000_000_000))
+        .key(23, "integer", None);
     insta::assert_snapshot!(shown([ids]), @r"
     spared public.ids: no partition holds id 2000000000; premake = 1000000000 asks for 2147483647
     refused tend partitions of public.ids: its key id of type integer ends at 2147483647: the partition from 2000000000 has no upper bound there; the type of a partition key cannot be altered: move to a table whose id is bigint; until then a partition made by hand FROM ('2000000000') TO (MAXVALUE) holds what is left
@@ -166,7 +169,10 @@ fn what_does_not_fit_together_is_refused() {
 fn a_change_of_the_interval_leaves_no_gap() {
     let months = |name| {
         table(name).children("m_p", &["2025-12-01", "2026-01-01"]).child(
-            "m_p2026_01", "'2026-01-01 00:00:00+00'", "'2026-02-01 00:00:00+00'")
+            "m_p2026_01",
+            "'2026-01-01 00:00:00+00'",
+            "'2026-02-01 00:00:00+00'",
+        )
     };
     insta::assert_snapshot!(shown([months("public.weeks").interval("1 week").premake("3 weeks")]), @r"
     create_partition public.weeks_p2026_02_01_to_2026_02_02 '2026-02-01 00:00:00+00' '2026-02-02 00:00:00+00'
@@ -175,16 +181,20 @@ fn a_change_of_the_interval_leaves_no_gap() {
     spared public.weeks: covered until 2026-02-01 UTC; premake = 3 weeks asks for 2026-02-10 10:00:00 UTC
     warning public.weeks: its newest partitions hold 1 month each, since 2025-12-01 UTC; interval = 1 week goes on from where they end
     ");
-    let weeks = |name: &str| table(name)
-        .child("w_p2026w03", "'2026-01-12 00:00:00+00'", "'2026-01-19 00:00:00+00'")
-        .child("w_p2026w04", "'2026-01-19 00:00:00+00'", "'2026-01-26 00:00:00+00'");
+    let weeks = |name: &str| {
+        table(name)
+            .child("w_p2026w03", "'2026-01-12 00:00:00+00'", "'2026-01-19 00:00:00+00'")
+            .child("w_p2026w04", "'2026-01-19 00:00:00+00'", "'2026-01-26 00:00:00+00'")
+    };
     insta::assert_snapshot!(shown([weeks("public.days").interval("1 day").premake("7 days")]), @r"
     create_partition public.days_p2026_01_26 '2026-01-26 00:00:00+00' '2026-01-27 00:00:00+00'
     create_partition public.days_p2026_01_27 '2026-01-27 00:00:00+00' '2026-01-28 00:00:00+00'
     spared public.days: covered until 2026-01-26 UTC; premake = 1 week asks for 2026-01-27 10:00:00 UTC
     warning public.days: its newest partitions hold 1 week each, since 2026-01-12 UTC; interval = 1 day goes on from where they end
     ");
-    let days = |name: &str| table(name).children("d_p", &["2026-01-19", "2026-01-20", "2026-01-21", "2026-01-22"]);
+    let days = |name: &str| {
+        table(name).children("d_p", &["2026-01-19", "2026-01-20", "2026-01-21", "2026-01-22"])
+    };
     insta::assert_snapshot!(shown([days("public.months").premake("1 month")]), @r"
     create_partition public.months_p2026_01_22_to_2026_02_01 '2026-01-22 00:00:00+00' '2026-02-01 00:00:00+00'
     create_partition public.months_p2026_02 '2026-02-01 00:00:00+00' '2026-03-01 00:00:00+00'
@@ -203,7 +213,10 @@ fn a_change_of_the_interval_leaves_no_gap() {
 fn a_partition_by_the_same_key_keeps_to_its_own_bound() {
     let within = |name: &str, from: &str, to: &str| {
         let bound = format!("FOR VALUES FROM ('{from} 00:00:00+00') TO ('{to} 00:00:00+00')");
-        table(name).interval("1 week").premake("2 months").seen(|facts| facts.relation.own_bound = Some(bound))
+        table(name)
+            .interval("1 week")
+            .premake("2 months")
+            .seen(|facts| facts.relation.own_bound = Some(bound))
     };
     insta::assert_snapshot!(shown([
         within("public.january", "2026-01-01", "2026-02-01"),

@@ -106,7 +106,8 @@ fn daylight_saving_leaves_no_gap() {
 
 #[test]
 fn a_local_key_knows_the_zones_date() {
-    let tokyo = table("public.events").zone(Tz::Asia__Tokyo).date_key().interval("1 day").premake("1 day");
+    let tokyo =
+        table("public.events").zone(Tz::Asia__Tokyo).date_key().interval("1 day").premake("1 day");
     insta::assert_snapshot!(world([tokyo]).show("2026-01-20T20:00:00Z"), @r"
     create_partition public.events_p2026_01_21 '2026-01-21' '2026-01-22'
     create_partition public.events_p2026_01_22 '2026-01-22' '2026-01-23'
@@ -129,13 +130,14 @@ fn names_follow_the_siblings_or_the_configuration() {
 
 #[test]
 fn a_name_that_is_taken_is_told_and_the_range_covered() {
-    let world = world([table("public.events").premake("1 month"), table("public.jobs").premake("1 month")])
-        .taken("public.events_p2026_01")
-        .taken("public.jobs_p2026_02")
-        .taken("public.jobs_p2026_02_2")
-        .taken("public.jobs_p2026_02_3")
-        .taken("public.jobs_p2026_02_4")
-        .taken("public.jobs_p2026_02_5");
+    let world =
+        world([table("public.events").premake("1 month"), table("public.jobs").premake("1 month")])
+            .taken("public.events_p2026_01")
+            .taken("public.jobs_p2026_02")
+            .taken("public.jobs_p2026_02_2")
+            .taken("public.jobs_p2026_02_3")
+            .taken("public.jobs_p2026_02_4")
+            .taken("public.jobs_p2026_02_5");
     insta::assert_snapshot!(world.show(NOW), @r"
     create_partition public.events_p2026_01_2 '2026-01-01 00:00:00+00' '2026-02-01 00:00:00+00'
     create_partition public.jobs_p2026_01 '2026-01-01 00:00:00+00' '2026-02-01 00:00:00+00'
@@ -200,7 +202,9 @@ fn a_large_default_partition_is_scanned_under_a_check() {
 #[test]
 fn an_interrupted_run_is_carried_on() {
     let mark = |from: &str, to: &str| {
-        format!("pgtend: partition of public.events from '{from} 00:00:00+00' to '{to} 00:00:00+00', not attached yet")
+        format!(
+            "pgtend: partition of public.events from '{from} 00:00:00+00' to '{to} 00:00:00+00', not attached yet"
+        )
     };
     let events = table("public.events")
         .premake("1 month")
@@ -368,7 +372,8 @@ fn the_sql_of_13_has_no_compression() {
 fn sql(plan: &crate::job::Plan<super::super::PartitionAction>) -> String {
     let mut text = String::new();
     for step in plan.actions.iter().flat_map(super::super::PartitionAction::steps) {
-        let millis: Vec<u128> = step.lock.tries.iter().map(std::time::Duration::as_millis).collect();
+        let millis: Vec<u128> =
+            step.lock.tries.iter().map(std::time::Duration::as_millis).collect();
         let _ = writeln!(text, "-- {} {}, lock_timeout {millis:?} ms", step.doing, step.object);
         for sql in step.sql() {
             text.push_str(&sql);

@@ -8,7 +8,8 @@ const NOW: &str = "2026-01-20T10:00:00Z";
 
 fn held(bend: impl FnOnce(&mut Held)) -> Held {
     let since = Some("2026-01-10T00:00:00Z");
-    let mut events = table("public.events").held("old", ["2025-06-01", "2025-07-01"], since).but(bend);
+    let mut events =
+        table("public.events").held("old", ["2025-06-01", "2025-07-01"], since).but(bend);
     events.facts.held.remove(0)
 }
 
@@ -17,7 +18,9 @@ fn held(bend: impl FnOnce(&mut Held)) -> Held {
 fn what_was_begun_is_finished_and_nothing_else() {
     let mut world = world([]);
     world.seen.strays = vec![
-        held(|held| (held.attached_to, held.detach_pending, held.detached_at) = (Some(16_400), true, None)),
+        held(|held| {
+            (held.attached_to, held.detach_pending, held.detached_at) = (Some(16_400), true, None)
+        }),
         held(|_| {}),
         held(|held| held.is_blocked = false),
         held(|held| (held.detached_at, held.is_blocked) = (None, false)),
@@ -41,9 +44,10 @@ fn what_was_begun_is_finished_and_nothing_else() {
 /// A table that is refused as it is keeps nothing half-way either.
 #[test]
 fn a_refused_table_is_no_hindrance() {
-    let mut events = table("public.events").held("old", ["2025-06-01", "2025-07-01"], None).but(|held| {
-        (held.attached_to, held.detach_pending) = (Some(16_400), true);
-    });
+    let mut events =
+        table("public.events").held("old", ["2025-06-01", "2025-07-01"], None).but(|held| {
+            (held.attached_to, held.detach_pending) = (Some(16_400), true);
+        });
     events.facts.relation.kind = "r".into();
     insta::assert_snapshot!(world([events]).show(NOW), @r"
     finalize_detach public.old: its DETACH CONCURRENTLY was interrupted: it takes no rows any more

@@ -8,12 +8,12 @@ use chrono_tz::Tz;
 
 use super::super::Task;
 use super::super::facts::{Clocks, DefaultFacts, Facts, Look, Seen};
-use super::super::key::Point;
 use super::super::plan::plan;
 use crate::config::checked::{
     Catchup, Expiry, OnExpiry, PartitionTable, Partitions, Schedule, TimeCode,
 };
 use crate::job::{Action, Plan};
+use crate::jobs::partitions::grid::key::Point;
 use crate::pg::catalog::partition::{Child, Relation, Rights, Unattached};
 use crate::pg::catalog::partition_default::DefaultRows;
 use crate::pg::catalog::quarantine::{Agreed, Held};
@@ -211,7 +211,8 @@ impl Table {
 
     /// For the key as it is so far.
     pub fn agreed(mut self, retention: &str, on_expiry: &str, quarantine: &str) -> Self {
-        let (_, axis) = super::super::kind::axis(&self.facts.relation, &self.config).unwrap();
+        let (_, axis) =
+            crate::jobs::partitions::grid::kind::axis(&self.facts.relation, &self.config).unwrap();
         self.facts.agreed = Some(Agreed {
             parent: 16_400,
             retention: retention.into(),
@@ -258,7 +259,8 @@ impl Table {
 
     pub fn default(mut self, look: Option<Look>) -> Self {
         let name = self.name.sibling("dflt".parse().unwrap());
-        self.facts.default = Some(DefaultFacts { name, has_stale_check: false, rows_estimate: Some(0), look });
+        self.facts.default =
+            Some(DefaultFacts { name, has_stale_check: false, rows_estimate: Some(0), look });
         self
     }
 

@@ -81,7 +81,9 @@ fn a_quiet_poll_writes_little() {
     for (_, entry) in now.iter_mut().take(20) {
         entry.sums.0[0] += 1;
     }
-    let Packed::Changed(changed) = pack(Some(base(&stored)), &now) else { panic!("20 of 5,000 changed") };
+    let Packed::Changed(changed) = pack(Some(base(&stored)), &now) else {
+        panic!("20 of 5,000 changed")
+    };
     assert!(changed.len() < 1000, "{} bytes", changed.len());
 
     for entry in now.values_mut() {

@@ -57,7 +57,10 @@ fn a_single_outlier_shows_as_a_new_maximum() {
     desk.world.run(1, 1, 2_000);
     let [Event::SlowQueryOpened(query)] = &desk.poll_events()[..] else { panic!("one line") };
     let (mean_ms, max_ms) = (query.mean_ms.round(), query.max_ms.round());
-    assert_eq!((query.reason, max_ms, mean_ms), (crate::telemetry::SlowReason::NewMax, 2000.0, 1.0));
+    assert_eq!(
+        (query.reason, max_ms, mean_ms),
+        (crate::telemetry::SlowReason::NewMax, 2000.0, 1.0)
+    );
     desk.world.run(1, 100_000, 1);
     assert_eq!(desk.poll(), ["resolved 1"], "the maximum is no longer new");
     desk.world.run(1, 100_000, 1);
@@ -79,9 +82,13 @@ fn too_few_calls_make_no_mean() {
 #[test]
 fn hovering_about_the_threshold_is_one_state() {
     let mut desk = Desk::new();
-    for (mean_ms, expected) in
-        [(100, vec!["opened 1"]), (99, vec![]), (101, vec![]), (80, vec![]), (79, vec!["resolved 1"])]
-    {
+    for (mean_ms, expected) in [
+        (100, vec!["opened 1"]),
+        (99, vec![]),
+        (101, vec![]),
+        (80, vec![]),
+        (79, vec!["resolved 1"]),
+    ] {
         desk.world.run(1, 10, mean_ms);
         assert_eq!(desk.poll(), expected, "at {mean_ms} ms");
     }

@@ -2,8 +2,8 @@
 
 use super::axis::{Axis, Cells};
 use super::key::{IntType, KeyType};
-use super::tended::{DOING, refused};
 use crate::config::checked::{PartitionTable, TimeCode};
+use crate::jobs::partitions::tended::{DOING, refused};
 use crate::pg::catalog::partition::Relation;
 use crate::pg::fault::{Fault, Kind};
 use crate::pg::ident::Ident;
@@ -38,10 +38,7 @@ impl Stored {
 ///
 /// # Errors
 /// `Refused`, where the key is none that can be told ahead or the configuration does not fit it.
-pub(super) fn axis(
-    relation: &Relation,
-    config: &PartitionTable,
-) -> Result<(Ident, Axis), Fault> {
+pub fn axis(relation: &Relation, config: &PartitionTable) -> Result<(Ident, Axis), Fault> {
     let parts = relation.key_parts.unwrap_or_default();
     if parts != 1 {
         return Err(refused(

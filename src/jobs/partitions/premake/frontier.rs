@@ -1,10 +1,10 @@
 //! How far the ids of a table have come: the one place where the data says what is needed.
 
-use super::bounds::{Edge, parse_bound};
-use super::facts::{Facts, Seen};
-use super::key::Point;
-use super::tended::tended;
 use crate::config::checked::Partitions;
+use crate::jobs::partitions::facts::{Facts, Seen};
+use crate::jobs::partitions::grid::bounds::{Edge, parse_bound};
+use crate::jobs::partitions::grid::key::Point;
+use crate::jobs::partitions::tended::tended;
 use crate::pg::catalog::partition_ids::{highest_in, sequence};
 use crate::pg::fault::{Fault, Kind};
 use crate::pg::ident::{Ident, TableName};

@@ -3,12 +3,22 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::action::{BRIEF_MAX, BesideDefault};
-use super::facts::Facts;
+use crate::jobs::partitions::facts::Facts;
 use crate::pg::fault::Blocker;
-use crate::pg::ident::TableName;
-use crate::pg::step::{LockMode, LockWait, Strong};
+use crate::pg::ident::{Ident, TableName};
+use crate::pg::step::{BRIEF_MAX, LockMode, LockWait, Strong};
 use crate::pg::version::Version;
+
+/// A default partition, as far as attaching a sibling depends on it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BesideDefault {
+    /// Its name.
+    pub name: TableName,
+    /// The key column.
+    pub key: Ident,
+    /// Its rows are too many, or too little is known of them, to be scanned under a strong lock.
+    pub is_large: bool,
+}
 
 /// What ATTACH locks beside the parent, whose SHARE UPDATE EXCLUSIVE no reader or writer notices.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -57,7 +67,7 @@ impl Recipe {
             return LockWait::patient(lock_timeout);
         }
         let default = self.default.as_ref().map(|default| &default.name);
-        LockWait::brief(lock_timeout.min(BRIEF_MAX)).looking_at(self.locks(parent, default))
+        LockWait::brief(lock_timeout).looking_at(self.locks(parent, default))
     }
 
     /// The locks of ATTACH, in its order, where this is the default partition.

@@ -233,7 +233,7 @@ fn uuid(value: u128) -> String {
 }
 
 /// Reads a uuid as the server writes it.
-pub(super) fn parse_uuid(text: &str) -> Option<u128> {
+pub fn parse_uuid(text: &str) -> Option<u128> {
     let groups: Vec<&str> = text.split('-').collect();
     let lengths: Vec<usize> = groups.iter().map(|group| group.len()).collect();
     let is_hex = text.bytes().all(|byte| byte == b'-' || byte.is_ascii_hexdigit());
@@ -265,7 +265,10 @@ mod tests {
     fn each_code_has_its_value_of_an_instant() {
         let instant: DateTime<Utc> = "2026-02-01T00:00:00.5Z".parse().unwrap();
         let epoch = |unit| KeyType::Epoch(unit, IntType::Int8);
-        let twitter = Snowflake { epoch: DateTime::from_timestamp_millis(1_288_834_974_657).unwrap(), shift: 22 };
+        let twitter = Snowflake {
+            epoch: DateTime::from_timestamp_millis(1_288_834_974_657).unwrap(),
+            shift: 22,
+        };
         for (key, literal) in [
             (epoch(EpochUnit::Seconds), "'1769904000'"),
             (epoch(EpochUnit::Milliseconds), "'1769904000500'"),
@@ -277,7 +280,10 @@ mod tests {
             let point = key.of_instant(instant).unwrap();
             assert_eq!(key.literal(point), literal, "{key:?}");
             let whole = key.instant(point).unwrap();
-            assert!(whole == instant || whole == "2026-02-01T00:00:00Z".parse::<DateTime<Utc>>().unwrap());
+            assert!(
+                whole == instant
+                    || whole == "2026-02-01T00:00:00Z".parse::<DateTime<Utc>>().unwrap()
+            );
             assert!(key.words(point).starts_with("2026-02-01"), "{}", key.words(point));
         }
     }
@@ -300,7 +306,11 @@ mod tests {
         for value in [0, 1, u128::MAX, 0x019c_1697_71f4_7abc_8def_0123_4567_89ab] {
             assert_eq!(parse_uuid(&uuid(value)), Some(value));
         }
-        for text in ["2026-01-01", "019c1697-71f4-7abc-8def-0123456789a", "019c1697-71f4-7abc-8def-0123456789ag"] {
+        for text in [
+            "2026-01-01",
+            "019c1697-71f4-7abc-8def-0123456789a",
+            "019c1697-71f4-7abc-8def-0123456789ag",
+        ] {
             assert_eq!(parse_uuid(text), None, "{text}");
         }
     }

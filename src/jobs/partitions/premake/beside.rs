@@ -1,8 +1,8 @@
 //! What a default partition means for a partition that is to be made.
 
-use super::action::BesideDefault;
-use super::coverage::Piece;
-use super::tended::Tended;
+use super::recipe::BesideDefault;
+use crate::jobs::partitions::grid::coverage::Piece;
+use crate::jobs::partitions::tended::Tended;
 
 /// What a default partition means for one range.
 pub enum Beside {

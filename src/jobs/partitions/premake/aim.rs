@@ -2,10 +2,10 @@
 
 use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 
-use super::bounds::{Edge, Span, parse_bound};
-use super::coverage::{Aim, Piece};
-use super::key::{IntType, KeyType, Point};
-use super::tended::{DOING, Tended};
+use crate::jobs::partitions::grid::bounds::{Edge, Span, parse_bound};
+use crate::jobs::partitions::grid::coverage::{Aim, Piece};
+use crate::jobs::partitions::grid::key::{IntType, KeyType, Point};
+use crate::jobs::partitions::tended::{DOING, Tended};
 use crate::pg::fault::{Fault, Kind};
 use crate::time::extent::Extent;
 
@@ -56,7 +56,7 @@ impl Tended<'_> {
 
     /// When rows will need a partition. Ids tell no time: theirs count a day each, so that many of
     /// one table do not push another table's tomorrow out of this run.
-    pub(super) fn needed_at(&self, piece: &Piece, now: DateTime<Utc>, ahead: i64) -> DateTime<Utc> {
+    pub fn needed_at(&self, piece: &Piece, now: DateTime<Utc>, ahead: i64) -> DateTime<Utc> {
         let at = match (self.axis.key, piece.from) {
             (KeyType::Id(_), _) => now.checked_add_signed(TimeDelta::days(ahead)),
             (_, Point::Time(at)) => Some(at.and_utc()),
@@ -66,7 +66,7 @@ impl Tended<'_> {
     }
 
     /// What stands for the present.
-    pub(super) fn now_words(&self) -> String {
+    pub fn now_words(&self) -> String {
         match (self.axis.key, self.facts.highest_id) {
             (KeyType::Id(_), None) => "the first id".to_owned(),
             (KeyType::Id(_), Some(id)) => format!("id {id}"),
@@ -75,7 +75,7 @@ impl Tended<'_> {
     }
 
     /// Time goes on, and the key's type does not: from here on it has no value for an upper bound.
-    pub(super) fn type_ends(&self, from: Option<Point>) -> Option<Fault> {
+    pub fn type_ends(&self, from: Option<Point>) -> Option<Fault> {
         let (from, last, key) = (from?, self.axis.key.last()?, &self.key);
         let message = format!(
             "its key {key} of type {} ends at {}: the partition from {} has no upper bound there",
@@ -108,14 +108,14 @@ impl Tended<'_> {
             self.key_type(),
             now.format("%Y-%m-%d")
         );
-        Fault::new(Kind::Refused, DOING, message)
-            .on(self.name)
-            .with_hint("check key = … in [partitions.tables]; if it is right, the table needs a wider key")
+        Fault::new(Kind::Refused, DOING, message).on(self.name).with_hint(
+            "check key = … in [partitions.tables]; if it is right, the table needs a wider key",
+        )
     }
 }
 
 /// What a table may hold by its own bound, as a partition by the same key.
-pub(super) fn within(own_bound: Option<&str>) -> Span {
+pub fn within(own_bound: Option<&str>) -> Span {
     own_bound
         .and_then(|bound| parse_bound(bound).ok().flatten())
         .unwrap_or(Span { from: Edge::Start, to: Edge::End })

@@ -1,11 +1,16 @@
 //! Questions about what a table's partitions are to be like, and who stands in the way of a new one.
 
+pub mod clauses;
+pub mod cure;
+pub mod drift;
+pub mod given;
+
 use std::collections::BTreeMap;
 
-use super::bounds::{Edge, parse_bound};
 use super::facts::{Facts, Seen};
-use super::key::Point;
-use super::recipe::Recipe;
+use crate::jobs::partitions::grid::bounds::{Edge, parse_bound};
+use crate::jobs::partitions::grid::key::Point;
+use crate::jobs::partitions::premake::recipe::Recipe;
 use crate::pg::blockers::in_the_way_of;
 use crate::pg::catalog::likeness::{self, Aspect, Difference};
 use crate::pg::catalog::traits::{self, Traits};
@@ -118,7 +123,10 @@ pub async fn complete(
     if facts.traits.row_security && facts.traits.has_policies {
         facts.policies = known(policies::of(reader.conn, facts.relation.oid).await)?;
     }
-    let spans = facts.children.iter().filter_map(|child| Some((parse_bound(&child.bound).ok()??, child.oid)));
+    let spans = facts
+        .children
+        .iter()
+        .filter_map(|child| Some((parse_bound(&child.bound).ok()??, child.oid)));
     if let (true, Some((_, newest))) = (facts.storage.is_empty(), spans.max()) {
         facts.storage = traits::storage(reader.conn, newest).await?;
     }

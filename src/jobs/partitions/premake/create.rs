@@ -3,61 +3,18 @@
 //! `LIKE` leaves behind owner, grants, row security, replica identity and statistics targets; with
 //! `INCLUDING ALL` it would bring an identity column, which 17 and 18 refuse to attach.
 
-use super::action::NewPartition;
-use super::clauses;
-use super::tended::Tended;
-use crate::pg::catalog::policies::Policy;
+use super::new::NewPartition;
+use crate::jobs::partitions::alike::clauses;
+use crate::jobs::partitions::alike::given::Likeness;
 use crate::pg::catalog::traits::{ColumnGrant, ColumnTraits, Grant, Traits};
-use crate::pg::ident::{Ident, TableName, literal, quoted};
-use crate::pg::version::Version;
-
-/// What a new partition is given beyond its columns.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Likeness {
-    /// The server's version decides what LIKE can bring.
-    pub version: Version,
-    /// The parent's owner, unless that is ourselves.
-    pub owner: Option<Ident>,
-    /// What the parent has.
-    pub traits: Traits,
-    /// Its policies; none where they cannot be copied.
-    pub policies: Vec<Policy>,
-    /// Storage parameters as its partition of today has them: a partitioned table has none itself.
-    pub storage: Vec<String>,
-    /// It gets rows before it is attached: the indexes are there from the start.
-    pub with_indexes: bool,
-}
-
-impl Likeness {
-    /// What this table's new partitions are given.
-    #[must_use]
-    pub fn of(table: &Tended<'_>, version: Version) -> Self {
-        Self {
-            version,
-            owner: table.other_owner.clone(),
-            traits: table.facts.traits.clone(),
-            policies: copied_policies(table),
-            storage: table.facts.storage.clone(),
-            with_indexes: false,
-        }
-    }
-}
-
-/// All or none: without one that restricts, the others would let through too much. Without any, row
-/// security shows a partition's rows to its owner alone; through the parent, the parent's policies
-/// hold. In a subquery the server writes columns with the parent's name, which means nothing there.
-fn copied_policies(table: &Tended<'_>) -> Vec<Policy> {
-    let policies = table.facts.policies.as_deref().unwrap_or_default();
-    if policies.iter().any(|policy| policy.has_subquery) { Vec::new() } else { policies.to_vec() }
-}
+use crate::pg::ident::{TableName, literal, quoted};
 
 /// The transaction that makes the table, with a comment that says what it is until it is attached.
 /// Nobody sees it until then.
 #[must_use]
 pub fn table(new: &NewPartition, mark: &str) -> Vec<String> {
     let NewPartition { child, likeness: Likeness { owner, traits, policies, .. }, .. } = new;
-    let mut sql =
-        vec![create_like(new), format!("COMMENT ON TABLE {child} IS {}", literal(mark))];
+    let mut sql = vec![create_like(new), format!("COMMENT ON TABLE {child} IS {}", literal(mark))];
     if !traits.default_grantees.is_empty() {
         let grantees: Vec<String> =
             traits.default_grantees.iter().map(|role| clauses::role(role.as_deref())).collect();
@@ -98,8 +55,7 @@ fn create_like(new: &NewPartition) -> String {
     let NewPartition { parent, child, likeness, .. } = new;
     let Likeness { version, traits, storage, with_indexes, .. } = likeness;
     let indexes = if *with_indexes { " INCLUDING INDEXES" } else { "" };
-    let compression =
-        if version.has_column_compression() { " INCLUDING COMPRESSION" } else { "" };
+    let compression = if version.has_column_compression() { " INCLUDING COMPRESSION" } else { "" };
     let Traits { access_method, tablespace, .. } = traits;
     let using = access_method.as_deref().map(|name| format!(" USING {}", quoted(name)));
     let with = (!storage.is_empty()).then(|| format!(" WITH ({})", clauses::options(storage)));

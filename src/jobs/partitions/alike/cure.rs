@@ -79,10 +79,9 @@ fn cure(child: &TableName, one: &Difference, policies: Option<&Vec<Policy>>) -> 
         }
         Aspect::Policy => policy(child, item, one, policies),
         Aspect::Owner => vec![clauses::owner(child, wanted(one))],
-        Aspect::Privilege
-        | Aspect::ColumnPrivilege
-        | Aspect::AccessMethod
-        | Aspect::Tablespace => Vec::new(),
+        Aspect::Privilege | Aspect::ColumnPrivilege | Aspect::AccessMethod | Aspect::Tablespace => {
+            Vec::new()
+        }
     }
 }
 
@@ -108,9 +107,9 @@ fn column_options(child: &TableName, column: &str, one: &Difference) -> Vec<Stri
 
 /// Up to 15 statistics must be named, so they get a name that no other statistics of the table get.
 fn statistics(child: &TableName, body: &str, one: &Difference) -> Vec<String> {
-    let hash = body.bytes().fold(0x811c_9dc5_u32, |hash, byte| {
-        (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193)
-    });
+    let hash = body
+        .bytes()
+        .fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
     let ending = format!("_{hash:08x}_stat");
     let room = 63 - ending.len();
     let table = child.table.as_str();
@@ -168,10 +167,10 @@ fn word(one: &Difference) -> String {
     let item = one.item.as_deref().unwrap_or_default();
     let quoted_item = quoted(item);
     let shown = |value: &Option<String>| value.clone().unwrap_or_else(|| "the default".to_owned());
-    let is_not = |what: &str| format!("{what} is {}, not {}", shown(&one.found), shown(&one.wanted));
-    let on_off = |what: &str| {
-        format!("{what} is {}", if wanted(one) == "true" { "off" } else { "on" })
-    };
+    let is_not =
+        |what: &str| format!("{what} is {}, not {}", shown(&one.found), shown(&one.wanted));
+    let on_off =
+        |what: &str| format!("{what} is {}", if wanted(one) == "true" { "off" } else { "on" });
     match one.aspect {
         Aspect::Owner => is_not("its owner"),
         Aspect::RowSecurity => on_off("row security"),

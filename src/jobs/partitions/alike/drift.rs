@@ -3,11 +3,11 @@
 
 use std::time::Duration;
 
-use super::action::{BRIEF_MAX, PartitionAction};
 use super::cure::{cures, words};
-use super::facts::Seen;
-use super::tended::{self, Tended};
 use crate::job::Plan;
+use crate::jobs::partitions::action::PartitionAction;
+use crate::jobs::partitions::facts::Seen;
+use crate::jobs::partitions::tended::{self, Tended};
 use crate::pg::catalog::likeness::{Aspect, Difference};
 use crate::pg::fault::{Fault, Kind};
 use crate::pg::ident::{TableName, literal, quoted};
@@ -51,7 +51,7 @@ impl Repair {
             doing: "repair",
             object: child.to_string(),
             mode: Mode::Transaction,
-            lock: LockWait::brief((*lock_timeout).min(BRIEF_MAX))
+            lock: LockWait::brief(*lock_timeout)
                 .looking_at(vec![Strong::new(child, LockMode::AccessExclusive)]),
             statements: std::iter::once(evidence).chain(changes).collect(),
         }
@@ -115,7 +115,11 @@ pub fn tell<A>(plan: &mut Plan<A>, table: &Tended<'_>) {
 /// As one word of a shell's line.
 fn shell(text: &str) -> String {
     let is_plain = |c: char| c.is_alphanumeric() || "._".contains(c);
-    if text.chars().all(is_plain) { text.to_owned() } else { format!("'{}'", text.replace('\'', r"'\''")) }
+    if text.chars().all(is_plain) {
+        text.to_owned()
+    } else {
+        format!("'{}'", text.replace('\'', r"'\''"))
+    }
 }
 
 /// What `partitions repair` does: every partition that differs, or the one that is named.
@@ -128,7 +132,8 @@ pub fn repair(
     table: &Tended<'_>,
     partition: Option<&str>,
 ) -> Result<(), Fault> {
-    let differences = table.facts.differences.as_ref().map_err(|fault| fault.clone().on(table.name))?;
+    let differences =
+        table.facts.differences.as_ref().map_err(|fault| fault.clone().on(table.name))?;
     let is_asked = |child: &TableName| {
         partition.is_none_or(|name| name == child.table.as_str() || name == child.to_string())
     };

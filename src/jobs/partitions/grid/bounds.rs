@@ -57,7 +57,7 @@ pub fn parse_bound(text: &str) -> Result<Option<Span>, BoundError> {
 }
 
 /// Reads a value of a key as the server prints it.
-pub(super) fn parse_edge_text(text: &str) -> Option<Point> {
+pub fn parse_edge_text(text: &str) -> Option<Point> {
     match parse_edge(&format!("'{text}'"))? {
         Edge::At(at) => Some(at),
         Edge::Start | Edge::End => None,
@@ -156,10 +156,7 @@ mod tests {
         let bound = |from: &str, to: &str| {
             parse_bound(&format!("FOR VALUES FROM ({from}) TO ({to})")).map(Option::unwrap)
         };
-        assert_eq!(
-            bound("MINVALUE", "MAXVALUE"),
-            Ok(Span { from: Edge::Start, to: Edge::End })
-        );
+        assert_eq!(bound("MINVALUE", "MAXVALUE"), Ok(Span { from: Edge::Start, to: Edge::End }));
         assert_eq!(
             bound("'-infinity'", "'infinity'"),
             Ok(Span { from: Edge::Start, to: Edge::End })
@@ -173,7 +170,12 @@ mod tests {
             Ok(Span { from: at("1699-12-31T23:42:30"), to: Edge::End })
         );
         assert_eq!(parse_bound("DEFAULT"), Ok(None));
-        for text in ["FOR VALUES IN ('a')", "FOR VALUES FROM (1.5) TO (2)", "FOR VALUES FROM (1, 2) TO (3, 4)", "FOR VALUES FROM ('01/02/2026') TO (MAXVALUE)"] {
+        for text in [
+            "FOR VALUES IN ('a')",
+            "FOR VALUES FROM (1.5) TO (2)",
+            "FOR VALUES FROM (1, 2) TO (3, 4)",
+            "FOR VALUES FROM ('01/02/2026') TO (MAXVALUE)",
+        ] {
             assert_eq!(parse_bound(text), Err(BoundError(text.to_owned())));
         }
     }

@@ -1,0 +1,105 @@
+//! Makes a partition and attaches it: the steps, and the evidence.
+
+use std::time::Duration;
+
+use super::create;
+use super::new::NewPartition;
+use super::recipe::BesideDefault;
+use crate::pg::ident::{TableName, literal};
+use crate::pg::step::{Expect, LockMode, LockWait, Mode, Statement, Step, Strong};
+
+/// The CHECK that spares a large default partition the scan under a strong lock. It stands only
+/// while one partition is being attached.
+pub const STALE_CHECK: &str = "pgtend_hole";
+
+impl NewPartition {
+    /// What is done, in order.
+    #[must_use]
+    pub fn steps(&self) -> Vec<Step> {
+        let mut steps = Vec::new();
+        if !self.is_made {
+            steps.push(step(
+                "create",
+                &self.child,
+                self.patient(),
+                create::table(self, &self.mark()),
+            ));
+        }
+        if let Some(BesideDefault { name, key, .. }) = self.recipe.large_default() {
+            let add = format!(
+                "ALTER TABLE {name} ADD CONSTRAINT {STALE_CHECK} \
+                 CHECK ({key} < {} OR {key} >= {}) NOT VALID",
+                self.from, self.to
+            );
+            let validate = format!("ALTER TABLE {name} VALIDATE CONSTRAINT {STALE_CHECK}");
+            let strong = vec![Strong::new(name, LockMode::AccessExclusive)];
+            let lock = LockWait::brief(self.lock_timeout).looking_at(strong);
+            steps.push(step("add a check to", name, lock, vec![add]));
+            steps.push(step("validate the check of", name, self.patient(), vec![validate]));
+        }
+        steps.push(self.attach());
+        steps
+    }
+
+    /// Takes back the CHECK where the attaching failed, so that the default partition takes rows of
+    /// the range again. Absent where there is none.
+    #[must_use]
+    pub fn undo(&self) -> Option<Step> {
+        Some(drop_check(&self.recipe.large_default()?.name, self.lock_timeout))
+    }
+
+    /// ATTACH takes SHARE UPDATE EXCLUSIVE on the parent, which neither readers nor writers notice.
+    /// With foreign keys or a default partition it also locks what they do notice.
+    fn attach(&self) -> Step {
+        let Self { parent, child, from, to, .. } = self;
+        let attach = format!(
+            "ALTER TABLE {parent} ATTACH PARTITION {child} FOR VALUES FROM ({from}) TO ({to})"
+        );
+        let mut after = create::after_attach(self);
+        if let Some(default) = self.recipe.large_default() {
+            after.push(drop_check_sql(&default.name));
+        }
+        let lock = self.recipe.attach_wait(parent, self.lock_timeout);
+        let mut attaching = step("attach", child, lock, vec![attach]);
+        attaching.statements.push(self.evidence());
+        attaching.statements.extend(after.into_iter().map(Statement::new));
+        attaching
+    }
+
+    /// Under the locks of ATTACH: it is the table that was made for this, still empty, and now a
+    /// partition of the table that was observed.
+    fn evidence(&self) -> Statement {
+        let child = literal(&self.child.to_string());
+        let parent = self.parent_id();
+        let sql = format!(
+            "SELECT (SELECT inhparent FROM pg_inherits WHERE inhrelid = {child}::regclass) = {parent} \
+             AND obj_description({child}::regclass, 'pg_class') IS NOT DISTINCT FROM {} \
+             AND NOT EXISTS (SELECT FROM {})",
+            literal(&self.mark()),
+            self.child,
+        );
+        Statement::new(sql).expect(Expect::True(
+            "the table is not the empty one that was made for this partition, or the parent was \
+             replaced",
+        ))
+    }
+
+    fn patient(&self) -> LockWait {
+        LockWait::patient(self.lock_timeout)
+    }
+}
+
+/// Removes the CHECK from a default partition.
+#[must_use]
+pub fn drop_check(default: &TableName, lock_timeout: Duration) -> Step {
+    step("drop the check of", default, LockWait::brief(lock_timeout), vec![drop_check_sql(default)])
+}
+
+fn drop_check_sql(default: &TableName) -> String {
+    format!("ALTER TABLE {default} DROP CONSTRAINT IF EXISTS {STALE_CHECK}")
+}
+
+fn step(doing: &'static str, object: &TableName, lock: LockWait, sql: Vec<String>) -> Step {
+    let statements = sql.into_iter().map(Statement::new).collect();
+    Step { doing, object: object.to_string(), mode: Mode::Transaction, lock, statements }
+}

@@ -1,0 +1,55 @@
+//! A partition to be: plain data.
+
+use std::time::Duration;
+
+use super::recipe::Recipe;
+use crate::jobs::partitions::alike::given::Likeness;
+use crate::pg::ident::{TableName, literal};
+
+/// A partition to be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewPartition {
+    /// The partitioned table.
+    pub parent: TableName,
+    /// Its oid: evidence, checked again after the attaching. Absent where the plan makes it too.
+    pub parent_oid: Option<i64>,
+    /// The partition's name.
+    pub child: TableName,
+    /// Its lower bound, an SQL literal.
+    pub from: String,
+    /// Its upper bound, an SQL literal.
+    pub to: String,
+    /// Why it is to be made.
+    pub why: String,
+    /// An interrupted run made the table; it is only to be attached.
+    pub is_made: bool,
+    /// What the table is given beyond its columns.
+    pub likeness: Likeness,
+    /// How it is attached.
+    pub recipe: Recipe,
+    /// The cap on waiting for a lock.
+    pub lock_timeout: Duration,
+}
+
+/// How the comment starts that marks a table as made for this parent and not attached yet.
+#[must_use]
+pub fn mark_prefix(parent: &TableName) -> String {
+    format!("pgtend: partition of {parent} from ")
+}
+
+impl NewPartition {
+    /// The comment that stands on the table until it is attached.
+    #[must_use]
+    pub fn mark(&self) -> String {
+        format!("{}{} to {}, not attached yet", mark_prefix(&self.parent), self.from, self.to)
+    }
+
+    /// The parent's oid, as SQL.
+    #[must_use]
+    pub fn parent_id(&self) -> String {
+        self.parent_oid.map_or_else(
+            || format!("{}::regclass", literal(&self.parent.to_string())),
+            |oid| oid.to_string(),
+        )
+    }
+}
