@@ -28,7 +28,7 @@ use crate::time::clock;
 
 pub mod action;
 pub mod adopt;
-pub mod alike;
+mod alike;
 pub mod carve;
 mod drain;
 pub mod facts;
@@ -36,7 +36,7 @@ pub mod grid;
 mod observe;
 pub mod partman;
 mod plan;
-pub mod premake;
+mod premake;
 pub mod retention;
 mod standing;
 mod tended;

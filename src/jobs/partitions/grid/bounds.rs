@@ -57,6 +57,7 @@ pub fn parse_bound(text: &str) -> Result<Option<Span>, BoundError> {
 }
 
 /// Reads a value of a key as the server prints it.
+#[must_use]
 pub fn parse_edge_text(text: &str) -> Option<Point> {
     match parse_edge(&format!("'{text}'"))? {
         Edge::At(at) => Some(at),

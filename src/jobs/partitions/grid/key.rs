@@ -233,6 +233,7 @@ fn uuid(value: u128) -> String {
 }
 
 /// Reads a uuid as the server writes it.
+#[must_use]
 pub fn parse_uuid(text: &str) -> Option<u128> {
     let groups: Vec<&str> = text.split('-').collect();
     let lengths: Vec<usize> = groups.iter().map(|group| group.len()).collect();

@@ -3,7 +3,7 @@
 
 pub mod axis;
 pub mod bounds;
-pub mod continued;
+pub(super) mod continued;
 pub mod coverage;
 pub mod key;
-pub mod kind;
+pub(super) mod kind;

@@ -1,5 +1,5 @@
 //! Old partitions leave: which (`choice`), what became of those that left (`held`, `drops`), in which
-//! words (`plan`), by which SQL (`action`), and back again (`restore`); and what is left of tables that
+//! words (`plan`, `detach`, `report`), by which SQL (`action`), and back again (`restore`); and what is left of tables that
 //! are not tended any more (`strays`).
 //!
 //! Nothing here leaves by its name or by computed ages, only by the real upper bound in the catalog.
@@ -8,8 +8,10 @@
 pub mod action;
 pub mod agreement;
 pub mod choice;
+mod detach;
 mod drops;
 pub mod held;
 pub mod plan;
+mod report;
 pub mod restore;
 pub mod strays;

@@ -7,11 +7,11 @@ use super::super::facts::Seen;
 use super::super::tended::Tended;
 use super::action::{Leaving, What};
 use super::agreement::Agreement;
-use super::choice::{Choice, Doubt, Part, Policy, choose, clock_doubt, expires_at, parts};
+use super::choice::{Choice, Part, Policy, choose, clock_doubt, parts};
 use super::held::{Fate, fate};
-use crate::config::checked::{Expiry, OnExpiry};
+use crate::config::checked::Expiry;
 use crate::job::Plan;
-use crate::jobs::partitions::grid::bounds::{Edge, Span};
+use crate::jobs::partitions::grid::bounds::Span;
 use crate::pg::catalog::quarantine::Held;
 use crate::pg::fault::{Fault, Kind};
 use crate::pg::ident::TableName;
@@ -158,59 +158,6 @@ impl Draft<'_, '_> {
         }
     }
 
-    /// How far the table is from its next expiry, and what is spared.
-    fn report(&mut self, expiry: &Expiry, choice: &Choice<'_>, total: usize) {
-        let (axis, name) = (&self.table.axis, self.table.name);
-        let horizon = match Policy::of(expiry).horizon(axis, self.now) {
-            Some(horizon) => format!("what ends by {} expires", axis.key.words(horizon)),
-            None => "its key has no value for a time so far off, so nothing expires".to_owned(),
-        };
-        let next = choice.next.and_then(|part| Some((part, expires_at(part, axis, expiry)?)));
-        let (standing, next) = match next {
-            Some((part, when)) => (at(when), format!("next is {} at {}", part.name, at(when))),
-            None => ("none".to_owned(), "no partition will expire".to_owned()),
-        };
-        self.plan.stands(name, "next_expiry", standing);
-        let words = format!("retention = {}: {horizon}; {next}", expiry.retention);
-        self.plan.spare(name, words);
-        if !choice.later.is_empty() {
-            let most = choice.leaving.len();
-            let words = format!(
-                "expired, and left for the next runs: {}; of its {total} partitions no more than \
-                 {most} may leave in one run (expire_max_per_run = {}, expire_max_share = {}, never \
-                 the last)",
-                names(&choice.later),
-                expiry.max_per_run,
-                expiry.max_share
-            );
-            self.plan.spare(name, words);
-        }
-        for part in &choice.restored {
-            let words = "expired, and attached again by a person: it stays until pgtend once \
-                         partitions --confirm";
-            self.plan.spare(&part.name, words);
-        }
-        for part in &choice.not_plain {
-            let words = "expired, but partitioned itself or a foreign table: detach it by hand";
-            self.plan.spare(&part.name, words);
-        }
-    }
-
-    /// Nothing is done that a wrong clock could be the reason of.
-    fn doubt(&mut self, choice: &Choice<'_>, doubt: &Doubt) {
-        let is_idle = choice.leaving.is_empty() && choice.not_agreed.is_empty();
-        match doubt {
-            Doubt::ClocksApart(words) => {
-                let message = format!("{words}; nothing expires meanwhile");
-                self.refuse(message, "compare the clocks of both hosts");
-            }
-            Doubt::NoTomorrow(words) if !is_idle => {
-                self.plan.spare(self.table.name, format!("{words}; nothing expires in this run"));
-            }
-            Doubt::NoTomorrow(_) => {}
-        }
-    }
-
     /// Puts the policy on record, where nobody loses more by it than was agreed; asks otherwise.
     fn agreement(
         &mut self,
@@ -271,68 +218,6 @@ impl Draft<'_, '_> {
         })));
     }
 
-    fn detach(&mut self, expiry: &Expiry, part: &Part) {
-        let facts = self.table.facts;
-        if !facts.references.is_empty() {
-            let cure = "delete or move those rows first, oldest first";
-            match facts.referenced.get(&part.oid) {
-                Some(Ok(None)) => {}
-                Some(Ok(Some(who))) => {
-                    self.refuse(
-                        format!("{} is expired, and rows refer to its rows by {who}", part.name),
-                        cure,
-                    );
-                    return;
-                }
-                Some(Err(fault)) => {
-                    self.refuse(format!("{} is expired, and whether rows refer to its rows is not known: {fault}", part.name), "allow pgtend to read that table, or index the foreign key's columns");
-                    return;
-                }
-                None => return,
-            }
-        }
-        let is_concurrent = self.seen.version.has_detach_concurrently()
-            && facts.default.is_none()
-            && !facts.relation.foreign_keys;
-        let what = if is_concurrent {
-            What::DetachConcurrently
-        } else {
-            What::Detach { lock_first: self.lock_first(), key: self.table.key.clone() }
-        };
-        let Edge::At(to) = part.span.to else { return };
-        let then = match expiry.on_expiry {
-            OnExpiry::Detach => "it is kept as a table of its own".to_owned(),
-            OnExpiry::Drop => format!(
-                "it is dropped after {}",
-                at(Policy::of(expiry).quarantine_ends(self.now, &self.table.axis))
-            ),
-        };
-        let why = format!(
-            "it ends at {}, which is older than retention = {}; {then}",
-            self.table.axis.key.words(to),
-            expiry.retention
-        );
-        let object = (part.oid, part.name.to_string(), part.bound.clone());
-        let action = self.leaving(what, object, why);
-        self.leaving.push(action);
-    }
-
-    /// Tables with foreign keys to this one are locked before it, in which order the application
-    /// locks them too: DETACH would take them the other way round.
-    fn lock_first(&self) -> Vec<TableName> {
-        let mut tables: Vec<TableName> = self
-            .table
-            .facts
-            .references
-            .iter()
-            .filter(|reference| reference.may_lock && !reference.is_own)
-            .filter_map(|reference| TableName::new(&reference.schema, &reference.table).ok())
-            .collect();
-        tables.sort();
-        tables.dedup();
-        tables
-    }
-
     pub(super) fn of_held(
         &self,
         what: What,
@@ -343,7 +228,12 @@ impl Draft<'_, '_> {
         self.leaving(what, (held.relation, name.to_string(), held.bound.clone()), why.to_owned())
     }
 
-    fn leaving(&self, what: What, object: (i64, String, String), why: String) -> PartitionAction {
+    pub(super) fn leaving(
+        &self,
+        what: What,
+        object: (i64, String, String),
+        why: String,
+    ) -> PartitionAction {
         let (oid, child, bound) = object;
         PartitionAction::Leave(Box::new(leaving(
             self.seen,
@@ -354,7 +244,7 @@ impl Draft<'_, '_> {
         )))
     }
 
-    fn refuse(&mut self, message: String, cure: &str) {
+    pub(super) fn refuse(&mut self, message: String, cure: &str) {
         let fault = Fault::new(Kind::Refused, DOING, message).on(self.table.name).with_hint(cure);
         self.plan.refuse(self.table.name, fault);
     }
@@ -388,11 +278,7 @@ pub(super) fn at(instant: DateTime<Utc>) -> String {
     instant.format("%Y-%m-%d %H:%M:%SZ").to_string()
 }
 
-fn names(parts: &[&Part]) -> String {
-    listed(&parts.iter().map(|part| part.name.to_string()).collect::<Vec<_>>())
-}
-
-fn listed(names: &[String]) -> String {
+pub(super) fn listed(names: &[String]) -> String {
     let shown = names.iter().take(NAMED_MAX).cloned().collect::<Vec<_>>().join(", ");
     match names.len().saturating_sub(NAMED_MAX) {
         0 => shown,

@@ -3,11 +3,11 @@
 use super::super::Task;
 use super::super::action::PartitionAction;
 use super::super::carve::Method;
-use super::super::coverage::Piece;
 use super::super::facts::{Contents, Emptying};
-use super::super::key::Point;
 use super::world::{Table, World, look, table, world};
 use crate::job::Plan;
+use crate::jobs::partitions::grid::coverage::Piece;
+use crate::jobs::partitions::grid::key::Point;
 use crate::pg::catalog::carve::{Begun, PartRecord, Source};
 use crate::pg::catalog::traits::Traits;
 
@@ -17,9 +17,9 @@ const DEFAULT_OID: i64 = 17_000;
 /// A default partition with rows of months, each so many, and so many beyond.
 fn holding(months: &[(&str, &str, u64)], left: u64, source: Source) -> Table {
     let at = |date: &str| Point::Time(format!("{date}T00:00:00").parse().unwrap());
-    let pieces = months.iter().map(|&(from, to, rows)| {
-        (Piece { from: at(from), to: at(to), whole_cell: true }, rows)
-    });
+    let pieces = months
+        .iter()
+        .map(|&(from, to, rows)| (Piece { from: at(from), to: at(to), whole_cell: true }, rows));
     let contents = Contents { pieces: pieces.collect(), left };
     let ranges: Vec<_> = months.iter().map(|&(from, to, _)| (from, to, true)).collect();
     table("public.events").default(Some(look(&ranges, true))).seen(|facts| {
@@ -125,7 +125,8 @@ fn what_was_begun_is_carried_on_as_it_was_decided() {
         is_whole,
     };
     let plan = |is_whole| {
-        let events = holding(&[JANUARY], 0, keyed()).seen(|facts| facts.begun.push(begun(is_whole)));
+        let events =
+            holding(&[JANUARY], 0, keyed()).seen(|facts| facts.begun.push(begun(is_whole)));
         world([events]).plan(NOW)
     };
     let carried_on = plan(true);

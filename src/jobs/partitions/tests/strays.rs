@@ -19,7 +19,7 @@ fn what_was_begun_is_finished_and_nothing_else() {
     let mut world = world([]);
     world.seen.strays = vec![
         held(|held| {
-            (held.attached_to, held.detach_pending, held.detached_at) = (Some(16_400), true, None)
+            (held.attached_to, held.detach_pending, held.detached_at) = (Some(16_400), true, None);
         }),
         held(|_| {}),
         held(|held| held.is_blocked = false),
