@@ -6,16 +6,13 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use chrono::NaiveDateTime;
 use pgtend::time::clock;
 
+use crate::exchange::{held, is_over};
 use crate::support::{Application, Db, World, on_own_server, pgtend};
 
 /// The strongest lock is held for so long at most.
 const HELD_MAX: Duration = Duration::from_millis(150);
-
-/// Far longer than a drain takes.
-const PATIENCE: Duration = Duration::from_mins(10);
 
 const CONFIG: &str = r#"
 [database]
@@ -74,11 +71,7 @@ fn measured(method: &str, world: World) {
             let mark = db.log_mark();
             let started = clock::monotonic();
             let running = program.spawn(&["partitions", "drain", "events"]);
-            let ends = "SELECT 1 FROM pgtend.job_run WHERE status <> 'running'";
-            while db.rows(ends).await.is_empty() {
-                assert!(clock::monotonic() - started < PATIENCE, "it does not end");
-                tokio::time::sleep(Duration::from_millis(100)).await;
-            }
+            is_over(&db).await;
             let ran = running.wait_exit().await;
             let took = clock::monotonic() - started;
             assert_eq!(ran.code, Some(0), "{ran}");
@@ -109,29 +102,4 @@ async fn is_drained(db: &Db, method: &str) {
     let done = db.column("SELECT method FROM pgtend.partition_carve").await;
     let expected: &[&str] = if method == "whole" { &[] } else { &[method] };
     assert_eq!(done, expected);
-}
-
-/// From the end of `LOCK TABLE ONLY parent` to the end of the COMMIT after it.
-fn held(log: &str) -> Duration {
-    let at = |line: &str| {
-        let stamp = line.get(..23).expect("a line of the log begins with its time");
-        NaiveDateTime::parse_from_str(stamp, "%Y-%m-%d %H:%M:%S%.3f").expect("its time")
-    };
-    let mut locked = None;
-    let mut longest = Duration::ZERO;
-    for line in log.lines() {
-        if line.contains("duration: ")
-            && line.contains("LOCK TABLE ONLY public.events IN ACCESS EXCLUSIVE")
-        {
-            locked = Some(at(line));
-        } else if line.contains("duration: ") && line.ends_with("statement: COMMIT") {
-            if let Some(locked) = locked.take() {
-                longest = longest.max((at(line) - locked).to_std().expect("later"));
-            }
-        } else if line.ends_with("statement: ROLLBACK") {
-            locked = None;
-        }
-    }
-    assert!(longest > Duration::ZERO, "no exchange in the log:\n{log}");
-    longest
 }

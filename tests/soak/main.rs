@@ -13,7 +13,9 @@
 #[path = "../it/support/mod.rs"]
 mod support;
 
+mod adopt;
 mod drain;
+mod exchange;
 mod load;
 mod locks;
 mod verdict;

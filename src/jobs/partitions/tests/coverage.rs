@@ -185,6 +185,22 @@ impl Laid<'_> {
     }
 }
 
+/// From now to the target every moment has one partition, and a second run finds nothing to make.
+fn covered_once(world: &World) -> Result<(), TestCaseError> {
+    let plain = world.plain();
+    let laid = world.lay(&plain, world.now);
+    let found = laid.look(&laid.existing);
+    let all = laid.after(&found);
+    for pair in all.windows(2) {
+        prop_assert!(pair[0].span.to <= pair[1].span.from, "{:?} overlap", pair);
+    }
+    let until = covered_until(&all, found.aim.first);
+    prop_assert!(until > Some(Edge::At(found.aim.target)), "covered until {:?} only", until);
+    let again = laid.look(&all);
+    prop_assert!(again.missing.is_empty(), "a second run makes {:?}", again.missing);
+    Ok(())
+}
+
 proptest! {
     #![proptest_config(ProptestConfig {
         cases: 1_000,
@@ -194,17 +210,7 @@ proptest! {
 
     #[test]
     fn the_time_ahead_is_covered_once(world in worlds()) {
-        let plain = world.plain();
-        let laid = world.lay(&plain, world.now);
-        let found = laid.look(&laid.existing);
-        let all = laid.after(&found);
-        for pair in all.windows(2) {
-            prop_assert!(pair[0].span.to <= pair[1].span.from, "{:?} overlap", pair);
-        }
-        let until = covered_until(&all, found.aim.first);
-        prop_assert!(until > Some(Edge::At(found.aim.target)), "covered until {:?} only", until);
-        let again = laid.look(&all);
-        prop_assert!(again.missing.is_empty(), "a second run makes {:?}", again.missing);
+        covered_once(&world)?;
     }
 
     /// Whatever row comes until premake is over has its partition, minute by minute.
@@ -290,5 +296,19 @@ proptest! {
         let target = Point::Integer(highest.unwrap_or(0) + width * cells);
         prop_assert!(covered_until(&all, found.aim.now) > Some(Edge::At(target)));
         prop_assert!(laid.look(&all).missing.is_empty());
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig {
+        cases: 1_000_000,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    })]
+
+    #[test]
+    #[ignore = "minutes long; by name: cargo test --release --lib a_million_worlds -- --ignored"]
+    fn the_time_ahead_is_covered_once_in_a_million_worlds(world in worlds()) {
+        covered_once(&world)?;
     }
 }

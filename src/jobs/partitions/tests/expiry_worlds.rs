@@ -154,7 +154,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 1_000_000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    #[ignore = "minutes long; by name: cargo test a_million_worlds -- --ignored"]
+    #[ignore = "minutes long; by name: cargo test --release --lib a_million_worlds -- --ignored"]
     fn only_what_is_old_leaves_in_a_million_worlds(world in worlds(), hours_ago in 0_i64..20_000) {
         check(&world)?;
         check_drop(&world, hours_ago)?;
