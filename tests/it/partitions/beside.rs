@@ -93,12 +93,9 @@ fn a_check_is_taken_back_where_the_attaching_fails() {
         let mut writer = db.connect().await;
         run(&mut writer, "BEGIN; INSERT INTO events_default VALUES (0, '2026-01-20')").await;
         let outcome = tokio::spawn(async move { (once(&app).await, app) });
-        wait_until("it waits for the writer", || async {
-            db.value(
-                "SELECT count(*) FROM pg_locks WHERE NOT granted AND mode = 'AccessExclusiveLock'",
-            )
-            .await
-                != "0"
+        let made = "SELECT count(*) FROM pg_class WHERE relname LIKE 'events_p2026%' AND NOT relispartition";
+        wait_until("it has looked, and the table is made", || async {
+            db.value(made).await != "0"
         })
         .await;
         run(&mut writer, "COMMIT").await;
