@@ -29,6 +29,7 @@ use crate::time::clock;
 pub mod action;
 pub mod adopt;
 mod alike;
+mod block;
 pub mod carve;
 mod drain;
 pub mod facts;

@@ -4,6 +4,7 @@ use super::clauses;
 use crate::pg::catalog::likeness::{Aspect, Difference};
 use crate::pg::catalog::policies::Policy;
 use crate::pg::ident::{TableName, quoted};
+use crate::pg::partition_name::beside;
 
 /// What makes this partition like its parent again, but for what rewrites it. The owner comes first,
 /// as in the differences, since what follows is granted by the owner. Without the parent's policies,
@@ -111,11 +112,7 @@ fn statistics(child: &TableName, body: &str, one: &Difference) -> Vec<String> {
         .bytes()
         .fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
     let ending = format!("_{hash:08x}_stat");
-    let room = 63 - ending.len();
-    let table = child.table.as_str();
-    let cut = (0..=room.min(table.len())).rev().find(|at| table.is_char_boundary(*at)).unwrap_or(0);
-    let schema = quoted(child.schema.as_str());
-    let name = format!("{schema}.{}", quoted(&format!("{}{ending}", &table[..cut])));
+    let name = child.sibling(beside(&child.table, &ending));
     let mut sql = vec![format!("CREATE STATISTICS {name} {body} FROM {child}")];
     if let Ok(target) = wanted(one).parse::<i32>() {
         sql.push(format!("ALTER STATISTICS {name} SET STATISTICS {target}"));

@@ -1,8 +1,9 @@
 //! The one transaction that the application could notice, and the evidence it stands on.
 
 use super::{Carve, Method, Part};
+use crate::jobs::partitions::block::block;
 use crate::jobs::partitions::premake::create;
-use crate::pg::catalog::quarantine::{BLOCK, BOUND_CHECK};
+use crate::pg::catalog::quarantine::BOUND_CHECK;
 use crate::pg::ident::literal;
 use crate::pg::step::{Expect, Statement};
 
@@ -132,12 +133,8 @@ impl Carve {
             .iter()
             .map(|part| if part.takes_name { source.to_string() } else { part.name.to_string() })
             .collect();
+        sql.extend(block(retired));
         sql.extend([
-            format!("ALTER TABLE {retired} ADD CONSTRAINT {BLOCK} CHECK (false) NOT VALID"),
-            format!(
-                "CREATE TRIGGER {BLOCK} BEFORE DELETE OR TRUNCATE ON {retired} FOR EACH STATEMENT \
-                 EXECUTE FUNCTION pg_catalog.suppress_redundant_updates_trigger()"
-            ),
             format!(
                 "COMMENT ON TABLE {retired} IS {}",
                 literal(&format!(

@@ -18,8 +18,10 @@
 use std::time::Duration;
 
 use crate::jobs::partitions::alike::given::Likeness;
+use crate::jobs::partitions::grid::range::Range;
 use crate::pg::catalog::carve::Source;
 use crate::pg::ident::{Ident, TableName};
+use crate::pg::partition_name::beside;
 
 mod capture;
 mod exchange;
@@ -126,25 +128,6 @@ pub struct Part {
     pub takes_name: bool,
 }
 
-/// A range of the key: SQL literals, or `MINVALUE` and `MAXVALUE`.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Range {
-    /// Included.
-    pub from: String,
-    /// Not included.
-    pub to: String,
-}
-
-impl Range {
-    /// A row is in it.
-    fn holds(&self, key: &Ident) -> String {
-        let lower = (self.from != "MINVALUE").then(|| format!("{key} >= {}", self.from));
-        let upper = (self.to != "MAXVALUE").then(|| format!("{key} < {}", self.to));
-        let edges: Vec<String> = lower.into_iter().chain(upper).collect();
-        if edges.is_empty() { format!("{key} IS NOT NULL") } else { edges.join(" AND ") }
-    }
-}
-
 impl Carve {
     /// A row belongs to this part: what routes it, and the CHECK that lets it be attached unread.
     fn belongs(&self, part: &Part) -> String {
@@ -174,13 +157,9 @@ impl Carve {
     }
 }
 
-/// A name for a table beside another one: cut to fit, a number behind it where it is not the first.
+/// A name for a table beside another one: a number behind it where it is not the first.
 #[must_use]
 pub fn name_beside(table: &TableName, suffix: &str, number: u32) -> TableName {
     let suffix = if number > 1 { format!("{suffix}_{number}") } else { suffix.to_owned() };
-    let own = table.table.as_str();
-    let room = crate::pg::ident::IDENT_BYTES_MAX - suffix.len();
-    let end = (0..=own.len().min(room)).rev().find(|&end| own.is_char_boundary(end)).unwrap_or(0);
-    let name = format!("{}{suffix}", &own[..end]);
-    Ident::new(name).map_or_else(|_| table.clone(), |name| table.sibling(name))
+    table.sibling(beside(&table.table, &suffix))
 }

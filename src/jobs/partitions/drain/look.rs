@@ -7,7 +7,7 @@ use super::super::facts::{Contents, Emptying, Seen};
 use super::super::plan::{NAMES_TRIED, name_of};
 use super::super::tended::{Tended, refused, tended};
 use super::super::{Task, alike};
-use super::plan::{REST, RETIRED, blocked};
+use super::plan::{REST, RETIRED, is_blocked};
 use super::{RANGES_MAX, UNASKED_ROWS_MAX};
 use crate::config::checked::Partitions;
 use crate::jobs::partitions::grid::bounds::parse_edge_text;
@@ -115,7 +115,7 @@ fn questions(section: &Partitions, task: &Task, reader: &Reader<'_>, seen: &Seen
             continue;
         };
         let is_asked = matches!(task, Task::Drain { table } if table == name);
-        let is_needed = matches!(task, Task::Tend { .. }) && !blocked(&table, aim).is_empty();
+        let is_needed = matches!(task, Task::Tend { .. }) && is_blocked(&table, aim);
         if is_asked || is_needed {
             let ranges = Ranges { is_asked, key: table.axis.key, aim };
             all.push(question(&default.name, oid, Some(ranges)));

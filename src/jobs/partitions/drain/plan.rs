@@ -1,19 +1,19 @@
 //! Which rows leave the default partition, and by which method. Pure.
 
+use chrono::{DateTime, Utc};
+
 use super::super::Task;
 use super::super::action::PartitionAction;
-use super::super::carve::{
-    AT_ONCE_ROWS_MAX, Carve, Method, PARTS_MAX, Part, Range, Stage, name_beside,
-};
+use super::super::carve::{AT_ONCE_ROWS_MAX, Carve, Method, PARTS_MAX, Part, Stage, name_beside};
 use super::super::facts::{Emptying, Seen};
 use super::super::plan::{MADE_MAX, NAMES_TRIED, name_of, range};
 use super::super::tended::{DOING, Tended, missing, not_configured, refused, tended};
-use crate::jobs::partitions::alike::given::Likeness;
-use crate::jobs::partitions::grid::coverage::{Aim, Piece, coverage};
-use chrono::{DateTime, Utc};
-
 use crate::config::checked::Partitions;
 use crate::job::Plan;
+use crate::jobs::partitions::alike::given::Likeness;
+use crate::jobs::partitions::grid::coverage::{Aim, Piece, coverage};
+use crate::jobs::partitions::grid::range::Range;
+use crate::jobs::partitions::premake::beside::{Beside, beside_default};
 use crate::pg::catalog::carve::Begun;
 use crate::pg::fault::{Fault, Kind};
 use crate::pg::ident::{Ident, TableName};
@@ -23,19 +23,11 @@ pub const REST: &str = "_rest";
 /// What is behind the old default partition's name.
 pub const RETIRED: &str = "_drained";
 
-/// Ranges that are needed and cannot be attached, because the default partition holds rows of them.
+/// A range is needed and cannot be attached, because the default partition holds rows of it.
 #[must_use]
-pub fn blocked(table: &Tended<'_>, aim: Aim) -> Vec<Piece> {
-    let Some(look) = table.facts.default.as_ref().and_then(|default| default.look.as_ref()) else {
-        return Vec::new();
-    };
-    let Ok(rows) = &look.answer else { return Vec::new() };
+pub fn is_blocked(table: &Tended<'_>, aim: Aim) -> bool {
     let missing = coverage(&table.existing, &table.axis, aim, MADE_MAX).missing;
-    let is_occupied = |piece: &Piece| {
-        let place = look.ranges.iter().position(|range| *range == (piece.from, piece.to));
-        place.and_then(|place| rows.occupied.get(place)).copied().unwrap_or(false)
-    };
-    missing.into_iter().filter(is_occupied).collect()
+    missing.iter().any(|piece| matches!(beside_default(table, piece), Beside::Blocked))
 }
 
 /// What a table's default partition comes to.
@@ -108,7 +100,11 @@ pub fn drain(
     stands_in_the_way(table, &default.name, emptying)?;
     let (method, reason) = method(table, emptying, total, taken, pieces.len())?;
     let carve = carve(seen, table, emptying, (&default.name, oid), &pieces, method)?;
-    let why = format!("{taken} of its {total} rows lie in {}; {reason}", ranges(table, &pieces));
+    let lies_in: Vec<&Piece> = pieces.iter().map(|(piece, _)| piece).collect();
+    let why = format!(
+        "{taken} of its {total} rows lie in {}, which have no partition; {reason}",
+        ranges(table, &lies_in)
+    );
     let action = PartitionAction::Carve(Box::new(Carve { rows: Some(total), why, ..carve }));
     Ok(Drained { action: Some(action), stays })
 }
@@ -167,16 +163,10 @@ pub fn asked(
 
 /// One refusal for all ranges of a table.
 fn rows_in_default(table: &Tended<'_>, blocked: &[&Piece]) -> Option<Fault> {
-    const SHOWN_MAX: usize = 3;
     let default = &table.facts.default.as_ref().filter(|_| !blocked.is_empty())?.name;
-    let mut ranges: Vec<String> =
-        blocked.iter().take(SHOWN_MAX).map(|piece| range(table, piece)).collect();
-    if blocked.len() > SHOWN_MAX {
-        ranges.push(format!("{} more ranges", blocked.len() - SHOWN_MAX));
-    }
     let message = format!(
         "rows in default partition {default} lie in {}, so no partition can be attached there",
-        ranges.join(", ")
+        ranges(table, blocked)
     );
     let cure =
         format!("pgtend partitions drain {} moves them to partitions of their own", table.name);
@@ -251,14 +241,15 @@ fn method(
     Ok((Method::Copy, why))
 }
 
-fn ranges(table: &Tended<'_>, pieces: &[(Piece, u64)]) -> String {
+/// The first few, and how many more.
+fn ranges(table: &Tended<'_>, pieces: &[&Piece]) -> String {
     const SHOWN_MAX: usize = 3;
-    let words = |(piece, _): &(Piece, u64)| range(table, piece);
-    let mut shown: Vec<String> = pieces.iter().take(SHOWN_MAX).map(words).collect();
+    let mut shown: Vec<String> =
+        pieces.iter().take(SHOWN_MAX).map(|piece| range(table, piece)).collect();
     if pieces.len() > SHOWN_MAX {
         shown.push(format!("{} more ranges", pieces.len() - SHOWN_MAX));
     }
-    format!("{}, which have no partition", shown.join(", "))
+    shown.join(", ")
 }
 
 fn carve(
@@ -316,7 +307,7 @@ fn replacement(
         source_oid,
         source_bound: bound.map_or_else(|| "DEFAULT".to_owned(), |child| child.bound.clone()),
         facts: emptying.facts.clone(),
-        siblings: siblings.filter_map(|child| range_of(&child.bound)).collect(),
+        siblings: siblings.filter_map(|child| Range::of_bound(&child.bound)).collect(),
         parts,
         method,
         stage: Stage::Planned,
@@ -328,13 +319,6 @@ fn replacement(
         lock_timeout: seen.lock_timeout,
         why: String::new(),
     }
-}
-
-/// `FOR VALUES FROM (…) TO (…)` as the catalog writes it.
-fn range_of(bound: &str) -> Option<Range> {
-    let edges = bound.strip_prefix("FOR VALUES FROM (")?.strip_suffix(')')?;
-    let (from, to) = edges.split_once(") TO (")?;
-    Some(Range { from: from.to_owned(), to: to.to_owned() })
 }
 
 /// An interrupted run decided; this one carries on, or takes back what is not whole any more.

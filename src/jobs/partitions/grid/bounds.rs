@@ -5,6 +5,7 @@
 use chrono::{NaiveDate, TimeDelta};
 
 use super::key::{Point, parse_uuid};
+use super::range::Range;
 
 /// One end of a partition's range.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -48,11 +49,9 @@ pub fn parse_bound(text: &str) -> Result<Option<Span>, BoundError> {
     if text == "DEFAULT" {
         return Ok(None);
     }
-    let edges = text
-        .strip_prefix("FOR VALUES FROM (")
-        .and_then(|rest| rest.strip_suffix(')'))
-        .and_then(|rest| rest.split_once(") TO ("))
-        .and_then(|(from, to)| Some(Span { from: parse_edge(from)?, to: parse_edge(to)? }));
+    let edges = Range::of_bound(text).and_then(|Range { from, to }| {
+        Some(Span { from: parse_edge(&from)?, to: parse_edge(&to)? })
+    });
     edges.map(Some).ok_or_else(|| BoundError(text.to_owned()))
 }
 

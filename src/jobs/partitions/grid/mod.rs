@@ -7,3 +7,4 @@ pub(super) mod continued;
 pub mod coverage;
 pub mod key;
 pub(super) mod kind;
+pub mod range;

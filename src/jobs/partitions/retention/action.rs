@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
+use super::super::block::{block, unblock};
+use crate::jobs::partitions::grid::range::Range;
 use crate::pg::catalog::quarantine::{BLOCK, BOUND_CHECK};
 use crate::pg::ident::{Ident, TableName, literal};
 use crate::pg::step::{BRIEF_MAX, Expect, LockMode, LockWait, Mode, Statement, Step, Strong};
@@ -115,7 +117,11 @@ impl Leaving {
             What::Drop { detached_at } => vec![self.drop_it(*detached_at)],
             What::Restore { is_unproven } => self.restore(*is_unproven),
             What::Keep { is_blocked } => {
-                let mut statements = if *is_blocked { self.unblock() } else { Vec::new() };
+                let mut statements: Vec<Statement> = if *is_blocked {
+                    unblock(&self.child).map(Statement::new).into()
+                } else {
+                    Vec::new()
+                };
                 statements.push(self.note_restored());
                 vec![self.step("keep", self.brief(), statements)]
             }
@@ -184,40 +190,16 @@ impl Leaving {
     }
 
     /// With the table's lock held: it is detached, takes no writes any more, and is on record so.
-    /// The constraint refuses INSERT and UPDATE by its name. DELETE and TRUNCATE are refused by a
-    /// function every server has, which raises an error wherever it is not a row's BEFORE UPDATE.
-    /// What a foreign key's ON DELETE or ON UPDATE does comes from a trigger on the table referred
-    /// to, and passes: otherwise nobody could delete from that table any more, whatever the row.
     fn blocked(&self) -> Vec<Statement> {
         let Self { child, oid, now, .. } = self;
         let mut statements = vec![self.lock_child(), self.detached()];
-        statements.extend(self.unblock());
-        let sql = [
-            format!(
-                "ALTER TABLE {child} ADD CONSTRAINT {BLOCK} \
-                 CHECK (pg_catalog.pg_trigger_depth() > 0) NOT VALID"
-            ),
-            format!(
-                "CREATE TRIGGER {BLOCK} BEFORE DELETE OR TRUNCATE ON {child} FOR EACH STATEMENT \
-                 WHEN (pg_catalog.pg_trigger_depth() = 0) \
-                 EXECUTE FUNCTION pg_catalog.suppress_redundant_updates_trigger()"
-            ),
-            format!(
-                "UPDATE partition_quarantine SET detached_at = {} WHERE relation = {oid}",
-                instant(*now)
-            ),
-        ];
-        statements.extend(sql.map(Statement::new));
+        statements.extend(unblock(&self.child).map(Statement::new));
+        statements.extend(block(child).map(Statement::new));
+        statements.push(Statement::new(format!(
+            "UPDATE partition_quarantine SET detached_at = {} WHERE relation = {oid}",
+            instant(*now)
+        )));
         statements
-    }
-
-    fn unblock(&self) -> Vec<Statement> {
-        let child = &self.child;
-        let sql = [
-            format!("ALTER TABLE {child} DROP CONSTRAINT IF EXISTS {BLOCK}"),
-            format!("DROP TRIGGER IF EXISTS {BLOCK} ON {child}"),
-        ];
-        sql.map(Statement::new).into()
     }
 
     /// What is re-read under the lock before the one thing that cannot be taken back.
@@ -253,7 +235,7 @@ impl Leaving {
             steps.push(self.step("prove the bound of", patient, vec![Statement::new(sql)]));
         }
         let mut statements = vec![self.lock_child(), self.detached()];
-        statements.extend(self.unblock());
+        statements.extend(unblock(&self.child).map(Statement::new));
         let attach = format!("ALTER TABLE {parent} ATTACH PARTITION {child} {bound}");
         let unprove = format!("ALTER TABLE {child} DROP CONSTRAINT IF EXISTS {BOUND_CHECK}");
         statements.extend([attach, unprove].map(Statement::new));
@@ -325,13 +307,9 @@ impl Leaving {
 
     /// The bound as a check. DETACH CONCURRENTLY leaves one like it, plain DETACH none.
     fn bound_check(&self, key: &Ident) -> Option<String> {
-        let edges = self.bound.strip_prefix("FOR VALUES FROM (")?.strip_suffix(')')?;
-        let (from, to) = edges.split_once(") TO (")?;
-        let lower =
-            if from == "MINVALUE" { String::new() } else { format!(" AND {key} >= {from}") };
+        let holds = Range::of_bound(&self.bound)?.holds(key);
         Some(format!(
-            "ALTER TABLE {} ADD CONSTRAINT {BOUND_CHECK} CHECK ({key} IS NOT NULL{lower} AND {key} < {to}) \
-             NOT VALID",
+            "ALTER TABLE {} ADD CONSTRAINT {BOUND_CHECK} CHECK ({key} IS NOT NULL AND {holds}) NOT VALID",
             self.child
         ))
     }
