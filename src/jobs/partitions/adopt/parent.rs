@@ -4,9 +4,9 @@
 use super::CHECK;
 use super::blueprint::{Blueprint, plain};
 use crate::jobs::partitions::alike::clauses;
-use crate::jobs::partitions::premake::create::targets_of_statistics;
+use crate::jobs::partitions::alike::left_behind::left_behind;
 use crate::pg::catalog::inventory::{Index, Sequence};
-use crate::pg::catalog::traits::{ColumnGrant, ColumnTraits, Grant};
+use crate::pg::catalog::traits::Grant;
 use crate::pg::ident::{literal, quoted};
 use crate::pg::step::{Expect, Statement, Step};
 
@@ -63,26 +63,8 @@ fn likeness(print: &Blueprint<'_>) -> Vec<String> {
     if let Some(comment) = &print.inventory.comment {
         sql.push(format!("COMMENT ON TABLE {parent} IS {}", literal(comment)));
     }
-    if !traits.default_grantees.is_empty() {
-        let roles: Vec<String> =
-            traits.default_grantees.iter().map(|role| clauses::role(role.as_deref())).collect();
-        sql.push(format!("REVOKE ALL ON TABLE {parent} FROM {}", roles.join(", ")));
-    }
-    sql.extend(print.owner.as_ref().map(|owner| clauses::owner(parent, owner.as_str())));
-    for Grant { grantee, privileges, grantable } in &traits.grants {
-        sql.push(clauses::grant(parent, privileges, grantee.as_deref(), *grantable));
-    }
-    for ColumnGrant { grantee, privilege, columns, grantable } in &traits.column_grants {
-        let what = clauses::on_columns(privilege, columns);
-        sql.push(clauses::grant(parent, &what, grantee.as_deref(), *grantable));
-    }
-    for ColumnTraits { name, target, options } in &traits.columns {
-        sql.extend(target.map(|target| clauses::statistics_target(parent, name, target)));
-        sql.extend(options.as_ref().map(|options| clauses::column_options(parent, name, options)));
-    }
-    if traits.has_statistics_targets {
-        sql.push(targets_of_statistics(&print.relation.oid.to_string(), parent));
-    }
+    let like = print.relation.oid.to_string();
+    sql.extend(left_behind(parent, print.owner.as_ref(), traits, &like));
     if traits.row_security {
         sql.push(clauses::row_security(parent, true));
     }

@@ -4,6 +4,7 @@ pub mod clauses;
 pub mod cure;
 pub mod drift;
 pub mod given;
+pub mod left_behind;
 
 use std::collections::BTreeMap;
 

@@ -62,7 +62,8 @@ impl Draft<'_, '_> {
                     expiry.quarantine,
                     expiry.retention
                 );
-                let action = self.of_held(What::Drop { detached_at: since }, &held, &name, &why);
+                let action =
+                    self.of_held(What::Drop { detached_at: since }, &held, name.to_string(), &why);
                 self.leaving.push(action);
             }
         }

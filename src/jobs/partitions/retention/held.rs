@@ -1,5 +1,6 @@
 //! What became of the partitions on record: pure, record and catalog in, a verdict out.
 
+use super::action::What;
 use crate::jobs::partitions::grid::bounds::{Span, parse_bound};
 use crate::pg::catalog::quarantine::Held;
 use crate::pg::ident::TableName;
@@ -58,3 +59,27 @@ pub fn fate(held: &Held) -> Fate {
         },
     }
 }
+
+/// What sets a record or an interrupted detach right, whether its table is tended or not: what to do,
+/// with which table, and why.
+#[must_use]
+pub fn upkeep(held: &Held, fate: &Fate) -> Option<(What, String, &'static str)> {
+    match fate {
+        Fate::Finalize(name) => {
+            let why = "its DETACH CONCURRENTLY was interrupted: it takes no rows any more";
+            Some((What::Finalize, name.to_string(), why))
+        }
+        Fate::Restored(name) => {
+            let what = What::Keep { is_blocked: held.is_blocked };
+            Some((what, name.to_string(), "it was attached again by hand: it stays"))
+        }
+        Fate::Forget(why) => Some((What::Forget, held.name.clone(), why)),
+        Fate::Intended | Fate::Mark(_) | Fate::InQuarantine(..) | Fate::Kept | Fate::Alone(..) => {
+            None
+        }
+    }
+}
+
+/// It was to leave, did not, and is not to leave any more: off the record with it. If a person
+/// detaches it one day, it is theirs.
+pub const NOT_LEAVING: &str = "it was to leave, and is not any more";

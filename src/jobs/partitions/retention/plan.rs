@@ -8,7 +8,7 @@ use super::super::tended::Tended;
 use super::action::{Leaving, What};
 use super::agreement::Agreement;
 use super::choice::{Choice, Part, Policy, choose, clock_doubt, parts};
-use super::held::{Fate, fate};
+use super::held::{Fate, NOT_LEAVING, fate, upkeep};
 use crate::config::checked::Expiry;
 use crate::job::Plan;
 use crate::jobs::partitions::grid::bounds::Span;
@@ -105,54 +105,37 @@ impl Draft<'_, '_> {
     /// What earlier runs, or people, left on record.
     fn carry_on(&mut self, is_confirmed: bool) {
         for held in self.table.facts.held.clone() {
-            let action = match fate(&held) {
-                Fate::Intended | Fate::Kept => None,
-                Fate::Finalize(name) => {
-                    let why = "its DETACH CONCURRENTLY was interrupted: it takes no rows any more";
-                    Some(self.of_held(What::Finalize, &held, &name, why))
-                }
+            let fate = fate(&held);
+            let action = upkeep(&held, &fate)
+                .filter(|_| !(is_confirmed && matches!(fate, Fate::Restored(_))))
+                .map(|(what, name, why)| self.of_held(what, &held, name, why));
+            self.plan.actions.extend(action);
+            match fate {
                 Fate::Mark(name) => {
                     let why = "it is detached, and the run ended before its writes were blocked";
-                    Some(self.of_held(What::Mark, &held, &name, why))
+                    let action = self.of_held(What::Mark, &held, name.to_string(), why);
+                    self.plan.actions.push(action);
                 }
-                Fate::Restored(_) if is_confirmed => None,
-                Fate::Restored(name) => {
-                    let what = What::Keep { is_blocked: held.is_blocked };
-                    Some(self.of_held(
-                        what,
-                        &held,
-                        &name,
-                        "it was attached again by hand: it stays",
-                    ))
-                }
-                Fate::Forget(why) => Some(self.leaving(
-                    What::Forget,
-                    (held.relation, held.name.clone(), held.bound.clone()),
-                    why.to_owned(),
-                )),
-                Fate::Alone(name, why) => {
-                    self.plan.spare(name, why);
-                    None
-                }
+                Fate::Alone(name, why) => self.plan.spare(name, why),
                 Fate::InQuarantine(name, span) => {
                     let since = held.detached_at.unwrap_or(self.now);
                     self.quarantined.push((held, name, span, since));
-                    None
                 }
-            };
-            self.plan.actions.extend(action);
+                Fate::Intended
+                | Fate::Kept
+                | Fate::Finalize(_)
+                | Fate::Restored(_)
+                | Fate::Forget(_) => {}
+            }
         }
     }
 
-    /// What was to leave, did not, and is not to leave any more goes off the record: if a person
-    /// detaches it one day, it is theirs.
+    /// What was to leave, and is not any more, goes off the record.
     fn withdraw(&mut self, choice: &Choice<'_>) {
         for held in &self.table.facts.held {
             let is_leaving = choice.leaving.iter().any(|part| part.oid == held.relation);
             if fate(held) == Fate::Intended && !is_leaving {
-                let object = (held.relation, held.name.clone(), held.bound.clone());
-                let why = "it was to leave, and is not any more".to_owned();
-                let action = self.leaving(What::Forget, object, why);
+                let action = self.of_held(What::Forget, held, held.name.clone(), NOT_LEAVING);
                 self.plan.actions.push(action);
             }
         }
@@ -222,10 +205,10 @@ impl Draft<'_, '_> {
         &self,
         what: What,
         held: &Held,
-        name: &TableName,
+        name: String,
         why: &str,
     ) -> PartitionAction {
-        self.leaving(what, (held.relation, name.to_string(), held.bound.clone()), why.to_owned())
+        self.leaving(what, (held.relation, name, held.bound.clone()), why.to_owned())
     }
 
     pub(super) fn leaving(

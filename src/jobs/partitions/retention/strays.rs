@@ -7,11 +7,10 @@ use chrono::{DateTime, Utc};
 use super::super::action::PartitionAction;
 use super::super::facts::Seen;
 use super::action::{Leaving, What};
-use super::held::{Fate, fate};
+use super::held::{Fate, NOT_LEAVING, fate, upkeep};
 use super::plan::at;
 use crate::job::Plan;
 use crate::pg::catalog::quarantine::Held;
-use crate::pg::ident::TableName;
 
 /// Plans for what is on record of one or more such tables.
 pub fn carry_on(
@@ -21,35 +20,19 @@ pub fn carry_on(
     now: DateTime<Utc>,
 ) {
     for held in strays {
-        let (what, name, why) = match fate(held) {
-            Fate::Kept => continue,
-            // If a person detaches it one day, it is theirs.
-            Fate::Intended => match held.now() {
-                Some(name) => (What::Forget, name, "it was to leave, and is not any more"),
-                None => continue,
-            },
-            Fate::Finalize(name) => {
-                let why = "its DETACH CONCURRENTLY was interrupted: it takes no rows any more";
-                (What::Finalize, name, why)
-            }
+        let fate = fate(held);
+        let action = match fate {
+            Fate::Intended => Some((What::Forget, held.name.clone(), NOT_LEAVING)),
+            _ => upkeep(held, &fate),
+        };
+        plan.actions.extend(action.and_then(|action| of_stray(seen, held, action, now)));
+        match fate {
             Fate::Mark(name) => {
                 let words = "detached, and its writes not blocked; left so while its table is not \
                              tended";
                 plan.spare(name, words);
-                continue;
             }
-            Fate::Restored(name) => {
-                let what = What::Keep { is_blocked: held.is_blocked };
-                (what, name, "it was attached again by hand: it stays")
-            }
-            Fate::Forget(why) => match held.name.parse() {
-                Ok(name) => (What::Forget, name, why),
-                Err(_) => continue,
-            },
-            Fate::Alone(name, why) => {
-                plan.spare(name, why);
-                continue;
-            }
+            Fate::Alone(name, why) => plan.spare(name, why),
             Fate::InQuarantine(name, _) => {
                 let since = held.detached_at.unwrap_or(now);
                 let words = format!(
@@ -57,27 +40,30 @@ pub fn carry_on(
                     at(since)
                 );
                 plan.spare(name, words);
-                continue;
             }
-        };
-        plan.actions.push(action(seen, held, what, &name, why, now));
+            Fate::Intended
+            | Fate::Kept
+            | Fate::Finalize(_)
+            | Fate::Restored(_)
+            | Fate::Forget(_) => {}
+        }
     }
 }
 
-fn action(
+/// None where nobody could name the table any more.
+fn of_stray(
     seen: &Seen,
     held: &Held,
-    what: What,
-    name: &TableName,
-    why: &str,
+    (what, child, why): (What, String, &str),
     now: DateTime<Utc>,
-) -> PartitionAction {
-    PartitionAction::Leave(Box::new(Leaving {
+) -> Option<PartitionAction> {
+    // Only what is still attached names its parent in a statement, and has one.
+    let parent = held.parent_now().or_else(|| child.parse().ok())?;
+    Some(PartitionAction::Leave(Box::new(Leaving {
         what,
-        // Only what is still attached names its parent in a statement, and has one.
-        parent: held.parent_now().unwrap_or_else(|| name.clone()),
+        parent,
         parent_oid: held.parent,
-        child: name.to_string(),
+        child,
         oid: held.relation,
         bound: held.bound.clone(),
         why: why.to_owned(),
@@ -85,5 +71,5 @@ fn action(
         is_noticed: true,
         now,
         lock_timeout: seen.lock_timeout,
-    }))
+    })))
 }
