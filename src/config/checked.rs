@@ -10,12 +10,15 @@ use std::time::Duration;
 use chrono::{DateTime, NaiveDate, Utc};
 use chrono_tz::Tz;
 
-use crate::pg::condition::Condition;
 use crate::pg::ident::{Ident, TableName};
 use crate::pg::partition_name::Template;
 use crate::time::cron::Cron;
 use crate::time::extent::Extent;
 use crate::time::period::Period;
+
+mod archive;
+
+pub use archive::{Archive, ArchiveTable};
 
 /// The whole configuration. A job runs if and only if its section is there.
 #[derive(Debug, Clone)]
@@ -318,34 +321,6 @@ impl TimeCode {
             Self::Snowflake(_) => "bigint",
         }
     }
-}
-
-/// `[archive]`
-#[derive(Debug, Clone)]
-pub struct Archive {
-    /// When.
-    pub schedule: Schedule,
-    /// Per hot table.
-    pub tables: BTreeMap<TableName, ArchiveTable>,
-}
-
-/// `[archive.tables."schema.table"]`
-#[derive(Debug, Clone)]
-pub struct ArchiveTable {
-    /// The archive table.
-    pub into: TableName,
-    /// The column that tells a row's age.
-    pub age_column: Ident,
-    /// Rows older than now − this are due.
-    pub older_than: Period,
-    /// Which of them: an SQL condition over the table's columns. Absent: all.
-    pub condition: Option<Condition>,
-    /// Create `into` like the source if it is missing.
-    pub create_target: bool,
-    /// Rows per batch at most.
-    pub batch_rows: u32,
-    /// Rows per run at most; absent: no limit but the job's timeout.
-    pub max_rows: Option<u64>,
 }
 
 /// `[analyze]`

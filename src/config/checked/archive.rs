@@ -1,0 +1,36 @@
+//! What `[archive]` means.
+
+use std::collections::BTreeMap;
+
+use super::Schedule;
+use crate::pg::condition::Condition;
+use crate::pg::ident::{Ident, TableName};
+use crate::time::period::Period;
+
+/// `[archive]`
+#[derive(Debug, Clone)]
+pub struct Archive {
+    /// When.
+    pub schedule: Schedule,
+    /// Per hot table.
+    pub tables: BTreeMap<TableName, ArchiveTable>,
+}
+
+/// `[archive.tables."schema.table"]`
+#[derive(Debug, Clone)]
+pub struct ArchiveTable {
+    /// The archive table.
+    pub into: TableName,
+    /// The column that tells a row's age.
+    pub age_column: Ident,
+    /// Rows older than now − this are due.
+    pub older_than: Period,
+    /// Which of them: an SQL condition over the table's columns. Absent: all.
+    pub condition: Option<Condition>,
+    /// Create `into` like the source if it is missing.
+    pub create_target: bool,
+    /// Rows per batch at most.
+    pub batch_rows: u32,
+    /// Rows per run at most; absent: no limit but the job's timeout.
+    pub max_rows: Option<u64>,
+}
