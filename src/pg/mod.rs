@@ -11,6 +11,7 @@ pub mod lexer;
 pub mod notices;
 pub mod partition_name;
 pub mod probe;
+pub mod range;
 mod refusal;
 pub mod schema;
 pub mod session;

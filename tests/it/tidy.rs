@@ -15,6 +15,7 @@ const FLOORS: &[&[&str]] = &[
         "pg::ident",
         "pg::lexer",
         "pg::partition_name",
+        "pg::range",
         "pg::step",
         "pg::version",
     ],
@@ -32,6 +33,7 @@ const PURE: &[&str] = &[
     "src/pg/ident",
     "src/pg/lexer",
     "src/pg/partition_name",
+    "src/pg/range",
     "src/pg/step",
     "src/pg/version",
 ];

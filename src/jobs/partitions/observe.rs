@@ -3,7 +3,6 @@
 //! names are taken, and what the default partition holds.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
 
 use super::adopt;
 use super::alike::{self, Like};
@@ -21,7 +20,7 @@ use crate::jobs::partitions::premake::frontier;
 use crate::pg::catalog::foreign_keys::{self, Reference};
 use crate::pg::catalog::partition::{self, Child, Relation};
 use crate::pg::catalog::quarantine::Held;
-use crate::pg::catalog::{adoption, carve, partition_default, quarantine};
+use crate::pg::catalog::{adoption, carve, partition_default, quarantine, setting};
 use crate::pg::fault::{Fault, Kind};
 use crate::pg::ident::{TableName, quoted};
 use crate::pg::session::Reader;
@@ -49,7 +48,7 @@ pub async fn observe(
     let mut seen = Seen {
         version,
         role: reader.server.user.clone(),
-        lock_timeout: lock_timeout(reader).await?,
+        lock_timeout: setting::lock_timeout(reader.conn).await?,
         tables: facts(reader, &names, relations, held).await?,
         strays,
         taken: BTreeSet::new(),
@@ -143,16 +142,6 @@ async fn referenced(
         }
     }
     Ok(None)
-}
-
-/// What the session waits for a lock at most.
-pub(super) async fn lock_timeout(reader: &mut Reader<'_>) -> Result<Duration, Fault> {
-    let milliseconds: i64 =
-        sqlx::query_scalar("SELECT setting::int8 FROM pg_settings WHERE name = 'lock_timeout'")
-            .fetch_one(&mut *reader.conn)
-            .await
-            .map_err(|error| Fault::from_sqlx("read the session's settings", &error))?;
-    Ok(Duration::from_millis(milliseconds.unsigned_abs()))
 }
 
 async fn facts(

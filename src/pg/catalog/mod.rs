@@ -20,6 +20,7 @@ pub mod privileges;
 pub mod publications;
 pub mod quarantine;
 pub mod relation;
+pub mod setting;
 pub mod shape;
 pub mod traits;
 pub mod triggers;

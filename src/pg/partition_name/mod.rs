@@ -282,7 +282,8 @@ fn fit(name: &str, table_at: Option<Range<usize>>) -> String {
 }
 
 /// FNV-1a: short, and the same on every machine and in every version.
-fn hash(text: &str) -> u32 {
+#[must_use]
+pub fn hash(text: &str) -> u32 {
     text.bytes().fold(0x811c_9dc5, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193))
 }
 

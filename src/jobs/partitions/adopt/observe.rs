@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::facts::Seen;
-use super::super::observe::{clocks, lock_timeout, second_look};
+use super::super::observe::{clocks, second_look};
 use super::super::premake::new::mark_prefix;
 use super::blueprint::key_index;
 use super::decide::{column, decide, first_partition, future};
@@ -11,7 +11,7 @@ use super::{CHECK, Facts, Wish};
 use crate::config::checked::Partitions;
 use crate::pg::catalog::adoption::{self, Progress};
 use crate::pg::catalog::traits::{self, Traits};
-use crate::pg::catalog::{inventory, partition, policies};
+use crate::pg::catalog::{inventory, partition, policies, setting};
 use crate::pg::fault::{Fault, Kind};
 use crate::pg::ident::{Ident, TableName};
 use crate::pg::session::Reader;
@@ -29,7 +29,7 @@ pub async fn observe(
     let mut seen = Seen {
         version,
         role: reader.server.user.clone(),
-        lock_timeout: lock_timeout(reader).await?,
+        lock_timeout: setting::lock_timeout(reader.conn).await?,
         tables: BTreeMap::new(),
         taken: BTreeSet::new(),
         clocks: clocks(reader).await?,

@@ -18,10 +18,10 @@
 use std::time::Duration;
 
 use crate::jobs::partitions::alike::given::Likeness;
-use crate::jobs::partitions::grid::range::Range;
 use crate::pg::catalog::carve::Source;
 use crate::pg::ident::{Ident, TableName};
 use crate::pg::partition_name::beside;
+use crate::pg::range::Range;
 
 mod capture;
 mod exchange;

@@ -12,11 +12,11 @@ use crate::config::checked::Partitions;
 use crate::job::Plan;
 use crate::jobs::partitions::alike::given::Likeness;
 use crate::jobs::partitions::grid::coverage::{Aim, Piece, coverage};
-use crate::jobs::partitions::grid::range::Range;
 use crate::jobs::partitions::premake::beside::{Beside, beside_default};
 use crate::pg::catalog::carve::Begun;
 use crate::pg::fault::{Fault, Kind};
 use crate::pg::ident::{Ident, TableName};
+use crate::pg::range::Range;
 
 /// What is behind the name of the part that becomes the default partition, while it is filled.
 pub const REST: &str = "_rest";

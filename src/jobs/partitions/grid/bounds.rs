@@ -5,7 +5,7 @@
 use chrono::{NaiveDate, TimeDelta};
 
 use super::key::{Point, parse_uuid};
-use super::range::Range;
+use crate::pg::range::Range;
 
 /// One end of a partition's range.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

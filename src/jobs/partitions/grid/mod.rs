@@ -7,4 +7,3 @@ pub(super) mod continued;
 pub mod coverage;
 pub mod key;
 pub(super) mod kind;
-pub mod range;

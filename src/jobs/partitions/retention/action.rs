@@ -5,9 +5,9 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 
 use super::super::block::{block, unblock};
-use crate::jobs::partitions::grid::range::Range;
 use crate::pg::catalog::quarantine::{BLOCK, BOUND_CHECK};
 use crate::pg::ident::{Ident, TableName, literal};
+use crate::pg::range::Range;
 use crate::pg::step::{BRIEF_MAX, Expect, LockMode, LockWait, Mode, Statement, Step, Strong};
 
 /// What is done with one partition.
