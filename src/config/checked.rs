@@ -251,6 +251,8 @@ pub enum OnExpiry {
     Detach,
     /// Detached, and dropped after its quarantine.
     Drop,
+    /// Dropped while it is still attached: nothing is kept, and no table it refers to is locked.
+    DropAtOnce,
 }
 
 impl OnExpiry {
@@ -260,6 +262,7 @@ impl OnExpiry {
         match self {
             Self::Detach => "detach",
             Self::Drop => "drop",
+            Self::DropAtOnce => "drop_at_once",
         }
     }
 }

@@ -10,6 +10,7 @@ use super::path::KeyPath;
 use super::problem::{Place, Problems};
 use super::settings::Settings;
 use super::show::literal;
+use crate::config::checked::OnExpiry;
 use crate::pg::ident::{Ident, TableName};
 use crate::time::extent::Extent;
 use crate::time::period::Period;
@@ -161,6 +162,7 @@ impl Rules<'_> {
 
     fn partition_table(&mut self, table: &KeyPath) {
         self.partition_grid(table);
+        self.quarantine(table);
         let (retention, interval) = (table.join("retention"), table.join("interval"));
         let grid = self.settings.get::<Extent>(&interval).and_then(Extent::period);
         if let (Some(kept), Some(grid)) = (self.settings.get::<Period>(&retention), grid)
@@ -180,6 +182,18 @@ impl Rules<'_> {
                                remove it";
                 self.blame(&[path], message.to_owned());
             }
+        }
+    }
+
+    /// There is no quarantine where nothing is kept.
+    fn quarantine(&mut self, table: &KeyPath) {
+        let (quarantine, on_expiry) = (table.join("quarantine"), table.join("on_expiry"));
+        if self.is_written(&quarantine)
+            && self.settings.get::<OnExpiry>(&on_expiry) == Some(OnExpiry::DropAtOnce)
+        {
+            let message = "says nothing with on_expiry = \"drop_at_once\"; remove it, or write \
+                           on_expiry = \"drop\"";
+            self.blame(&[quarantine, on_expiry], message.to_owned());
         }
     }
 

@@ -15,6 +15,7 @@ mod drain;
 mod drain_kill_points;
 mod drain_limits;
 mod drift;
+mod drop_at_once;
 mod edges;
 mod expiry;
 mod expiry_beside;

@@ -159,7 +159,7 @@ const PARTITION_TABLES: &[Key] = &[
     key("partitions.tables.*.retention", Form::Period, Absent(r#""12 months""#, "kept for ever"),
         "The age at which a partition expires, by its upper bound."),
     key("partitions.tables.*.on_expiry", choice::<OnExpiry>(), Absent(r#""detach""#, "detach"),
-        "What becomes of an expired partition: detached and kept, or dropped after its quarantine."),
+        "What becomes of an expired partition: detached and kept; that, and dropped after its quarantine; dropped while attached."),
     key("partitions.tables.*.quarantine", Form::Period, Absent(r#""7 days""#, "7 days"),
         "How long a detached partition waits before it is dropped."),
     key("partitions.tables.*.expire_max_per_run", Form::Count { min: 1, max: 1_000 },

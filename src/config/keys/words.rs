@@ -4,7 +4,8 @@ use crate::config::checked::{Catchup, EpochUnit, Level, LogFormat, OnExpiry, Poo
 use crate::config::value::Word;
 
 impl Word for OnExpiry {
-    const ALL: &'static [(&'static str, Self)] = &[("detach", Self::Detach), ("drop", Self::Drop)];
+    const ALL: &'static [(&'static str, Self)] =
+        &[("detach", Self::Detach), ("drop", Self::Drop), ("drop_at_once", Self::DropAtOnce)];
     const LATER: &'static [(&'static str, &'static str)] =
         &[("export_then_drop", "has no cold storage")];
 }

@@ -9,14 +9,14 @@ use super::{once, plan, succeeded};
 use crate::support::{Db, InProcess, on_every_major, pgtend, run, wait_until};
 
 /// The SQL of the first action of this kind, as the plan shows it.
-async fn sql_of(app: &InProcess, kind: &str, days: i64) -> Vec<String> {
+pub async fn sql_of(app: &InProcess, kind: &str, days: i64) -> Vec<String> {
     let plan = app.plan_at(JobName::Partitions, days_later(days)).await;
     let action = plan.actions.into_iter().find(|action| action.kind == kind);
     action.unwrap_or_else(|| panic!("no {kind}")).sql
 }
 
 /// Runs statements as a session of pgtend would. Where transactions end is told by `committed`.
-async fn session(db: &Db) -> sqlx::PgConnection {
+pub async fn session(db: &Db) -> sqlx::PgConnection {
     let mut conn = db.connect().await;
     run(&mut conn, "SET search_path = pgtend; SET TimeZone = 'UTC'; SET DateStyle = 'ISO, YMD'")
         .await;
@@ -81,7 +81,7 @@ fn a_detach_that_dies_after_any_statement_is_carried_on() {
 }
 
 /// Waits until the server has undone what a dropped connection left open.
-async fn gone(db: &Db) {
+pub async fn gone(db: &Db) {
     wait_until("the server has undone it", || async {
         db.value("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND state LIKE 'idle in transaction%'").await == "0"
     })

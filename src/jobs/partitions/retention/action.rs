@@ -5,7 +5,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 
 use super::super::block::{block, unblock};
-use crate::pg::catalog::quarantine::{BLOCK, BOUND_CHECK};
+use crate::pg::catalog::quarantine::BOUND_CHECK;
 use crate::pg::ident::{Ident, TableName, literal};
 use crate::pg::range::Range;
 use crate::pg::step::{BRIEF_MAX, Expect, LockMode, LockWait, Mode, Statement, Step, Strong};
@@ -22,6 +22,14 @@ pub enum What {
         lock_first: Vec<TableName>,
         /// For the check that proves its bound.
         key: Ident,
+    },
+    /// Drop it while it is attached: the tables it refers to are not locked so.
+    DropAtOnce {
+        /// As for [`What::Detach`].
+        lock_first: Vec<TableName>,
+        /// Foreign keys point at its table: the server drops only what they do not, so it is
+        /// detached first, and searched for rows that are referred to.
+        is_referred_to: bool,
     },
     /// Finish an interrupted detach.
     Finalize,
@@ -77,8 +85,6 @@ const SEARCHES_MAX: usize = 4;
 
 const NOT_AS_SEEN: &str = "it is not that partition of that table any more, by oid, name and bound";
 const NOT_DETACHED: &str = "it is not the detached table that is on record, by oid and name";
-const NOT_TO_DROP: &str = "it is not the table in quarantine that is on record: by oid, name, bound and time, attached to \
-     nothing and still blocked";
 
 impl Leaving {
     /// The kind, as plans and outcomes name it.
@@ -88,7 +94,7 @@ impl Leaving {
             What::DetachConcurrently | What::Detach { .. } => "detach_partition",
             What::Finalize => "finalize_detach",
             What::Mark => "quarantine_partition",
-            What::Drop { .. } => "drop_partition",
+            What::Drop { .. } | What::DropAtOnce { .. } => "drop_partition",
             What::Restore { .. } => "restore_partition",
             What::Keep { .. } => "keep_partition",
             What::Forget => "forget_partition",
@@ -98,7 +104,13 @@ impl Leaving {
     /// Whether it waits for those who use the partitioned table.
     #[must_use]
     pub fn locks_parent(&self) -> bool {
-        matches!(self.what, What::DetachConcurrently | What::Detach { .. } | What::Finalize)
+        matches!(
+            self.what,
+            What::DetachConcurrently
+                | What::Detach { .. }
+                | What::DropAtOnce { .. }
+                | What::Finalize
+        )
     }
 
     /// What is done, in order. A crash between two of them is carried on by the next run.
@@ -107,6 +119,9 @@ impl Leaving {
         match &self.what {
             What::DetachConcurrently => self.detach_concurrently(),
             What::Detach { lock_first, key } => self.detach(lock_first, key),
+            What::DropAtOnce { lock_first, is_referred_to } => {
+                vec![self.drop_at_once(lock_first, *is_referred_to)]
+            }
             What::Finalize => {
                 let finalize = Statement::new(format!("{} FINALIZE", self.detach_sql()));
                 let mut statements = vec![self.attached(), finalize];
@@ -144,18 +159,29 @@ impl Leaving {
     }
 
     fn detach(&self, lock_first: &[TableName], key: &Ident) -> Vec<Step> {
-        let locks = lock_first
-            .iter()
-            .map(|table| format!("LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE"))
-            .chain([format!("LOCK TABLE ONLY {} IN ACCESS EXCLUSIVE MODE", self.parent)]);
-        let mut statements: Vec<Statement> = locks.map(Statement::new).collect();
-        statements.push(self.attached());
+        let mut statements = self.locked(lock_first);
         statements.push(Statement::new(self.record(None)));
         statements.push(Statement::new(self.detach_sql()));
         if let Some(check) = self.bound_check(key) {
             statements.push(Statement::new(check));
         }
         statements.extend(self.blocked());
+        vec![self.step("detach", self.strong(lock_first), statements)]
+    }
+
+    /// Its table is locked, and those before it that are locked first by the application too; it is
+    /// what it was.
+    pub(super) fn locked(&self, lock_first: &[TableName]) -> Vec<Statement> {
+        let locks = lock_first
+            .iter()
+            .map(|table| format!("LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE"))
+            .chain([format!("LOCK TABLE ONLY {} IN ACCESS EXCLUSIVE MODE", self.parent)]);
+        let mut statements: Vec<Statement> = locks.map(Statement::new).collect();
+        statements.push(self.attached());
+        statements
+    }
+
+    pub(super) fn strong(&self, lock_first: &[TableName]) -> LockWait {
         // It waits for the table, and then for the partition with the table locked: half each.
         let cap = self.lock_timeout.min(BRIEF_MAX);
         let mut lock = LockWait::brief(cap / 2);
@@ -168,13 +194,16 @@ impl Leaving {
             Strong::new(&self.child, LockMode::AccessExclusive),
         ];
         strong.extend(lock_first.iter().map(|table| Strong::new(table, LockMode::AccessExclusive)));
-        vec![self.step("detach", lock.looking_at(strong), statements)]
+        lock.looking_at(strong)
     }
 
     /// What to do where the server's search for rows that refer to the partition takes too long.
     #[must_use]
     pub fn slow_search(&self) -> Option<String> {
-        let What::Detach { lock_first, .. } = &self.what else { return None };
+        let (What::Detach { lock_first, .. } | What::DropAtOnce { lock_first, .. }) = &self.what
+        else {
+            return None;
+        };
         let tables = lock_first.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
         (!tables.is_empty()).then(|| {
             format!(
@@ -202,30 +231,6 @@ impl Leaving {
         statements
     }
 
-    /// What is re-read under the lock before the one thing that cannot be taken back.
-    fn drop_it(&self, detached_at: DateTime<Utc>) -> Step {
-        let Self { child, oid, bound, .. } = self;
-        let evidence = format!(
-            "SELECT EXISTS (SELECT FROM partition_quarantine q JOIN pg_class c ON c.oid = q.relation \
-             WHERE c.oid = {oid} AND c.oid = {}::regclass AND q.name = {} AND q.bound = {} \
-             AND q.detached_at = {} AND q.restored_at IS NULL \
-             AND c.relkind = 'r' AND NOT c.relispartition \
-             AND NOT EXISTS (SELECT FROM pg_inherits WHERE c.oid IN (inhrelid, inhparent)) \
-             AND EXISTS (SELECT FROM pg_constraint WHERE conrelid = c.oid AND conname = '{BLOCK}'))",
-            literal(child),
-            literal(child),
-            literal(bound),
-            instant(detached_at),
-        );
-        let statements = vec![
-            self.lock_child(),
-            Statement::new(evidence).expect(Expect::True(NOT_TO_DROP)),
-            Statement::new(self.delete()),
-            Statement::new(format!("DROP TABLE {child}")),
-        ];
-        self.step("drop", self.brief(), statements)
-    }
-
     fn restore(&self, is_unproven: bool) -> Vec<Step> {
         let Self { parent, child, bound, .. } = self;
         let mut steps = Vec::new();
@@ -245,12 +250,12 @@ impl Leaving {
         steps
     }
 
-    fn lock_child(&self) -> Statement {
+    pub(super) fn lock_child(&self) -> Statement {
         Statement::new(format!("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE", self.child))
     }
 
     /// It is that partition, of that table, with that bound.
-    fn attached(&self) -> Statement {
+    pub(super) fn attached(&self) -> Statement {
         let Self { parent, parent_oid, child, oid, bound, .. } = self;
         let sql = format!(
             "SELECT EXISTS (SELECT FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid \
@@ -275,7 +280,7 @@ impl Leaving {
         Statement::new(sql).expect(Expect::True(NOT_DETACHED))
     }
 
-    fn detach_sql(&self) -> String {
+    pub(super) fn detach_sql(&self) -> String {
         format!("ALTER TABLE {} DETACH PARTITION {}", self.parent, self.child)
     }
 
@@ -301,7 +306,7 @@ impl Leaving {
         ))
     }
 
-    fn delete(&self) -> String {
+    pub(super) fn delete(&self) -> String {
         format!("DELETE FROM partition_quarantine WHERE relation = {}", self.oid)
     }
 
@@ -318,11 +323,16 @@ impl Leaving {
         if self.is_noticed { self.brief() } else { LockWait::patient(self.lock_timeout) }
     }
 
-    fn brief(&self) -> LockWait {
+    pub(super) fn brief(&self) -> LockWait {
         LockWait::brief(self.lock_timeout)
     }
 
-    fn step(&self, doing: &'static str, lock: LockWait, statements: Vec<Statement>) -> Step {
+    pub(super) fn step(
+        &self,
+        doing: &'static str,
+        lock: LockWait,
+        statements: Vec<Statement>,
+    ) -> Step {
         Step { doing, object: self.child.clone(), mode: Mode::Transaction, lock, statements }
     }
 }

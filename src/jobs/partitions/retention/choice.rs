@@ -83,6 +83,7 @@ impl Policy {
         let on_expiry = match agreed.on_expiry.as_str() {
             "detach" => OnExpiry::Detach,
             "drop" => OnExpiry::Drop,
+            "drop_at_once" => OnExpiry::DropAtOnce,
             _ => return None,
         };
         let retention = agreed.retention.parse().ok()?;
@@ -105,6 +106,14 @@ impl Policy {
         }
     }
 
+    /// Whether this policy, agreed to, lets the other one take a range: with nothing kept only if
+    /// that was agreed to as well.
+    #[must_use]
+    pub fn allows(&self, other: &Self, span: Span, axis: &Axis, now: DateTime<Utc>) -> bool {
+        let is_lost = other.on_expiry == OnExpiry::DropAtOnce;
+        self.expires(span, axis, now) && (!is_lost || self.on_expiry == OnExpiry::DropAtOnce)
+    }
+
     /// Until when a partition detached at this moment is kept for certain.
     #[must_use]
     pub fn quarantine_ends(&self, detached_at: DateTime<Utc>, axis: &Axis) -> DateTime<Utc> {
@@ -114,7 +123,7 @@ impl Policy {
     /// Whether a detached partition may be dropped.
     #[must_use]
     pub fn drops(&self, span: Span, at: DateTime<Utc>, axis: &Axis, now: DateTime<Utc>) -> bool {
-        self.on_expiry == OnExpiry::Drop
+        self.on_expiry != OnExpiry::Detach
             && self.expires(span, axis, now)
             && self.quarantine_ends(at, axis) <= now
     }
@@ -157,7 +166,7 @@ pub fn choose<'a>(
             choice.restored.push(part);
         } else if !part.is_plain {
             choice.not_plain.push(part);
-        } else if agreed.is_some_and(|agreed| agreed.expires(part.span, axis, now)) {
+        } else if agreed.is_some_and(|agreed| agreed.allows(&policy, part.span, axis, now)) {
             choice.leaving.push(part);
         } else {
             choice.not_agreed.push(part);

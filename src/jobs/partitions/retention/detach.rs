@@ -1,4 +1,4 @@
-//! How one partition leaves: which kind of DETACH, and what stands against it.
+//! How one partition leaves: which kind of DETACH, or none, and what stands against it.
 
 use super::action::What;
 use super::choice::{Part, Policy};
@@ -37,7 +37,10 @@ impl Draft<'_, '_> {
         let is_concurrent = self.seen.version.has_detach_concurrently()
             && facts.default.is_none()
             && !facts.relation.foreign_keys;
-        let what = if is_concurrent {
+        let what = if expiry.on_expiry == OnExpiry::DropAtOnce {
+            let is_referred_to = !facts.references.is_empty();
+            What::DropAtOnce { lock_first: self.lock_first(), is_referred_to }
+        } else if is_concurrent {
             What::DetachConcurrently
         } else {
             What::Detach { lock_first: self.lock_first(), key: self.table.key.clone() }
@@ -45,6 +48,7 @@ impl Draft<'_, '_> {
         let Edge::At(to) = part.span.to else { return };
         let then = match expiry.on_expiry {
             OnExpiry::Detach => "it is kept as a table of its own".to_owned(),
+            OnExpiry::DropAtOnce => "nothing of it is kept: on_expiry = drop_at_once".to_owned(),
             OnExpiry::Drop => format!(
                 "it is dropped after {}",
                 at(Policy::of(expiry).quarantine_ends(self.now, &self.table.axis))

@@ -1,17 +1,19 @@
-//! Old partitions leave: which (`choice`), what became of those that left (`held`, `drops`), in which
-//! words (`plan`, `detach`, `report`), by which SQL (`action`), and back again (`restore`); and what is left of tables that
-//! are not tended any more (`strays`).
+//! Old partitions leave: which (`choice`), what became of those that left (`held`, `quarantine`), in
+//! which words (`plan`, `detach`, `report`), by which SQL (`action`, `drop`), and back again
+//! (`restore`); and what is left of tables that are not tended any more (`strays`).
 //!
 //! Nothing here leaves by its name or by computed ages, only by the real upper bound in the catalog.
-//! Nothing is dropped that is not in pgtend's own record, and nothing in the run that detached it.
+//! Nothing is dropped that is not in pgtend's own record, and nothing in the run that detached it;
+//! unless `on_expiry = "drop_at_once"` says that nothing is to be kept.
 
 pub mod action;
 pub mod agreement;
 pub mod choice;
 mod detach;
-mod drops;
+mod drop;
 pub mod held;
 pub mod plan;
+mod quarantine;
 mod report;
 pub mod restore;
 pub mod strays;

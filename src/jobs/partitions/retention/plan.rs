@@ -9,7 +9,7 @@ use super::action::{Leaving, What};
 use super::agreement::Agreement;
 use super::choice::{Choice, Part, Policy, choose, clock_doubt, parts};
 use super::held::{Fate, NOT_LEAVING, fate, upkeep};
-use crate::config::checked::Expiry;
+use crate::config::checked::{Expiry, OnExpiry};
 use crate::job::Plan;
 use crate::jobs::partitions::grid::bounds::Span;
 use crate::pg::catalog::quarantine::Held;
@@ -76,8 +76,11 @@ pub fn expire(
     let choice = choose(&parts, &table.axis, &expiry, agreed, now);
     draft.withdraw(&choice);
     draft.report(&expiry, &choice, parts.len());
-    let unasked = choice.not_agreed.iter().map(|part| part.name.to_string()).collect::<Vec<_>>();
-    let unasked_drops = draft.quarantine(Some(&expiry), agreed, doubt.is_some());
+    let mut unasked = choice.not_agreed.iter().map(|part| part.name.to_string()).collect();
+    let mut unasked_drops = draft.quarantine(Some(&expiry), agreed, doubt.is_some());
+    if expiry.on_expiry == OnExpiry::DropAtOnce {
+        unasked_drops.append(&mut unasked);
+    }
     if let Some(doubt) = &doubt {
         draft.doubt(&choice, doubt);
         if !is_confirmed {

@@ -36,7 +36,7 @@ impl Draft<'_, '_> {
             let ends = policy.quarantine_ends(since, axis);
             if !policy.drops(span, since, axis, now) {
                 let words = waiting(&policy, span, since, ends, self.table, now);
-                if policy.on_expiry == OnExpiry::Drop && ends > now {
+                if policy.on_expiry != OnExpiry::Detach && ends > now {
                     next = Some(next.map_or(ends, |next| next.min(ends)));
                 }
                 self.plan.spare(name, words);
