@@ -49,9 +49,10 @@ pub async fn status(file: Option<&Path>, format: Format) -> Result<u8, Failure> 
 
 /// A table that is refused stands still, and that matters most.
 fn standing(plan: PlanView) -> Vec<Standing> {
-    let refused = plan.refused.into_iter().map(|Refused { object, mut fault }| {
-        fault.object = None;
-        Standing { object, measure: "refused", value: fault.to_string() }
+    let refused = plan.refused.into_iter().map(|Refused { object, fault }| Standing {
+        object,
+        measure: "refused",
+        value: fault.why(),
     });
     refused.chain(plan.standing).collect()
 }

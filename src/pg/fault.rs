@@ -281,23 +281,25 @@ fn without_values(message: &str, sqlstate: Option<&str>) -> String {
     }
 }
 
+impl Fault {
+    /// The reason and the cure, for where what was being done is known.
+    #[must_use]
+    pub fn why(&self) -> String {
+        let code = self.sqlstate.as_ref().map(|code| format!(" (SQLSTATE {code})"));
+        let blockers = self.blockers.iter().map(|blocker| format!("; blocked by {blocker}"));
+        let hint = self.hint.as_ref().map(|hint| format!("; {hint}"));
+        let rest = code.into_iter().chain(blockers).chain(hint);
+        std::iter::once(self.message.clone()).chain(rest).collect()
+    }
+}
+
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.doing)?;
         if let Some(object) = &self.object {
             write!(f, " {object}")?;
         }
-        write!(f, ": {}", self.message)?;
-        if let Some(code) = &self.sqlstate {
-            write!(f, " (SQLSTATE {code})")?;
-        }
-        for blocker in &self.blockers {
-            write!(f, "; blocked by {blocker}")?;
-        }
-        if let Some(hint) = &self.hint {
-            write!(f, "; {hint}")?;
-        }
-        Ok(())
+        write!(f, ": {}", self.why())
     }
 }
 

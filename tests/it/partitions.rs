@@ -32,6 +32,7 @@ mod partman;
 mod recipes;
 mod restore;
 mod rivals;
+mod standing;
 mod takeover;
 
 const NOW: &str = "2026-01-20T10:00:00Z";

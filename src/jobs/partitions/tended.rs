@@ -48,7 +48,7 @@ pub fn tended<'a>(
     facts: &'a Facts,
     seen: &Seen,
 ) -> Result<Tended<'a>, Fault> {
-    is_range_parent(&facts.relation).map_err(|fault| fault.on(name))?;
+    is_range_parent(name, &facts.relation).map_err(|fault| fault.on(name))?;
     let (key, axis) = kind::axis(&facts.relation, config).map_err(|fault| fault.on(name))?;
     permitted(name, &facts.relation, seen).map_err(|fault| fault.on(name))?;
     let (existing, siblings) = existing(facts).map_err(|fault| fault.on(name))?;
@@ -82,7 +82,7 @@ pub fn not_configured(name: &TableName) -> Fault {
 }
 
 /// Only RANGE has a tomorrow.
-fn is_range_parent(relation: &Relation) -> Result<(), Fault> {
+fn is_range_parent(name: &TableName, relation: &Relation) -> Result<(), Fault> {
     match (relation.kind.as_str(), relation.strategy.as_deref()) {
         ("p", Some("r")) => {}
         ("p", strategy) => {
@@ -95,7 +95,10 @@ fn is_range_parent(relation: &Relation) -> Result<(), Fault> {
         ("r", _) => {
             return Err(refused(
                 "it is a plain table, not a partitioned one",
-                "run pgtend partitions adopt with its name, or remove it from [partitions.tables]",
+                &format!(
+                    "pgtend partitions adopt {name} makes it one, or remove it from \
+                     [partitions.tables]"
+                ),
             ));
         }
         (kind, _) => {

@@ -280,7 +280,7 @@ fn what_cannot_be_tended_is_refused_with_the_cure() {
     insta::assert_snapshot!(world.show(NOW), @r#"
     create_partition z.fine_p2026_01 '2026-01-01 00:00:00+00' '2026-02-01 00:00:00+00'
     spared z.fine: no partition holds now; premake = 1 day asks for 2026-01-21 10:00:00 UTC
-    refused tend partitions of a.plain: it is a plain table, not a partitioned one; run pgtend partitions adopt with its name, or remove it from [partitions.tables]
+    refused tend partitions of a.plain: it is a plain table, not a partitioned one; pgtend partitions adopt a.plain makes it one, or remove it from [partitions.tables]
     refused tend partitions of b.view: it is a view, not a partitioned table; name the partitioned table itself in [partitions.tables]
     refused tend partitions of c.list: it is partitioned by LIST; only RANGE has a tomorrow; remove it from [partitions.tables]
     refused tend partitions of d.hash: it is partitioned by HASH; only RANGE has a tomorrow; remove it from [partitions.tables]

@@ -51,6 +51,6 @@ fn a_refused_table_is_no_hindrance() {
     events.facts.relation.kind = "r".into();
     insta::assert_snapshot!(world([events]).show(NOW), @r"
     finalize_detach public.old: its DETACH CONCURRENTLY was interrupted: it takes no rows any more
-    refused tend partitions of public.events: it is a plain table, not a partitioned one; run pgtend partitions adopt with its name, or remove it from [partitions.tables]
+    refused tend partitions of public.events: it is a plain table, not a partitioned one; pgtend partitions adopt public.events makes it one, or remove it from [partitions.tables]
     ");
 }
