@@ -1,10 +1,12 @@
 //! The archive job against real servers.
 mod conflicts;
 mod crashes;
+mod hooks;
 mod keys;
 mod moves;
 mod refusals;
 mod targets;
+mod values;
 
 use pgtend::job::{Applied, JobName, Outcome, Verdict};
 
