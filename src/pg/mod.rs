@@ -4,6 +4,7 @@ pub mod blockers;
 pub mod catalog;
 pub mod condition;
 pub mod connect;
+mod execute;
 pub mod fault;
 mod fence;
 pub mod ident;

@@ -13,29 +13,20 @@ use std::sync::PoisonError;
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
-use futures_util::TryStreamExt;
 use sqlx::pool::PoolConnection;
-use sqlx::postgres::PgRow;
-use sqlx::{AssertSqlSafe, Either, Executor, PgConnection, PgPool, Postgres, Row};
+use sqlx::{PgConnection, PgPool, Postgres, Row};
 use tokio_util::sync::CancellationToken;
 
 use super::blockers::{blockers_of, look_first};
 use super::connect::Server;
+pub use super::execute::Done;
+use super::execute::{check, execute};
 use super::fault::{Class, Fault, Kind};
 pub use super::fence::Fence;
 use super::probe::ServerFacts;
-use super::step::{Expect, LockWait, Mode, Statement, Step};
+use super::step::{LockWait, Mode, Statement, Step};
 use crate::telemetry::{self, Event};
 use crate::time::clock;
-
-/// What one statement did.
-#[derive(Debug)]
-pub struct Done {
-    /// Rows affected, as the command tag says.
-    pub rows: u64,
-    /// The first row it returned, if any.
-    pub first: Option<PgRow>,
-}
 
 /// The backend that works for a run, so that the supervisor can cancel it from another connection.
 #[derive(Debug, Clone, Default)]
@@ -221,16 +212,25 @@ impl Session {
         let limit = step.lock.hold_max.map_or_else(String::new, |hold_max| {
             format!(" SET LOCAL statement_timeout = {};", at_least_1_ms(hold_max))
         });
-        let held = self
-            .plain(&format!(
-                "BEGIN ISOLATION LEVEL {isolation} READ WRITE; SET LOCAL lock_timeout = {};{limit} {}",
-                at_least_1_ms(lock),
-                fence.hold()
-            ))
-            .await?;
+        let begin = format!(
+            "BEGIN ISOLATION LEVEL {isolation} READ WRITE; SET LOCAL lock_timeout = {};{limit}",
+            at_least_1_ms(lock)
+        );
+        let early = step.statements.iter().take_while(|statement| statement.is_early).count();
+        let (early, rest) = step.statements.split_at(early);
+        let mut done = Vec::with_capacity(step.statements.len());
+        let held = if early.is_empty() {
+            self.plain(&format!("{begin} {}", fence.hold())).await?
+        } else {
+            self.plain(&begin).await?;
+            self.statements(step, early, lock, &mut done).await?;
+            self.plain(&fence.hold()).await?
+        };
         fence.still_ours(held.first.is_some())?;
-        let done = self.statements(step, lock).await?;
-        self.plain("COMMIT").await?;
+        self.statements(step, rest, lock, &mut done).await?;
+        // What is deferred to the commit fails as part of the step.
+        let committed = self.plain("COMMIT").await;
+        committed.map_err(|fault| Fault { doing: step.doing.to_owned(), ..fault })?;
         Ok(done)
     }
 
@@ -244,7 +244,9 @@ impl Session {
             ))
             .await?;
         fence.still_ours(held.first.is_some())?;
-        self.statements(step, lock).await
+        let mut done = Vec::with_capacity(step.statements.len());
+        self.statements(step, &step.statements, lock, &mut done).await?;
+        Ok(done)
     }
 
     /// A session without a claim may not write at all.
@@ -252,14 +254,20 @@ impl Session {
         self.spec.fence.ok_or_else(|| Fault::new(Kind::Bug, "write", "this session holds no claim"))
     }
 
-    async fn statements(&mut self, step: &Step, lock: Duration) -> Result<Vec<Done>, Fault> {
-        let mut all: Vec<Done> = Vec::with_capacity(step.statements.len());
-        for statement in &step.statements {
+    /// Runs some of a step's statements; what they did joins what those before did.
+    async fn statements(
+        &mut self,
+        step: &Step,
+        statements: &[Statement],
+        lock: Duration,
+        all: &mut Vec<Done>,
+    ) -> Result<(), Fault> {
+        for statement in statements {
             let done = self.watched(step, statement, lock).await?;
-            check(step, &statement.expect, &done, &all)?;
+            check(step, &statement.expect, &done, all)?;
             all.push(done);
         }
-        Ok(all)
+        Ok(())
     }
 
     /// Runs one statement while a second connection looks, at half the lock time-out, at who stands
@@ -355,45 +363,4 @@ fn waited(step: &Step, tries: usize, lock_wait_ms: u64, fault: Fault) {
         lock_wait_ms,
         blockers: fault.blockers,
     });
-}
-
-/// One statement; by the simple protocol where it has no values, so that the server's log shows
-/// the text of the plan and nothing else.
-async fn execute(conn: &mut PgConnection, statement: &Statement) -> Result<Done, sqlx::Error> {
-    let mut done = Done { rows: 0, first: None };
-    let sql = AssertSqlSafe(statement.sql.as_str());
-    let mut results = if statement.binds.is_empty() {
-        conn.fetch_many(sqlx::raw_sql(sql))
-    } else {
-        let query = sqlx::query::<Postgres>(sql).persistent(false);
-        let bound = statement.binds.iter().fold(query, sqlx::query::Query::bind);
-        conn.fetch_many(bound)
-    };
-    while let Some(result) = results.try_next().await? {
-        match result {
-            Either::Left(tag) => done.rows += tag.rows_affected(),
-            Either::Right(row) => {
-                done.first.get_or_insert(row);
-            }
-        }
-    }
-    Ok(done)
-}
-
-fn check(step: &Step, expect: &Expect, done: &Done, before: &[Done]) -> Result<(), Fault> {
-    let (holds, sentence) = match expect {
-        Expect::Any => return Ok(()),
-        Expect::RowsOf(index, sentence) => {
-            (before.get(*index).is_some_and(|other| other.rows == done.rows), sentence)
-        }
-        Expect::True(sentence) => {
-            let answer = done.first.as_ref().and_then(|row| row.try_get::<bool, _>(0).ok());
-            (answer == Some(true), sentence)
-        }
-    };
-    if holds {
-        Ok(())
-    } else {
-        Err(Fault::new(Kind::Changed, step.doing, *sentence).on(&step.object))
-    }
 }

@@ -11,6 +11,10 @@ pub struct Statement {
     pub binds: Vec<Option<String>>,
     /// What must be true of its result; otherwise the whole step is rolled back.
     pub expect: Expect,
+    /// It runs before the transaction has a snapshot, and so before the fence: `LOCK TABLE`, after
+    /// which a REPEATABLE READ transaction sees every change of the schema that came before. Only the
+    /// first statements of a step can.
+    pub is_early: bool,
 }
 
 /// What must be true of a statement's result.
@@ -30,13 +34,20 @@ impl Statement {
     /// A statement without values.
     #[must_use]
     pub fn new(sql: impl Into<String>) -> Self {
-        Self { sql: sql.into(), binds: Vec::new(), expect: Expect::Any }
+        Self { sql: sql.into(), binds: Vec::new(), expect: Expect::Any, is_early: false }
     }
 
     /// The same with values.
     #[must_use]
     pub fn bind(mut self, binds: Vec<Option<String>>) -> Self {
         self.binds = binds;
+        self
+    }
+
+    /// The same, before there is a snapshot.
+    #[must_use]
+    pub fn early(mut self) -> Self {
+        self.is_early = true;
         self
     }
 

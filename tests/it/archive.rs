@@ -1,6 +1,7 @@
 //! The archive job against real servers.
 mod conflicts;
 mod crashes;
+mod doubles;
 mod hooks;
 mod keys;
 mod moves;

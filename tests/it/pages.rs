@@ -38,12 +38,11 @@ fn links_lead_to_files() {
     assert!(broken.is_empty(), "broken links:\n  {}", broken.join("\n  "));
 }
 
-/// A case is proved by a test that exists.
+/// A case is proved by a test that exists; what a cell puts in quotes is a hazard in a table of them.
 #[test]
-fn the_cases_of_partitions_name_tests() {
-    let cases = fs::read_to_string(root().join("docs/partition-cases.md")).expect("the page");
+fn the_cases_name_tests() {
     let mut tests = String::new();
-    let mut pending = vec![root().join("tests/it"), root().join("src/jobs/partitions/tests")];
+    let mut pending = vec![root().join("tests/it"), root().join("src/jobs")];
     while let Some(path) = pending.pop() {
         if path.is_dir() {
             pending.extend(
@@ -53,12 +52,21 @@ fn the_cases_of_partitions_name_tests() {
             tests.push_str(&fs::read_to_string(&path).unwrap_or_default());
         }
     }
-    let named = cases.split('`').skip(1).step_by(2);
-    let is_test =
-        |name: &&str| name.len() > 10 && name.bytes().all(|b| b == b'_' || b.is_ascii_lowercase());
-    let missing: Vec<&str> =
-        named.filter(is_test).filter(|name| !tests.contains(&format!("fn {name}("))).collect();
-    assert!(missing.is_empty(), "no such tests: {missing:?}");
+    for page in ["docs/partition-cases.md", "docs/archive-cases.md"] {
+        let cases = fs::read_to_string(root().join(page)).expect("the page");
+        let named = cases.split('`').skip(1).step_by(2);
+        let is_test = |name: &&str| {
+            name.len() > 11 && name.bytes().all(|b| b == b'_' || b.is_ascii_lowercase())
+        };
+        let functions = named.filter(is_test).map(|name| format!("fn {name}("));
+        let cells = cases.lines().filter(|line| line.contains("`refusals.rs`"));
+        let hazards = cells.flat_map(|cell| cell.split('"').skip(1).step_by(2));
+        let missing: Vec<String> = functions
+            .chain(hazards.map(|hazard| format!("\"{hazard}\",")))
+            .filter(|name| !tests.contains(name))
+            .collect();
+        assert!(missing.is_empty(), "{page}: no such tests: {missing:?}");
+    }
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::doubles::Doubles;
 use super::sql::Texts;
 use super::walk::Walk;
 use crate::job::Action;
@@ -51,6 +52,8 @@ pub struct Move {
     pub due: Option<u64>,
     /// The statements.
     pub texts: Texts,
+    /// Those for keys that the archive already holds, where they can be looked up.
+    pub doubles: Option<Doubles>,
     /// Why.
     pub reason: String,
 }
@@ -62,6 +65,26 @@ pub struct Range {
     pub first: Vec<String>,
     /// Its last row.
     pub last: Vec<String>,
+}
+
+/// How a range is moved.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct How {
+    /// What others hold locked is left behind.
+    pub steps_over: bool,
+    /// What the archive already holds is deleted first.
+    pub drops_doubles: bool,
+}
+
+/// The transaction of one batch.
+#[derive(Debug, Clone)]
+pub struct Batch {
+    /// It.
+    pub step: Step,
+    /// The statement that returns how many rows the archive already held.
+    pub doubles: Option<usize>,
+    /// The statement that tells how many rows are moved.
+    pub moved: usize,
 }
 
 /// What the INSERT read is what the DELETE deletes: both see one snapshot. A difference means that
@@ -92,24 +115,33 @@ impl CreateTarget {
 
 impl Move {
     /// One batch. REPEATABLE READ: a row that was edited since the snapshot is an error, not a lost
-    /// edit.
+    /// edit. Stepping over locked rows needs READ COMMITTED; it never waits for a row.
     #[must_use]
-    pub fn batch(&self, range: &Range) -> Step {
-        let mut statements = vec![self.over(&self.texts.insert, range)];
-        statements.extend(self.unchanged());
-        statements.push(self.over(&self.texts.delete, range).expect(Expect::RowsOf(0, SWALLOWED)));
+    pub fn batch(&self, range: &Range, how: How) -> Batch {
+        let mut statements = vec![Statement::new(&self.texts.lock).early()];
+        let doubles = self.doubles.as_ref().filter(|_| how.drops_doubles).map(|doubles| {
+            let text = if how.steps_over { &doubles.drop_free } else { &doubles.drop };
+            statements.push(self.over(text, range));
+            statements.len() - 1
+        });
+        let moved = statements.len();
+        if how.steps_over {
+            let free = self.over(&self.texts.step_over, range).expect(Expect::True(SWALLOWED));
+            statements.push(free);
+            statements.extend(self.unchanged());
+        } else {
+            statements.push(self.over(&self.texts.insert, range));
+            statements.extend(self.unchanged());
+            let delete = self.over(&self.texts.delete, range);
+            statements.push(delete.expect(Expect::RowsOf(moved, SWALLOWED)));
+        }
         statements.push(self.remember(range));
-        self.step(Mode::RepeatableRead, ROW_LOCKS.to_vec(), statements)
-    }
-
-    /// The same range, leaving behind what others hold locked. It never waits for a row.
-    #[must_use]
-    pub fn step_over(&self, range: &Range) -> Step {
-        let moved = self.over(&self.texts.step_over, range).expect(Expect::True(SWALLOWED));
-        let mut statements = vec![moved];
-        statements.extend(self.unchanged());
-        statements.push(self.remember(range));
-        self.step(Mode::Transaction, LockWait::brief(TABLE_LOCK).tries, statements)
+        let step = if how.steps_over {
+            self.step(Mode::Transaction, LockWait::brief(TABLE_LOCK).tries, statements)
+        } else {
+            self.step(Mode::RepeatableRead, ROW_LOCKS.to_vec(), statements)
+        };
+        Batch { step, doubles, moved }
     }
 
     /// Ends a pass.
@@ -182,11 +214,13 @@ impl Action for ArchiveAction {
                 let texts = &rows.texts;
                 let start = if rows.after.is_none() { Some(&texts.first_range) } else { None };
                 let unchanged = rows.shape.as_ref().map(|_| &texts.unchanged);
+                let doubles = rows.doubles.iter();
                 start
                     .into_iter()
-                    .chain([&texts.next_range, &texts.insert])
+                    .chain([&texts.next_range, &texts.lock, &texts.insert])
                     .chain(unchanged)
                     .chain([&texts.delete, &texts.remember, &texts.step_over, &texts.left])
+                    .chain(doubles.flat_map(|d| [&d.drop].into_iter().chain(&d.differing)))
                     .chain([&texts.forget])
                     .cloned()
                     .collect()

@@ -13,11 +13,12 @@
 
 use sqlx::{AssertSqlSafe, Row};
 
-use super::action::{Move, Range};
+use super::action::{Batch, How, Move, Range};
+use super::explain::explain;
 use crate::job::batch::{Batches, Ended, Limits, Totals, run};
 use crate::job::{Applied, Context};
 use crate::pg::fault::{Fault, Kind};
-use crate::pg::session::Session;
+use crate::pg::session::{Done, Session};
 use crate::pg::step::Statement;
 
 /// Passes per run at most. The second proves that nothing is left; more are needed only while rows
@@ -41,6 +42,8 @@ pub async fn rows(cx: &mut Context<'_>, rows: &Move) -> Result<Applied, Fault> {
         pass: Pass { is_whole: rows.after.is_none(), ..Pass::default() },
         passes: 1,
         is_proven: false,
+        doubles: 0,
+        meets_doubles: false,
     };
     let totals = run(cx, &limits, &mut walker).await;
     let totals = totals.map_err(|fault| explain(fault, rows, cx.stop.is_cancelled()))?;
@@ -67,6 +70,10 @@ struct Walker<'a> {
     passes: u32,
     /// A whole pass found nothing to move.
     is_proven: bool,
+    /// Rows that the archive already held.
+    doubles: u64,
+    /// The batch before met some: the next one probably does too.
+    meets_doubles: bool,
 }
 
 impl Batches for Walker<'_> {
@@ -117,25 +124,88 @@ impl Walker<'_> {
         Ok(Some(Range { first: values(0)?, last: values(columns)? }))
     }
 
-    /// Moves a range, stepping over rows that stay locked or are edited again and again.
+    /// Moves a range: as it is, stepping over rows that stay locked or are edited again and again, and
+    /// comparing rows whose key is archived already.
     async fn move_range(&mut self, session: &mut Session, range: &Range) -> Result<u64, Fault> {
-        match session.run(&self.rows.batch(range)).await {
-            Ok(done) => Ok(done.first().map_or(0, |insert| insert.rows)),
-            Err(fault) if matches!(fault.kind, Kind::LockNotHad | Kind::Conflict) => {
-                self.step_over(session, range).await
+        let mut how = How { drops_doubles: self.meets_doubles, ..How::default() };
+        loop {
+            let batch = self.rows.batch(range, how);
+            let fault = match session.run(&batch.step).await {
+                Ok(done) => return self.moved(session, range, how, &batch, &done).await,
+                Err(fault) => fault,
+            };
+            let is_double =
+                fault.sqlstate.as_deref() == Some("23505") && self.rows.doubles.is_some();
+            match fault.kind {
+                Kind::LockNotHad | Kind::Conflict if !how.steps_over => how.steps_over = true,
+                _ if is_double && !how.drops_doubles => how.drops_doubles = true,
+                _ if is_double => return Err(self.differing(session, range, fault).await?),
+                _ => return Err(fault),
             }
-            Err(fault) => Err(fault),
         }
     }
 
-    async fn step_over(&mut self, session: &mut Session, range: &Range) -> Result<u64, Fault> {
-        let done = session.run(&self.rows.step_over(range)).await?;
-        let row = done.first().and_then(|moved| moved.first.as_ref());
-        let moved: i64 = row.map_or(Ok(0), |row| row.try_get(1)).map_err(|e| self.failed(&e))?;
-        let left = self.ask(session, &self.rows.over(&self.rows.texts.left, range)).await?;
-        let left: i64 = left.map_or(Ok(0), |row| row.try_get(0)).map_err(|e| self.failed(&e))?;
-        self.pass.left += left.unsigned_abs();
-        Ok(moved.unsigned_abs())
+    /// Counts what a batch did.
+    async fn moved(
+        &mut self,
+        session: &mut Session,
+        range: &Range,
+        how: How,
+        batch: &Batch,
+        done: &[Done],
+    ) -> Result<u64, Fault> {
+        let count = |statement: usize, column: usize| {
+            let row = done.get(statement).and_then(|done| done.first.as_ref());
+            let count: Result<i64, _> = row.map_or(Ok(0), |row| row.try_get(column));
+            count.map(i64::unsigned_abs).map_err(|error| self.failed(&error))
+        };
+        let doubles = batch.doubles.map_or(Ok(0), |statement| count(statement, 0))?;
+        let moved = if how.steps_over {
+            count(batch.moved, 1)?
+        } else {
+            done.get(batch.moved).map_or(0, |insert| insert.rows)
+        };
+        self.meets_doubles = doubles > 0;
+        self.doubles += doubles;
+        if how.steps_over {
+            let left = self.ask(session, &self.rows.over(&self.rows.texts.left, range)).await?;
+            let left: i64 =
+                left.map_or(Ok(0), |row| row.try_get(0)).map_err(|e| self.failed(&e))?;
+            self.pass.left += left.unsigned_abs();
+        }
+        Ok(moved)
+    }
+
+    /// Names the rows that the archive holds otherwise, by their keys.
+    async fn differing(
+        &self,
+        session: &mut Session,
+        range: &Range,
+        mut fault: Fault,
+    ) -> Result<Fault, Fault> {
+        let Move { source, into, doubles, .. } = self.rows;
+        for text in doubles.iter().flat_map(|doubles| &doubles.differing) {
+            let Some(row) = self.ask(session, &self.rows.over(text, range)).await? else {
+                continue;
+            };
+            let name =
+                |column: usize| row.try_get::<String, _>(column).map_err(|e| self.failed(&e));
+            fault.kind = Kind::Refused;
+            fault.sqlstate = None;
+            fault.message = format!(
+                "row {} differs from row {} of {into}, and both have the same {}",
+                name(0)?,
+                name(1)?,
+                name(2)?
+            );
+            fault.hint = Some(
+                "nothing of this batch was moved; compare both rows, and delete or correct the wrong \
+                 one"
+                .to_owned(),
+            );
+            return Ok(fault.on(source));
+        }
+        Ok(fault)
     }
 
     /// A question outside any transaction.
@@ -159,33 +229,6 @@ impl Walker<'_> {
     }
 }
 
-/// Says what to do about what only a person can solve. What was cancelled while nobody stops us ran
-/// into `statement_timeout`, which ends this table and not the run.
-fn explain(mut fault: Fault, rows: &Move, is_stopping: bool) -> Fault {
-    let (source, into) = (&rows.source, &rows.into);
-    if fault.kind == Kind::Cancelled && !is_stopping {
-        fault.kind = Kind::TimedOut;
-    }
-    if fault.kind == Kind::TimedOut {
-        return fault.on(source).with_hint(format!(
-            "lower batch_rows, raise database.statement_timeout, or create an index on {}",
-            rows.walk.list()
-        ));
-    }
-    match fault.sqlstate.as_deref() {
-        Some("23505") => fault.on(source).with_hint(format!(
-            "{into} already holds a row with that key; nothing of this batch was moved. Compare both \
-             rows and delete the wrong one"
-        )),
-        Some(state) if state.starts_with("22") || state.starts_with("23") => {
-            fault.on(source).with_hint(format!(
-                "{into} refuses a row, or the condition fails on it; nothing of this batch was moved"
-            ))
-        }
-        _ => fault,
-    }
-}
-
 /// What the operator should know of a move that went well.
 fn note(totals: Totals, walker: &Walker<'_>) -> Option<String> {
     let rate = (totals.rows > 0).then(|| format!("{} rows/s", totals.rows_per_s));
@@ -201,6 +244,10 @@ fn note(totals: Totals, walker: &Walker<'_>) -> Option<String> {
     let left = walker.pass.left;
     let left = (left > 0)
         .then(|| format!("{left} rows that others hold locked are left for the next run"));
-    let parts: Vec<String> = [rate, end, left].into_iter().flatten().collect();
+    let doubles = (walker.doubles > 0).then(|| {
+        let (count, into) = (walker.doubles, &walker.rows.into);
+        format!("{count} rows were in {into} already, the same in every column, and only left here")
+    });
+    let parts: Vec<String> = [rate, end, left, doubles].into_iter().flatten().collect();
     (!parts.is_empty()).then(|| parts.join("; "))
 }

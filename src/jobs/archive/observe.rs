@@ -82,6 +82,8 @@ pub struct Target {
     pub relation: Relation,
     /// Its columns.
     pub columns: Vec<Column>,
+    /// Its B-tree indexes.
+    pub indexes: Vec<Index>,
     /// What fires on INSERT.
     pub hooks: Vec<Hook>,
     /// Privileges we lack on it.
@@ -191,6 +193,7 @@ async fn target(conn: &mut PgConnection, name: &TableName) -> Result<Option<Targ
     let Some(relation) = relation::find(conn, name).await? else { return Ok(None) };
     Ok(Some(Target {
         columns: columns::of(conn, relation.oid).await?,
+        indexes: indexes::of(conn, relation.oid).await?,
         hooks: triggers::of(conn, relation.oid, &relation.tree, Fires::OnInsert).await?,
         missing: privileges::missing_on_table(conn, relation.oid, &TARGET_PRIVILEGES).await?,
         relation,

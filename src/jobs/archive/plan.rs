@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 
 use super::action::{ArchiveAction, CreateTarget, Move};
 use super::columns;
+use super::doubles::{self, Doubles};
 use super::due::{COUNT_MAX, DueRows};
 use super::observe::{Due, Facts, Seen, Source, due_rows};
 use super::preflight;
@@ -12,7 +13,7 @@ use super::walk::Walk;
 use crate::config::checked::{Archive, ArchiveTable};
 use crate::job::Plan;
 use crate::pg::fault::{Fault, Kind};
-use crate::pg::ident::TableName;
+use crate::pg::ident::{Ident, TableName};
 
 /// Plans every table by itself.
 #[must_use]
@@ -122,7 +123,12 @@ impl<'a> Work<'a> {
 
     fn rows(&self) -> ArchiveAction {
         let Self { name, policy, facts, walk, .. } = self;
-        let texts = Texts::new(&self.due, &policy.into, walk, &self.map());
+        let map = self.map();
+        let texts = Texts::new(&self.due, &policy.into, walk, &map);
+        let unique = self.lookups(&map);
+        let tables = (*name, &policy.into);
+        let doubles =
+            Doubles::new(tables, &sql::due_in_range(&self.due, walk), walk, &map, &unique);
         ArchiveAction::Move(Box::new(Move {
             source: (*name).clone(),
             into: policy.into.clone(),
@@ -137,8 +143,17 @@ impl<'a> Work<'a> {
                 _ => None,
             },
             texts,
+            doubles,
             reason: self.reason(),
         }))
+    }
+
+    /// What leads from a row to its like in the archive. A target that is yet to be made has its key.
+    fn lookups(&self, map: &columns::Mapping) -> Vec<Vec<Ident>> {
+        let Some(target) = &self.facts.target else { return vec![self.walk.key.clone()] };
+        let columns = &self.source.columns;
+        let comparable = |name: &Ident| columns.iter().any(|c| c.name == *name && c.has_own_order);
+        doubles::lookups(&target.indexes, map, comparable)
     }
 
     fn reason(&self) -> String {

@@ -16,6 +16,9 @@ pub struct Texts {
     pub first_range: String,
     /// The same behind a row of the walk: `$3`, …
     pub next_range: String,
+    /// Keeps both tables as they are from before the snapshot on: without it, a foreign key that
+    /// comes between the snapshot and the DELETE would delete rows elsewhere, unseen.
+    pub lock: String,
     /// Copies a range: `$2`, … its first row, then its last.
     pub insert: String,
     /// Whether both tables still look as they did; `$1`: their shape.
@@ -53,6 +56,7 @@ impl Texts {
         Self {
             first_range: edges(source, &predicate, walk),
             next_range: edges(source, &format!("{}\n  AND {predicate}", above(walk, ">", 3)), walk),
+            lock: format!("LOCK TABLE ONLY {source}, ONLY {into} IN ROW EXCLUSIVE MODE"),
             insert: format!(
                 "{insert_into}\nSELECT {values}\nFROM {source}\nWHERE {range}\n  AND {predicate}"
             ),
@@ -72,6 +76,12 @@ impl Texts {
             forget: FORGET.to_owned(),
         }
     }
+}
+
+/// What follows WHERE for the due rows of a range; values as for the INSERT.
+#[must_use]
+pub fn due_in_range(due: &DueRows, walk: &Walk) -> String {
+    format!("{}\n  AND {}", range(walk), due.predicate())
 }
 
 /// The two lists of the INSERT.

@@ -113,6 +113,7 @@ fn world() -> World {
             target: Some(Target {
                 relation: relation(2),
                 columns: [jobs_columns(), vec![archived_at]].concat(),
+                indexes: vec![primary(&["id"])],
                 hooks: Vec::new(),
                 missing: Vec::new(),
             }),

@@ -24,12 +24,13 @@ JOIN pg_namespace AS n ON n.nspname = t.schemaname \
 JOIN pg_class AS c ON c.relnamespace = n.oid AND c.relname = t.tablename \
 WHERE p.pubdelete AND c.oid = ANY ($1) ORDER BY 1";
 
+/// A primary key that is DEFERRABLE identifies nothing.
 const WITHOUT_IDENTITY: &str = "\
 SELECT n.nspname::text, c.relname::text \
 FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace \
 WHERE c.oid = ANY ($1) AND c.relkind = 'r' AND c.relreplident <> 'f' \
   AND NOT EXISTS (SELECT FROM pg_index AS i WHERE i.indrelid = c.oid AND i.indisvalid \
-                  AND CASE c.relreplident WHEN 'd' THEN i.indisprimary \
+                  AND CASE c.relreplident WHEN 'd' THEN i.indisprimary AND i.indimmediate \
                                           WHEN 'i' THEN i.indisreplident ELSE false END) \
 ORDER BY 1, 2";
 

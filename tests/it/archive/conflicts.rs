@@ -204,3 +204,28 @@ fn an_application_at_work_on_eligible_rows_loses_nothing() {
         assert!(wrong.is_empty(), "{wrong:?}");
     });
 }
+
+#[test]
+fn a_foreign_key_that_comes_in_the_middle_of_a_batch_loses_no_child() {
+    on_every_major(|db| async move {
+        let app = world(&db).await;
+        let mut other = db.connect().await;
+        db.execute("CREATE TABLE events AS SELECT id AS job_id FROM jobs").await;
+        run(
+            &mut other,
+            "BEGIN; ALTER TABLE events ADD FOREIGN KEY (job_id) REFERENCES jobs ON DELETE CASCADE",
+        )
+        .await;
+        // The server itself commits, within a millisecond: the batch waits only 50.
+        let maker = run(
+            &mut other,
+            "DO $$ BEGIN WHILE NOT EXISTS (SELECT FROM pg_locks WHERE NOT granted \
+             AND relation = 'jobs'::regclass) LOOP PERFORM pg_sleep(0.001); END LOOP; END $$; COMMIT",
+        );
+        let (outcome, ()) = tokio::join!(once(&app), maker);
+        assert_eq!(outcome.verdict, Verdict::Failed, "{outcome:#?}");
+        assert_eq!(outcome.rows(), 0, "{outcome:#?}");
+        assert_eq!(db.value("SELECT count(*) FROM events").await, "15", "no child is gone");
+        assert_eq!(names(&db, "jobs_archive").await, [""; 0]);
+    });
+}

@@ -1,5 +1,5 @@
 //! Archive tables: made by us, or by somebody with ideas of their own.
-use super::{JOBS, assert_whole, config, keep, moved, names, once};
+use super::{JOBS, assert_whole, config, keep, moved, once};
 use crate::support::{InProcess, NO_ROWS, on_every_major};
 
 #[test]
@@ -103,30 +103,6 @@ fn an_archived_at_of_the_source_is_copied() {
         let app = InProcess::new(&db, &config("create_target = true")).await;
         moved(&app).await;
         assert_whole(&db, "jobs", "jobs_archive").await;
-    });
-}
-
-#[test]
-fn a_row_that_is_already_archived_stops_the_table() {
-    on_every_major(|db| async move {
-        db.execute(JOBS).await;
-        db.execute(super::ARCHIVE).await;
-        db.execute("INSERT INTO jobs_archive SELECT *, now() FROM jobs WHERE name = 'old 5'").await;
-        let app = InProcess::new(&db, &config("batch_rows = 3")).await;
-        let outcome = once(&app).await;
-        let fault = outcome.actions[0].result.as_ref().unwrap_err().to_string();
-        assert_eq!(
-            fault,
-            "archive rows of public.jobs: duplicate key value violates unique constraint \
-             \"jobs_archive_pkey\"; 3 rows in 1 batches were committed before (SQLSTATE 23505); \
-             public.jobs_archive already holds a row with that key; nothing of this batch was moved. \
-             Compare both rows and delete the wrong one"
-        );
-        assert_eq!(names(&db, "jobs_archive").await, ["old 1", "old 2", "old 5", "old and failed"]);
-        assert_eq!(names(&db, "jobs WHERE name = 'old 5'").await, ["old 5"]);
-
-        db.execute("DELETE FROM jobs_archive WHERE name = 'old 5'").await;
-        assert_eq!(moved(&app).await.rows, Some(8));
     });
 }
 
