@@ -208,6 +208,9 @@ pub struct Partitions {
     pub tables: BTreeMap<TableName, PartitionTable>,
 }
 
+/// How long what was detached waits, where nothing is said.
+pub const QUARANTINE: Period = Period::of_days(7);
+
 /// `[partitions.tables."schema.table"]`
 #[derive(Debug, Clone)]
 pub struct PartitionTable {
@@ -225,6 +228,8 @@ pub struct PartitionTable {
     /// Names of new partitions; it tells the partitions of the interval apart. Absent: as the
     /// existing ones are called, or chosen from the interval.
     pub name: Option<Template>,
+    /// How long what was detached waits before it may be dropped.
+    pub quarantine: Period,
     /// What becomes of old partitions; absent: they are kept for ever.
     pub expiry: Option<Expiry>,
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::checked::{
     Analyze, Archive, ArchiveTable, Config, Daemon, Database, Expiry, Log, LogFile, OnExpiry,
-    PartitionTable, Partitions, Schedule, SlowQueries, Snowflake, TimeCode, UrlSource,
+    PartitionTable, Partitions, QUARANTINE, Schedule, SlowQueries, Snowflake, TimeCode, UrlSource,
 };
 use super::keys::KeyWord;
 use super::path::KeyPath;
@@ -138,6 +138,7 @@ fn partitions(section: &Section<'_>) -> Result<Partitions, Unread> {
             premake: table.need("premake")?,
             timezone: table.need("timezone")?,
             name: table.get("name"),
+            quarantine: quarantine(table),
             expiry: expiry(table),
         })
     })?;
@@ -151,10 +152,15 @@ fn expiry(table: &Section<'_>) -> Option<Expiry> {
     Some(Expiry {
         retention,
         on_expiry: table.get("on_expiry").unwrap_or(OnExpiry::Detach),
-        quarantine: table.get("quarantine").unwrap_or(Period::of_days(7)),
+        quarantine: quarantine(table),
         max_per_run: table.get("expire_max_per_run").unwrap_or(10),
         max_share: table.get("expire_max_share").unwrap_or(0.5),
     })
+}
+
+/// Of what expires, and of what a drain or a split leaves, which needs no `retention`.
+fn quarantine(table: &Section<'_>) -> Period {
+    table.get("quarantine").unwrap_or(QUARANTINE)
 }
 
 fn time_code(table: &Section<'_>, word: KeyWord) -> Result<TimeCode, Unread> {

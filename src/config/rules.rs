@@ -172,7 +172,7 @@ impl Rules<'_> {
                 format!("is {kept}, shorter than one partition of {grid}; write a longer one");
             self.blame(&[retention.clone(), interval], message);
         }
-        for name in ["on_expiry", "quarantine", "expire_max_per_run", "expire_max_share"] {
+        for name in ["on_expiry", "expire_max_per_run", "expire_max_share"] {
             let path = table.join(name);
             if self.is_written(&path)
                 && self.settings.setting(&retention).is_none()

@@ -26,6 +26,7 @@ mod faults;
 mod grids;
 mod ids;
 mod kill_points;
+mod leftovers;
 mod likeness;
 mod locks;
 mod partman;

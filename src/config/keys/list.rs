@@ -161,7 +161,7 @@ const PARTITION_TABLES: &[Key] = &[
     key("partitions.tables.*.on_expiry", choice::<OnExpiry>(), Absent(r#""detach""#, "detach"),
         "What becomes of an expired partition: detached and kept; that, and dropped after its quarantine; dropped while attached."),
     key("partitions.tables.*.quarantine", Form::Period, Absent(r#""7 days""#, "7 days"),
-        "How long a detached partition waits before it is dropped."),
+        "How long what was detached waits before it is dropped."),
     key("partitions.tables.*.expire_max_per_run", Form::Count { min: 1, max: 1_000 },
         Absent("10", "10"),
         "Partitions of the table that leave in one run at most."),

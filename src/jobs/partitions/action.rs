@@ -9,6 +9,7 @@ use super::premake::attach::{STALE_CHECK, drop_check};
 use super::premake::new::NewPartition;
 use super::retention::action::{Leaving, What};
 use super::retention::agreement::Agreement;
+use super::retention::leftovers::Ending;
 use crate::job::Action;
 use crate::pg::ident::TableName;
 use crate::pg::step::Step;
@@ -29,6 +30,8 @@ pub enum PartitionAction {
     Leave(Box<Leaving>),
     /// Put a table's expiry policy on record.
     Agree(Box<Agreement>),
+    /// What a drain or a split left of an old partition is dropped.
+    End(Box<Ending>),
     /// Make an old partition like its parent again.
     Repair(Box<Repair>),
     /// The rows of a default partition go to partitions of their own.
@@ -48,6 +51,7 @@ impl PartitionAction {
             Self::Create(new) => new.steps(),
             Self::Leave(leaving) => leaving.steps(),
             Self::Agree(agreement) => agreement.steps(),
+            Self::End(ending) => ending.steps(),
             Self::Repair(repair) => vec![repair.step()],
             Self::Carve(carve) => carve.steps(),
             Self::GiveUp(carve) => vec![carve.abandon()],
@@ -62,6 +66,7 @@ impl PartitionAction {
             Self::DropCheck { .. }
             | Self::Leave(_)
             | Self::Agree(_)
+            | Self::End(_)
             | Self::Repair(_)
             | Self::Carve(_)
             | Self::GiveUp(_)
@@ -79,6 +84,7 @@ impl Action for PartitionAction {
             Self::Create(_) => "create_partition",
             Self::Leave(leaving) => leaving.kind(),
             Self::Agree(_) => "agree_policy",
+            Self::End(ending) => ending.kind(),
             Self::Repair(_) => "repair_partition",
             Self::Carve(_) => "drain_default",
             Self::GiveUp(_) => "give_up_drain",
@@ -92,6 +98,7 @@ impl Action for PartitionAction {
             Self::Create(new) => new.child.to_string(),
             Self::Leave(leaving) => leaving.child.clone(),
             Self::Agree(agreement) => agreement.table.to_string(),
+            Self::End(ending) => ending.name.clone(),
             Self::Repair(repair) => repair.child.to_string(),
             Self::Carve(carve) | Self::GiveUp(carve) => carve.source.to_string(),
             Self::Adopt(adoption) => adoption.table.to_string(),
@@ -106,6 +113,7 @@ impl Action for PartitionAction {
             Self::Create(new) => format!("{}; {}", new.why, new.recipe),
             Self::Leave(leaving) => leaving.why.clone(),
             Self::Agree(agreement) => agreement.why.clone(),
+            Self::End(ending) => ending.why.clone(),
             Self::Repair(repair) => repair.why.clone(),
             Self::Carve(carve) | Self::GiveUp(carve) => carve.why.clone(),
             Self::Adopt(adoption) => adoption.why.clone(),
@@ -126,6 +134,7 @@ impl Action for PartitionAction {
             Self::DropCheck { .. }
             | Self::Leave(_)
             | Self::Agree(_)
+            | Self::End(_)
             | Self::Repair(_)
             | Self::Carve(_)
             | Self::GiveUp(_)
@@ -145,6 +154,7 @@ impl Action for PartitionAction {
                 matches!(leaving.what, What::Forget | What::Keep { is_blocked: false })
             }
             Self::Agree(agreement) => !agreement.is_confirmed,
+            Self::End(ending) => ending.drops.is_none(),
         }
     }
 }

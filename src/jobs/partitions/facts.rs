@@ -9,6 +9,7 @@ use crate::jobs::partitions::grid::coverage::Piece;
 use crate::jobs::partitions::grid::key::Point;
 use crate::pg::catalog::carve::{Begun, Source};
 use crate::pg::catalog::foreign_keys::Reference;
+use crate::pg::catalog::leftover::Leftover;
 use crate::pg::catalog::likeness::Difference;
 use crate::pg::catalog::partition::{Child, Relation, Unattached};
 use crate::pg::catalog::partition_default::DefaultRows;
@@ -32,6 +33,8 @@ pub struct Seen {
     pub tables: BTreeMap<TableName, Facts>,
     /// What pgtend's record says of partitions of other tables: no longer configured, or gone.
     pub strays: Vec<Held>,
+    /// The same of old partitions whose rows others took over.
+    pub stray_leftovers: Vec<Leftover>,
     /// Of the names a new partition may get, those that are taken.
     pub taken: BTreeSet<TableName>,
     /// Two clocks, read at the same moment.
@@ -66,6 +69,10 @@ pub struct Facts {
     pub default: Option<DefaultFacts>,
     /// What pgtend's record says of partitions that left or were to leave.
     pub held: Vec<Held>,
+    /// Old partitions of it whose rows others took over, oldest first.
+    pub leftovers: Vec<Leftover>,
+    /// Of those that are to be dropped, by oid: whether rows were written to them since.
+    pub written: BTreeMap<i64, Result<bool, Fault>>,
     /// The policy its partitions last expired by.
     pub agreed: Option<Agreed>,
     /// Foreign keys that point at it.
@@ -126,6 +133,8 @@ impl Facts {
             unattached: Vec::new(),
             default: None,
             held: Vec::new(),
+            leftovers: Vec::new(),
+            written: BTreeMap::new(),
             agreed: None,
             references: Vec::new(),
             referenced: BTreeMap::new(),

@@ -11,6 +11,7 @@ use super::plan::{MADE_MAX, NAMES_TRIED, name_of};
 use super::premake::attach::STALE_CHECK;
 use super::premake::new::mark_prefix;
 use super::retention::choice::Part;
+use super::retention::leftovers;
 use super::retention::plan::about_to_leave;
 use super::tended::tended;
 use super::{Task, drain};
@@ -18,9 +19,10 @@ use crate::config::checked::Partitions;
 use crate::jobs::partitions::grid::coverage::coverage;
 use crate::jobs::partitions::premake::frontier;
 use crate::pg::catalog::foreign_keys::{self, Reference};
+use crate::pg::catalog::leftover::Leftover;
 use crate::pg::catalog::partition::{self, Child, Relation};
 use crate::pg::catalog::quarantine::Held;
-use crate::pg::catalog::{adoption, carve, partition_default, quarantine, setting};
+use crate::pg::catalog::{adoption, carve, leftover, partition_default, quarantine, setting};
 use crate::pg::fault::{Fault, Kind};
 use crate::pg::ident::{TableName, quoted};
 use crate::pg::session::Reader;
@@ -45,12 +47,17 @@ pub async fn observe(
     let held = if has_record { quarantine::held(reader.conn, version).await? } else { Vec::new() };
     let configured: BTreeSet<i64> = relations.iter().map(|relation| relation.oid).collect();
     let (held, strays) = held.into_iter().partition(|held| configured.contains(&held.parent));
+    let (leftovers, stray_leftovers): (Vec<_>, Vec<_>) = leftover::leftovers(reader.conn)
+        .await?
+        .into_iter()
+        .partition(|leftover| configured.contains(&leftover.parent));
     let mut seen = Seen {
         version,
         role: reader.server.user.clone(),
         lock_timeout: setting::lock_timeout(reader.conn).await?,
-        tables: facts(reader, &names, relations, held).await?,
+        tables: facts(reader, &names, relations, held, leftovers).await?,
         strays,
+        stray_leftovers,
         taken: BTreeSet::new(),
         clocks: clocks(reader).await?,
         own_schema: reader.server.schema.clone(),
@@ -63,6 +70,7 @@ pub async fn observe(
     alike::look(reader, &mut seen, &lacking).await?;
     Box::pin(drain::look::look(section, task, reader, &mut seen)).await?;
     leaving_look(section, task, reader, &mut seen).await?;
+    Box::pin(leftovers_look(section, task, reader, &mut seen)).await?;
     Box::pin(unfinished_look(section, reader, &mut seen)).await?;
     Ok(seen)
 }
@@ -129,6 +137,32 @@ async fn leaving_look(
     Ok(())
 }
 
+/// For what is left of old partitions and is to be dropped: whether rows were written to it.
+async fn leftovers_look(
+    section: &Partitions,
+    task: &Task,
+    reader: &mut Reader<'_>,
+    seen: &mut Seen,
+) -> Result<(), Fault> {
+    if !matches!(task, Task::Tend { .. }) {
+        return Ok(());
+    }
+    let mut asked: Vec<(TableName, i64, TableName)> = Vec::new();
+    for (name, facts) in &seen.tables {
+        let Some(config) = section.tables.get(name) else { continue };
+        let Ok(table) = tended(name, config, facts, seen) else { continue };
+        let due = leftovers::due(&table, reader.now);
+        asked.extend(due.into_iter().map(|(left, now)| (name.clone(), left.relation, now)));
+    }
+    for (name, relation, now) in asked {
+        let answer = leftover::is_written(reader.conn, &now, relation).await;
+        if let Some(facts) = seen.tables.get_mut(&name) {
+            facts.written.insert(relation, answer);
+        }
+    }
+    Ok(())
+}
+
 async fn referenced(
     reader: &mut Reader<'_>,
     part: &Part,
@@ -149,6 +183,7 @@ async fn facts(
     names: &[&TableName],
     relations: Vec<Relation>,
     held: Vec<Held>,
+    leftovers: Vec<Leftover>,
 ) -> Result<BTreeMap<TableName, Facts>, Fault> {
     let version = reader.server.version;
     let oids: Vec<i64> = relations.iter().map(|relation| relation.oid).collect();
@@ -200,6 +235,8 @@ async fn facts(
             unattached,
             default,
             held: held.iter().filter(|held| held.parent == oid).cloned().collect(),
+            leftovers: leftovers.iter().filter(|left| left.parent == oid).cloned().collect(),
+            written: BTreeMap::new(),
             agreed: agreed.iter().find(|agreed| agreed.parent == oid).cloned(),
             references: references.iter().filter(|r| r.parent == oid).cloned().collect(),
             referenced: BTreeMap::new(),

@@ -112,15 +112,19 @@ fn tend(
             Ok(table) => {
                 let leaving = retention::plan::expire(&mut draft.plan, seen, &table, now, confirm);
                 draft.leaving.extend(leaving);
+                let ending = retention::leftovers::end(&mut draft.plan, seen, &table, now);
+                draft.leaving.extend(ending);
                 draft.table(&table, now);
             }
             Err(fault) => {
                 draft.plan.refuse(name, fault);
                 retention::strays::carry_on(&mut draft.plan, seen, &facts.held, now);
+                retention::leftovers::of_strays(&mut draft.plan, seen, &facts.leftovers);
             }
         }
     }
     retention::strays::carry_on(&mut draft.plan, seen, &seen.strays, now);
+    retention::leftovers::of_strays(&mut draft.plan, seen, &seen.stray_leftovers);
     draft.finish()
 }
 

@@ -9,6 +9,7 @@ pub mod foreign_keys;
 pub mod functions;
 pub mod indexes;
 pub mod inventory;
+pub mod leftover;
 pub mod likeness;
 pub mod partition;
 pub mod partition_contents;

@@ -111,6 +111,25 @@ fn drop_after_the_quarantine() {
     });
 }
 
+/// What a drain left of a default partition.
+#[test]
+fn drop_what_a_drain_left() {
+    on_every_major(|db| async move {
+        db.execute(OLD_YEARS).await;
+        db.execute(
+            "CREATE TABLE events_default PARTITION OF events DEFAULT;
+             INSERT INTO events VALUES (9, '2019-02-02'), (10, '1999-01-01')",
+        )
+        .await;
+        let config = config(&["premake = \"1 year\"\n", "quarantine = \"3 days\"\n"]);
+        let ran = pgtend(&db, &config).run(&["partitions", "drain", "events"]).await;
+        assert_eq!(ran.code, Some(0), "{ran}");
+        db.execute("UPDATE pgtend.partition_carve SET done_at = done_at - interval '4 days'").await;
+        let done = KillPoints::of(&db, &config, ONCE).run().await;
+        has(&done, "DROP TABLE public.events_default_drained");
+    });
+}
+
 /// Its bound proven by DETACH CONCURRENTLY, or still to be proven.
 #[test]
 fn restore() {

@@ -1,5 +1,5 @@
 //! What a database holds, as lines that can be compared: its catalog, its rows, and pgtend's own
-//! record, without what differs from run to run: oids and times.
+//! record, without what differs from run to run: oids, transactions and times.
 
 use super::db::{Db, rows, run};
 
@@ -60,6 +60,7 @@ pub async fn digest(db: &Db) -> Vec<String> {
          UNION ALL
          SELECT c.oid::regclass, (SELECT string_agg(CASE a.atttypid
              WHEN 'timestamptz'::regtype THEN format('(t.%I IS NOT NULL)', a.attname)
+             WHEN 'xid8'::regtype THEN format('(t.%I IS NOT NULL)', a.attname)
              WHEN 'oid'::regtype THEN format('t.%I::regclass', a.attname)
              ELSE format('t.%I::text', a.attname) END, ' || '' '' || ' ORDER BY a.attnum)
            FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped)

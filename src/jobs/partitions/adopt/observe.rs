@@ -34,6 +34,7 @@ pub async fn observe(
         taken: BTreeSet::new(),
         clocks: clocks(reader).await?,
         strays: Vec::new(),
+        stray_leftovers: Vec::new(),
         own_schema: reader.server.schema.clone(),
         adoption: None,
         unfinished: Vec::new(),

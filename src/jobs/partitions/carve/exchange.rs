@@ -138,13 +138,14 @@ impl Carve {
             format!(
                 "COMMENT ON TABLE {retired} IS {}",
                 literal(&format!(
-                    "pgtend: its rows are in {}; drop it when nobody needs it",
+                    "pgtend: its rows are in {}, and it takes no writes",
                     names.join(", ")
                 ))
             ),
             format!(
                 "UPDATE partition_carve SET stage = 'done', name = {}, after = NULL, \
-                 done_at = clock_timestamp() WHERE source = {source_oid}",
+                 done_at = clock_timestamp(), \
+                 replaced_xid = pg_snapshot_xmax(pg_current_snapshot()) WHERE source = {source_oid}",
                 literal(&retired.to_string())
             ),
         ]);

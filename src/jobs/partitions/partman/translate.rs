@@ -3,7 +3,7 @@
 use chrono::{DateTime, NaiveTime, Utc};
 use chrono_tz::Tz;
 
-use crate::config::checked::{EpochUnit, PartitionTable, TimeCode};
+use crate::config::checked::{EpochUnit, PartitionTable, QUARANTINE, TimeCode};
 use crate::jobs::partitions::grid::bounds::parse_bound;
 use crate::jobs::partitions::grid::continued::Sibling;
 use crate::jobs::partitions::grid::kind;
@@ -131,6 +131,7 @@ fn grid(
         premake,
         timezone: Tz::UTC,
         name: None,
+        quarantine: QUARANTINE,
         expiry: None,
     })
 }

@@ -5,6 +5,7 @@ mod drift;
 mod expiry;
 mod expiry_worlds;
 mod keys;
+mod leftovers;
 mod policy;
 mod strays;
 mod world;

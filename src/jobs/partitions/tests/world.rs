@@ -14,6 +14,7 @@ use crate::config::checked::{
 };
 use crate::job::{Action, Plan};
 use crate::jobs::partitions::grid::key::Point;
+use crate::pg::catalog::leftover::Leftover;
 use crate::pg::catalog::partition::{Child, Relation, Rights, Unattached};
 use crate::pg::catalog::partition_default::DefaultRows;
 use crate::pg::catalog::quarantine::{Agreed, Held};
@@ -52,6 +53,7 @@ pub fn table(name: &str) -> Table {
             premake: extent("2 months"),
             timezone: Tz::UTC,
             name: None,
+            quarantine: "7 days".parse().unwrap(),
             expiry: None,
         },
         facts: Facts {
@@ -60,6 +62,8 @@ pub fn table(name: &str) -> Table {
             unattached: Vec::new(),
             default: None,
             held: Vec::new(),
+            leftovers: Vec::new(),
+            written: BTreeMap::new(),
             agreed: None,
             references: Vec::new(),
             referenced: BTreeMap::new(),
@@ -245,6 +249,24 @@ impl Table {
         self
     }
 
+    /// What a drain left then, under this name; nobody wrote to it.
+    pub fn leftover(mut self, name: &str, since: &str) -> Self {
+        let relation = 40_000 + i64::try_from(self.facts.leftovers.len()).unwrap();
+        self.facts.leftovers.push(Leftover {
+            relation,
+            name: format!("public.{name}"),
+            parent: 16_400,
+            since: since.parse().unwrap(),
+            is_proven: true,
+            schema_now: Some("public".into()),
+            name_now: Some(name.into()),
+            is_attached: false,
+            is_blocked: true,
+        });
+        self.facts.written.insert(relation, Ok(false));
+        self
+    }
+
     /// The last one held is otherwise.
     pub fn but(mut self, bend: impl FnOnce(&mut Held)) -> Self {
         bend(self.facts.held.last_mut().unwrap());
@@ -308,6 +330,7 @@ pub fn world(tables: impl IntoIterator<Item = Table>) -> World {
             tables: BTreeMap::new(),
             taken: BTreeSet::new(),
             strays: Vec::new(),
+            stray_leftovers: Vec::new(),
             own_schema: "pgtend".parse().unwrap(),
             clocks: Clocks { server: NOON.parse().unwrap(), host: NOON.parse().unwrap() },
             adoption: None,
@@ -351,6 +374,7 @@ impl World {
                 }
                 PartitionAction::Leave(_)
                 | PartitionAction::Agree(_)
+                | PartitionAction::End(_)
                 | PartitionAction::Repair(_)
                 | PartitionAction::Carve(_)
                 | PartitionAction::GiveUp(_)
