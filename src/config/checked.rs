@@ -17,8 +17,10 @@ use crate::time::extent::Extent;
 use crate::time::period::Period;
 
 mod archive;
+mod limits;
 
 pub use archive::{Archive, ArchiveTable};
+pub use limits::{Limits, Pace, Size, SizeError};
 
 /// The whole configuration. A job runs if and only if its section is there.
 #[derive(Debug, Clone)]

@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 
 use super::checked::{
-    Analyze, Archive, ArchiveTable, Config, Daemon, Database, Expiry, Log, LogFile, OnExpiry,
-    PartitionTable, Partitions, QUARANTINE, Schedule, SlowQueries, Snowflake, TimeCode, UrlSource,
+    Analyze, Archive, ArchiveTable, Config, Daemon, Database, Expiry, Limits, Log, LogFile,
+    OnExpiry, PartitionTable, Partitions, QUARANTINE, Schedule, SlowQueries, Snowflake, TimeCode,
+    UrlSource,
 };
 use super::keys::KeyWord;
 use super::path::KeyPath;
@@ -182,11 +183,26 @@ fn archive(section: &Section<'_>) -> Result<Archive, Unread> {
             older_than: table.need("older_than")?,
             condition: table.get("where"),
             create_target: table.need("create_target")?,
+            pace: table.need("pace")?,
             batch_rows: table.need("batch_rows")?,
             max_rows: table.get("max_rows"),
         })
     })?;
-    Ok(Archive { schedule: schedule(section)?, tables })
+    Ok(Archive { schedule: schedule(section)?, tables, limits: limits(&section.inner("limits"))? })
+}
+
+fn limits(section: &Section<'_>) -> Result<Limits, Unread> {
+    let database = Section { settings: section.settings, path: KeyPath::of("database") };
+    Ok(Limits {
+        replica_lag: Some(database.need("max_replica_lag")?),
+        replica_wal: Some(section.need("replica_wal")?),
+        replicas: section.get("replicas").unwrap_or_default(),
+        slot_wal: Some(section.need("slot_wal")?),
+        archiver_wal: Some(section.need("archiver_wal")?),
+        wal_per_second: section.get("wal_per_second"),
+        active_sessions: section.get("active_sessions"),
+        checkpoint_gap: section.get("checkpoint_gap"),
+    })
 }
 
 fn analyze(section: &Section<'_>) -> Result<Analyze, Unread> {

@@ -94,9 +94,12 @@ fn form(form: Form) -> Value {
             "type": "string",
             "pattern": r"^\s*(\d+\s*(d|h|m|s|ms)\s*)+$",
         }),
+        Form::Size => json!({"type": "string", "pattern": r"^\s*\d+\s*([KMGT]i)?B\s*$"}),
         Form::Words(choice) => json!({"enum": (choice.words)()}),
         Form::Url => json!({"type": "string", "pattern": "^postgres(ql)?://"}),
-        Form::Idents | Form::Tables => json!({"type": "array", "items": {"type": "string"}}),
+        Form::Idents | Form::Tables | Form::Texts => {
+            json!({"type": "array", "items": {"type": "string"}})
+        }
         Form::Interval | Form::Extent => json!({"anyOf": [
             {"type": "string", "minLength": 1},
             {"type": "integer", "minimum": 1},

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use ::config::Value;
 
 use super::file;
-use super::keys::{Key, Otherwise, SECTIONS, Section, keys_of};
+use super::keys::{Holds, Key, Otherwise, SECTIONS, Section, keys_of};
 use super::layer::{Layer, Leaf};
 use super::path::KeyPath;
 use super::problem::Place;
@@ -126,11 +126,13 @@ impl Settings {
 fn instances(written: &BTreeMap<KeyPath, Place>) -> Vec<(&'static Section, KeyPath)> {
     let mut found = Vec::new();
     for section in SECTIONS {
-        if section.optional {
-            let fitting = written.keys().filter(|path| path.fits(section.path));
-            found.extend(fitting.map(|path| (section, path.clone())));
-        } else {
-            found.push((section, KeyPath::of(section.path)));
+        match section.holds {
+            Holds::IfWritten => {
+                let fitting = written.keys().filter(|path| path.fits(section.path));
+                found.extend(fitting.map(|path| (section, path.clone())));
+            }
+            Holds::With(outer) if !written.contains_key(&KeyPath::of(outer)) => {}
+            Holds::With(_) | Holds::Always => found.push((section, KeyPath::of(section.path))),
         }
     }
     found

@@ -10,6 +10,7 @@ use chrono_tz::{TZ_VARIANTS, Tz};
 use super::keys::later::not_yet;
 use super::near::{nearest, one_of};
 use super::url;
+use crate::config::checked::Size;
 use crate::pg::condition::Condition;
 use crate::pg::ident::{Ident, TableName};
 use crate::pg::partition_name::Template;
@@ -123,6 +124,12 @@ impl Read for f64 {
 impl Read for Duration {
     fn read(value: &ValueKind) -> Result<Self, Wrong> {
         duration::parse(text(value)?).map_err(because)
+    }
+}
+
+impl Read for Size {
+    fn read(value: &ValueKind) -> Result<Self, Wrong> {
+        text(value)?.parse().map_err(because)
     }
 }
 

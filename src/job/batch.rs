@@ -1,12 +1,17 @@
 //! The one batch loop: every job that works through many rows does it here.
 //!
-//! Between two batches it looks whether to stop, whether a limit is reached, and whether it is time
-//! to say how far it is.
+//! Between two batches it looks whether to stop, whether a limit is reached, whether it is time to
+//! say how far it is, and keeps the [`pace`](super::pace): it sizes the next batch, rests, and waits
+//! while the server shows that it has enough to bear.
 
 use std::future::Future;
+use std::pin::pin;
 use std::time::{Duration, Instant};
 
 use super::Context;
+pub use super::pace::{Measured, Pacing, Portion};
+use super::pace::{Pacer, Waits};
+use crate::pg::blockers;
 use crate::pg::fault::Fault;
 use crate::pg::session::Session;
 use crate::telemetry::{self, Event};
@@ -20,8 +25,8 @@ const PROGRESS_EVERY: Duration = Duration::from_secs(10);
 pub struct Limits {
     /// The object worked on, as SQL names it.
     pub object: String,
-    /// Rows per batch at most, 1 or more.
-    pub batch_rows: u32,
+    /// How large batches are, and how they follow each other.
+    pub pacing: Pacing,
     /// Rows in all at most; absent: no limit.
     pub max_rows: Option<u64>,
     /// Rows expected in all, where known.
@@ -30,13 +35,13 @@ pub struct Limits {
 
 /// Where batches come from.
 pub trait Batches: Send {
-    /// Commits the next batch of at most so many rows and returns how many it had. `None`: there is
-    /// nothing left to do.
+    /// Commits the next batch of at most this and returns what it was. `None`: there is nothing left
+    /// to do. After a fault it may be called again, with a smaller portion.
     fn next(
         &mut self,
         session: &mut Session,
-        rows_max: u64,
-    ) -> impl Future<Output = Result<Option<u64>, Fault>> + Send;
+        portion: Portion,
+    ) -> impl Future<Output = Result<Option<Measured>, Fault>> + Send;
 }
 
 /// Why the loop ended.
@@ -51,7 +56,7 @@ pub enum Ended {
 }
 
 /// What the loop did.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Totals {
     /// Rows over all batches.
     pub rows: u64,
@@ -61,6 +66,8 @@ pub struct Totals {
     pub rows_per_s: u64,
     /// Why it ended.
     pub ended: Ended,
+    /// How long it waited at which signs.
+    pub waits: Waits,
 }
 
 /// Runs batches until nothing is left, a limit is reached or a stop is asked for.
@@ -75,6 +82,7 @@ pub async fn run(
     let mut count = Count::default();
     let started = clock::monotonic();
     let mut reported = started;
+    let mut pacer = Pacer::new(&limits.object, &limits.pacing);
     let ended = loop {
         let room = limits.max_rows.map_or(u64::MAX, |max| max.saturating_sub(count.rows));
         if room == 0 {
@@ -83,9 +91,18 @@ pub async fn run(
         if cx.stop.is_cancelled() {
             break Ended::Stopped;
         }
-        match batches.next(cx.session, room.min(limits.batch_rows.into())).await {
-            Ok(Some(rows)) => count.add(rows),
+        if !pacer.wait(cx).await.map_err(|fault| count.in_message(fault))? {
+            break Ended::Stopped;
+        }
+        let portion = pacer.portion(room);
+        let begun = clock::monotonic();
+        match watched(cx.session, batches, portion, limits.pacing.law.target).await {
+            Ok(Some(batch)) => {
+                pacer.learn(batch, begun.elapsed());
+                count.add(batch.rows);
+            }
             Ok(None) => break Ended::Done,
+            Err(fault) if pacer.may_try_smaller(portion, &fault) => {}
             Err(fault) => return Err(count.in_message(fault)),
         }
         if clock::monotonic().saturating_duration_since(reported) >= PROGRESS_EVERY {
@@ -94,7 +111,38 @@ pub async fn run(
         }
     };
     let Count { rows, batches } = count;
-    Ok(Totals { rows, batches, rows_per_s: count.per_s(started), ended })
+    let rows_per_s = count.per_s(started);
+    Ok(Totals { rows, batches, rows_per_s, ended, waits: pacer.waits })
+}
+
+/// One batch. If it takes longer than it should, a second connection looks whether anybody waits for
+/// it; that, and a try that failed for a lock, shows in what is returned.
+async fn watched(
+    session: &mut Session,
+    batches: &mut impl Batches,
+    portion: Portion,
+    target: Option<Duration>,
+) -> Result<Option<Measured>, Fault> {
+    let (setbacks, watch) = (session.setbacks(), session.watch());
+    let mut is_waited_for = false;
+    let result = {
+        let mut next = pin!(batches.next(session, portion));
+        tokio::select! {
+            result = &mut next => result,
+            waiting = async {
+                match target {
+                    Some(target) => tokio::time::sleep(target).await,
+                    None => std::future::pending().await,
+                }
+                blockers::is_waited_for(&watch).await
+            } => {
+                is_waited_for = waiting;
+                next.await
+            }
+        }
+    };
+    let is_hurt = is_waited_for || session.setbacks() > setbacks;
+    result.map(|batch| batch.map(|batch| Measured { hurt: batch.hurt || is_hurt, ..batch }))
 }
 
 #[derive(Debug, Clone, Copy, Default)]

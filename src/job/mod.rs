@@ -14,6 +14,7 @@ use crate::pg::session::{Reader, Session};
 
 pub mod batch;
 pub mod outcome;
+pub mod pace;
 pub mod plan;
 pub mod run;
 

@@ -6,6 +6,7 @@ use sqlx::{PgConnection, PgPool, Row};
 
 use super::fault::{Blocker, Fault, Kind};
 use super::ident::TableName;
+use super::session::Watch;
 use super::step::{Step, Strong};
 
 /// A transaction that has been open for as long will be there for a ladder's two seconds too. What
@@ -25,6 +26,14 @@ pub async fn blockers_of(control: &PgPool, pid: Option<i32>) -> Vec<Blocker> {
     let Some(pid) = pid else { return Vec::new() };
     let rows = sqlx::query(BLOCKERS).bind(pid).fetch_all(control).await.unwrap_or_default();
     rows.iter().filter_map(|row| read(row).ok()).collect()
+}
+
+/// Whether any session waits for a lock that this one holds. False where the look itself fails: it only
+/// makes the next batch smaller.
+pub async fn is_waited_for(session: &Watch) -> bool {
+    let sql = "SELECT EXISTS (SELECT FROM pg_locks AS l \
+               WHERE NOT l.granted AND $1 = ANY (pg_blocking_pids(l.pid)))";
+    sqlx::query_scalar(sql).bind(session.pid).fetch_one(&session.control).await.unwrap_or(false)
 }
 
 /// `pg_partition_tree` would itself lock what it walks.

@@ -54,6 +54,15 @@ pub struct Reader<'a> {
     pub now: DateTime<Utc>,
 }
 
+/// A look at a session from beside it.
+#[derive(Debug, Clone)]
+pub struct Watch {
+    /// The connections to look by.
+    pub control: PgPool,
+    /// Its process id on the server.
+    pub pid: Option<i32>,
+}
+
 /// What a session is opened with.
 #[derive(Debug, Clone)]
 pub struct SessionSpec {
@@ -80,6 +89,8 @@ pub struct Session {
     is_sound: bool,
     /// Closed, not dropped.
     is_closed: bool,
+    /// Tries that failed for a lock or a conflict.
+    setbacks: u64,
 }
 
 impl Session {
@@ -105,6 +116,7 @@ impl Session {
             statement_timeout: server.statement_timeout(),
             is_sound: true,
             is_closed: false,
+            setbacks: 0,
         };
         let settings = server.session_settings(session.spec.name);
         session.plain(&settings).await?;
@@ -125,6 +137,18 @@ impl Session {
     #[must_use]
     pub fn facts(&self) -> &ServerFacts {
         &self.facts
+    }
+
+    /// Tries so far that failed for a temporary reason: a lock, a deadlock, a conflict.
+    #[must_use]
+    pub fn setbacks(&self) -> u64 {
+        self.setbacks
+    }
+
+    /// What another connection needs to look at this one while it is busy.
+    #[must_use]
+    pub fn watch(&self) -> Watch {
+        Watch { control: self.control.clone(), pid: self.spec.backend.pid() }
     }
 
     /// Gives the connection back to the pool.
@@ -169,6 +193,7 @@ impl Session {
                     return Ok(done);
                 }
                 Err(fault) if is_temporary(step, &fault) => {
+                    self.setbacks += 1;
                     last = Some(fault.or_blocked_as(last));
                 }
                 Err(fault) => return Err(fault),

@@ -43,6 +43,12 @@ impl Version {
         self.major() >= 17
     }
 
+    /// Checkpoints are counted in `pg_stat_checkpointer`; before, in `pg_stat_bgwriter`.
+    #[must_use]
+    pub fn has_checkpointer_view(self) -> bool {
+        self.major() >= 17
+    }
+
     /// Statistics counters live in shared memory: what a session reports is seen at once. Before,
     /// a collector process passes it on within about half a second.
     #[must_use]

@@ -208,6 +208,15 @@ pub enum Event {
         rows_per_s: f64,
     },
 
+    /// A long action stops between two batches, because the server has enough to bear; looked at
+    /// again and again. At most one per object and cause each minute.
+    #[serde(rename = "batch.throttled")]
+    BatchThrottled { object: String, cause: &'static str, because: String },
+
+    /// It goes on.
+    #[serde(rename = "batch.resumed")]
+    BatchResumed { object: String, cause: &'static str, waited_ms: u64 },
+
     /// The claim could not be renewed in time; the run stops before another holder begins.
     #[serde(rename = "lease.lost")]
     LeaseLost {

@@ -2,6 +2,8 @@
 
 use chrono::{DateTime, Utc};
 
+mod actions;
+
 use super::event::Event;
 use super::fields::JobState;
 use super::run::{RunFields, RunFinished};
@@ -170,62 +172,6 @@ fn runs() -> Vec<Event> {
     ]
 }
 
-fn actions() -> Vec<Event> {
-    vec![
-        Event::ActionDone {
-            kind: "move",
-            object: "public.ml_jobs".into(),
-            rows: Some(12_000),
-            batches: 12,
-            duration_ms: 65_000,
-            note: Some("limit of max_rows reached".into()),
-        },
-        Event::ActionDone {
-            kind: "attach",
-            object: "public.events_2025_02".into(),
-            rows: None,
-            batches: 0,
-            duration_ms: 12,
-            note: None,
-        },
-        Event::ActionFailed {
-            kind: "attach",
-            object: "public.events_2025_02".into(),
-            duration_ms: 900,
-            fault: full_fault(),
-        },
-        Event::ActionFailed {
-            kind: "move",
-            object: "public.ml_jobs".into(),
-            duration_ms: 3,
-            fault: bare_fault(),
-        },
-        Event::TableRefused { object: "public.ml_jobs".into(), fault: full_fault() },
-        Event::TableRefused { object: "public.ml_jobs".into(), fault: bare_fault() },
-        Event::LockWaited {
-            doing: "attach partition".into(),
-            object: "public.events_2025_02".into(),
-            tries: 3,
-            lock_wait_ms: 540,
-            blockers: vec![blocker()],
-        },
-        Event::BatchProgress {
-            object: "public.ml_jobs".into(),
-            rows: 40_000,
-            rows_total: Some(120_000),
-            batches: 40,
-            rows_per_s: 4_000.123_4,
-        },
-        Event::BatchProgress {
-            object: "public.ml_jobs".into(),
-            rows: 1000,
-            rows_total: None,
-            batches: 1,
-            rows_per_s: f64::INFINITY,
-        },
-    ]
-}
-
 fn seen_whole() -> Coverage {
     Coverage {
         gaps: vec![],
@@ -389,6 +335,6 @@ fn operators() -> Vec<Event> {
 impl Event {
     /// Every event. A variant missing here is found by comparing names with the source.
     pub(super) fn examples() -> Vec<Self> {
-        [daemon(), database(), runs(), actions(), slow_queries(), operators()].concat()
+        [daemon(), database(), runs(), actions::all(), slow_queries(), operators()].concat()
     }
 }

@@ -30,6 +30,7 @@ impl Event {
             | Self::RunWarned { .. }
             | Self::HistoryWriteFailed { .. }
             | Self::LockWaited { .. }
+            | Self::BatchThrottled { .. }
             | Self::LeaseLost { .. }
             | Self::SlowQueryOpened(_)
             | Self::SlowQueryContinuing(_)
@@ -45,6 +46,7 @@ impl Event {
             | Self::SchemaMigrated { .. }
             | Self::ActionDone { .. }
             | Self::BatchProgress { .. }
+            | Self::BatchResumed { .. }
             | Self::SlowQueryResolved(_)
             | Self::StatusReported { .. }
             | Self::JobPaused { .. }

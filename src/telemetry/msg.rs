@@ -115,6 +115,10 @@ impl Event {
                 }
                 msg
             }
+            Self::BatchThrottled { object, because, .. } => format!("{object} waits: {because}"),
+            Self::BatchResumed { object, cause, waited_ms } => {
+                format!("{object} goes on after {} of {cause}", Millis(*waited_ms))
+            }
             Self::LeaseLost { job, since_renewal_ms, .. } => format!(
                 "{job} lost its claim, last renewed {} ago; it stops here",
                 Millis(*since_renewal_ms)

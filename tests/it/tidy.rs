@@ -36,6 +36,8 @@ const PURE: &[&str] = &[
     "src/pg/range",
     "src/pg/step",
     "src/pg/version",
+    "src/job/pace/size",
+    "src/job/pace/throttle",
 ];
 const PURE_NAMES: &[&str] = &["plan", "action", "due"];
 /// The one file there that reads a clock.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::Schedule;
+use super::{Limits, Pace, Schedule};
 use crate::pg::condition::Condition;
 use crate::pg::ident::{Ident, TableName};
 use crate::time::period::Period;
@@ -14,6 +14,8 @@ pub struct Archive {
     pub schedule: Schedule,
     /// Per hot table.
     pub tables: BTreeMap<TableName, ArchiveTable>,
+    /// When batches wait, `[archive.limits]` and `database.max_replica_lag`.
+    pub limits: Limits,
 }
 
 /// `[archive.tables."schema.table"]`
@@ -29,6 +31,8 @@ pub struct ArchiveTable {
     pub condition: Option<Condition>,
     /// Create `into` like the source if it is missing.
     pub create_target: bool,
+    /// How fast batches follow each other.
+    pub pace: Pace,
     /// Rows per batch at most.
     pub batch_rows: u32,
     /// Rows per run at most; absent: no limit but the job's timeout.

@@ -9,6 +9,7 @@ use chrono_tz::Tz;
 use super::super::near::one_of;
 use super::super::url;
 use super::super::value::{Read, ValueKind, Word, Wrong, has_secret, kind, shown, words};
+use crate::config::checked::Size;
 use crate::pg::condition::Condition;
 use crate::pg::ident::{Ident, TableName};
 use crate::pg::partition_name::Template;
@@ -42,6 +43,8 @@ pub(in crate::config) enum Form {
         /// The longest.
         max: Duration,
     },
+    /// A number of bytes with its unit.
+    Size,
     /// A calendar period, longer than nothing.
     Period,
     /// The grid of partition bounds: a calendar period of one unit, or a number of ids.
@@ -74,6 +77,8 @@ pub(in crate::config) enum Form {
     Idents,
     /// A list of tables' SQL names.
     Tables,
+    /// A list of texts.
+    Texts,
 }
 
 /// A closed set of words, its type forgotten.
@@ -105,7 +110,7 @@ impl Form {
             }
             Self::Interval | Self::Extent | Self::Instant => text.parse().ok().map(ValueKind::I64),
             Self::Fraction => text.parse().ok().map(ValueKind::Float),
-            Self::Idents | Self::Tables => Some(ValueKind::Array(
+            Self::Idents | Self::Tables | Self::Texts => Some(ValueKind::Array(
                 text.split(',').map(|item| item.trim().to_owned().into()).collect(),
             )),
             _ => None,
@@ -124,6 +129,7 @@ impl Form {
             Self::Duration { min, max } => {
                 Duration::read(value).and_then(|d| within((min..=max).contains(&d)))
             }
+            Self::Size => Size::read(value).map(drop),
             Self::Period => Period::read(value).map(drop),
             Self::Interval => interval(value),
             Self::Extent => Extent::read(value).map(drop),
@@ -142,6 +148,7 @@ impl Form {
             Self::Template => Template::read(value).map(drop),
             Self::Idents => Vec::<Ident>::read(value).map(drop),
             Self::Tables => Vec::<TableName>::read(value).map(drop),
+            Self::Texts => Vec::<String>::read(value).map(drop),
         };
         checked.map_err(|wrong| self.sentence(value, wrong))
     }
@@ -169,6 +176,7 @@ impl Form {
             Self::Count { .. } => "a whole number",
             Self::Fraction => "a share",
             Self::Duration { .. } => "a duration",
+            Self::Size => "a size",
             Self::Period => "a calendar period",
             Self::Interval => "an interval of partitions",
             Self::Extent => "a calendar period or a number of ids",
@@ -185,6 +193,7 @@ impl Form {
             Self::Template => "a template of names",
             Self::Idents => "a list of SQL names",
             Self::Tables => "a list of tables",
+            Self::Texts => "a list of texts",
         }
     }
 
@@ -200,6 +209,7 @@ impl Form {
                 duration::format(min),
                 duration::format(max)
             ),
+            Self::Size => "a text such as \"64 MiB\" or \"4 GiB\"".to_owned(),
             Self::Period => "a text such as \"1 month\", \"90 days\" or \"2 weeks\"".to_owned(),
             Self::Interval => {
                 "minutes, hours, days, weeks, months, quarters or years, such as \"1 month\", or a \
@@ -236,6 +246,7 @@ impl Form {
             Self::Template => format!("text with {}", one_of(&Template::placeholders())),
             Self::Idents => "a list such as [\"public\", \"app\"]".to_owned(),
             Self::Tables => "a list such as [\"public.jobs\", \"app.events\"]".to_owned(),
+            Self::Texts => "a list such as [\"replica1\", \"replica2\"]".to_owned(),
         }
     }
 }

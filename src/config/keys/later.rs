@@ -10,7 +10,6 @@ const LATER: &[(&str, &str)] = &[
     ("storage", "has no cold storage"),
     ("archive.tables.*.export", "has no cold storage"),
     ("database.replica_url", "does not read from a replica"),
-    ("database.max_replica_lag", "does not read from a replica"),
 ];
 
 /// Where people look for a thing that stands elsewhere.

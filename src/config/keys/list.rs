@@ -8,8 +8,8 @@ use std::time::Duration;
 use super::Otherwise::{Absent, Default, Derived, Required};
 use super::form::NO_MAX;
 use super::words::KeyWord;
-use super::{Form, Key, Section, choice};
-use crate::config::checked::{Catchup, Level, LogFormat, OnExpiry, Pooler, Rotation};
+use super::{Form, Holds, Key, Section, choice};
+use crate::config::checked::{Catchup, Level, LogFormat, OnExpiry, Pace, Pooler, Rotation};
 use crate::config::path::KeyPath;
 use crate::config::value::ValueKind;
 use crate::time::duration;
@@ -24,6 +24,7 @@ pub(in crate::config) const SECTIONS: &[Section] = &[
     optional("partitions", "There is always a partition for tomorrow."),
     optional("partitions.tables.*", "One partitioned table."),
     optional("archive", "Old finished rows leave the hot table."),
+    with("archive", "archive.limits", "At which signs batches wait until they are gone."),
     optional("archive.tables.*", "One hot table."),
     optional("analyze", "Planner statistics where autovacuum leaves them stale."),
     optional("slow_queries", "Which statements became slow, by pg_stat_statements."),
@@ -62,6 +63,7 @@ pub(in crate::config) static KEYS: LazyLock<Vec<Key>> = LazyLock::new(|| {
         &schedule!("partitions", "17 * * * *"),
         PARTITION_TABLES,
         &schedule!("archive", "30 2 * * *"),
+        ARCHIVE_LIMITS,
         ARCHIVE_TABLES,
         &schedule!("analyze", "*/15 * * * *"),
         ANALYZE,
@@ -99,6 +101,8 @@ const DATABASE: &[Key] = &[
         "No statement waits longer for a lock; others queue behind a waiting one."),
     key("database.pooler", choice::<Pooler>(), Default(r#""none""#),
         "What stands before the server: nothing, or a pooler in session mode."),
+    key("database.max_replica_lag", DURATION, Default(r#""30s""#),
+        "Jobs that write much wait while a replica's last replayed change is older than this."),
 ];
 
 #[rustfmt::skip]
@@ -170,6 +174,25 @@ const PARTITION_TABLES: &[Key] = &[
 ];
 
 #[rustfmt::skip]
+const ARCHIVE_LIMITS: &[Key] = &[
+    key("archive.limits.replicas", Form::Texts, Absent(r#"["replica1"]"#, "all that are connected"),
+        "The replicas that count, by application_name; the slowest decides."),
+    key("archive.limits.replica_wal", Form::Size, Default(r#""256 MiB""#),
+        "WAL that a replica has yet to replay; its age is database.max_replica_lag."),
+    key("archive.limits.slot_wal", Form::Size, Default(r#""16 GiB""#),
+        "WAL that a replication slot retains."),
+    key("archive.limits.archiver_wal", Form::Size, Default(r#""1 GiB""#),
+        "WAL that waits to be archived."),
+    key("archive.limits.wal_per_second", Form::Size, Absent(r#""32 MiB""#, "no limit"),
+        "WAL that the whole server writes in a second."),
+    key("archive.limits.active_sessions", Form::Count { min: 1, max: 100_000 },
+        Absent("16", "no limit"),
+        "Sessions of others that run a statement."),
+    key("archive.limits.checkpoint_gap", DURATION, Absent(r#""30s""#, "no limit"),
+        "Checkpoints forced by the volume of WAL come no closer together than this."),
+];
+
+#[rustfmt::skip]
 const ARCHIVE_TABLES: &[Key] = &[
     key("archive.tables.*.into", Form::Table, Required(r#""public.ml_jobs_archive""#),
         "The table that archived rows move to."),
@@ -182,6 +205,8 @@ const ARCHIVE_TABLES: &[Key] = &[
         "Which rows of that age: an SQL condition over the table's columns."),
     key("archive.tables.*.create_target", Form::Bool, Default("false"),
         "Create the archive table like the source if it is missing."),
+    key("archive.tables.*.pace", choice::<Pace>(), Default(r#""gentle""#),
+        "gentle: short batches with pauses, steered by their time; full: for throughput, without pauses."),
     key("archive.tables.*.batch_rows", Form::Count { min: 1, max: 100_000 }, Default("10000"),
         "Rows moved in one transaction at most."),
     key("archive.tables.*.max_rows", Form::Count { min: 1, max: NO_MAX },
@@ -257,9 +282,13 @@ const fn key(
 }
 
 const fn section(path: &'static str, doc: &'static str) -> Section {
-    Section { path, optional: false, doc }
+    Section { path, holds: Holds::Always, doc }
 }
 
 const fn optional(path: &'static str, doc: &'static str) -> Section {
-    Section { path, optional: true, doc }
+    Section { path, holds: Holds::IfWritten, doc }
+}
+
+const fn with(outer: &'static str, path: &'static str, doc: &'static str) -> Section {
+    Section { path, holds: Holds::With(outer), doc }
 }

@@ -49,10 +49,21 @@ pub(super) enum Otherwise {
 pub(super) struct Section {
     /// As in [`Key::path`].
     pub(super) path: &'static str,
-    /// Whether it counts only if it is written; else its defaults always hold.
-    pub(super) optional: bool,
+    /// Whether it counts though nobody has written it.
+    pub(super) holds: Holds,
     /// What it is, in one line.
     pub(super) doc: &'static str,
+}
+
+/// When a section's defaults hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Holds {
+    /// Always.
+    Always,
+    /// If it is written.
+    IfWritten,
+    /// If this section is written.
+    With(&'static str),
 }
 
 /// What stands at a path.

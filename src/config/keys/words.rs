@@ -1,6 +1,8 @@
 //! The words of every choice, and what each means.
 
-use crate::config::checked::{Catchup, EpochUnit, Level, LogFormat, OnExpiry, Pooler, Rotation};
+use crate::config::checked::{
+    Catchup, EpochUnit, Level, LogFormat, OnExpiry, Pace, Pooler, Rotation,
+};
 use crate::config::value::Word;
 
 impl Word for OnExpiry {
@@ -34,6 +36,10 @@ impl Word for Pooler {
         &[("none", Self::None), ("session", Self::Session)];
     const LATER: &'static [(&'static str, &'static str)] =
         &[("transaction", "does not work through a pooler in transaction mode")];
+}
+
+impl Word for Pace {
+    const ALL: &'static [(&'static str, Self)] = &[("gentle", Self::Gentle), ("full", Self::Full)];
 }
 
 impl Word for Level {

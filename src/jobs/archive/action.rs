@@ -6,6 +6,7 @@ use super::doubles::Doubles;
 use super::sql::Texts;
 use super::walk::Walk;
 use crate::job::Action;
+use crate::job::pace::Pacing;
 use crate::pg::ident::TableName;
 use crate::pg::step::{Expect, LockWait, Mode, Statement, Step};
 
@@ -44,8 +45,8 @@ pub struct Move {
     pub after: Option<Vec<String>>,
     /// The shape both tables must still have; absent while the target is yet to be created.
     pub shape: Option<String>,
-    /// Rows per batch at most.
-    pub batch_rows: u32,
+    /// How large batches are, and how they follow each other.
+    pub pacing: Pacing,
     /// Rows per run at most.
     pub max_rows: Option<u64>,
     /// The rows counted when the plan was made, where they were few enough to count.

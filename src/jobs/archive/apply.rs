@@ -15,7 +15,7 @@ use sqlx::{AssertSqlSafe, Row};
 
 use super::action::{Batch, How, Move, Range};
 use super::explain::explain;
-use crate::job::batch::{Batches, Ended, Limits, Totals, run};
+use crate::job::batch::{Batches, Ended, Limits, Measured, Portion, Totals, run};
 use crate::job::{Applied, Context};
 use crate::pg::fault::{Fault, Kind};
 use crate::pg::session::{Done, Session};
@@ -32,7 +32,7 @@ const PASSES_MAX: u32 = 5;
 pub async fn rows(cx: &mut Context<'_>, rows: &Move) -> Result<Applied, Fault> {
     let limits = Limits {
         object: rows.source.to_string(),
-        batch_rows: rows.batch_rows,
+        pacing: rows.pacing.clone(),
         max_rows: rows.max_rows,
         expected: rows.due,
     };
@@ -47,7 +47,7 @@ pub async fn rows(cx: &mut Context<'_>, rows: &Move) -> Result<Applied, Fault> {
     };
     let totals = run(cx, &limits, &mut walker).await;
     let totals = totals.map_err(|fault| explain(fault, rows, cx.stop.is_cancelled()))?;
-    Ok(Applied { rows: Some(totals.rows), batches: totals.batches, note: note(totals, &walker) })
+    Ok(Applied { rows: Some(totals.rows), batches: totals.batches, note: note(&totals, &walker) })
 }
 
 /// One walk from the start, or from a stored position, to the end.
@@ -59,6 +59,13 @@ struct Pass {
     moved: u64,
     /// Due rows it stepped over.
     left: u64,
+}
+
+/// A range, and what is in it.
+struct Found {
+    range: Range,
+    rows: u64,
+    bytes: u64,
 }
 
 /// The walk through one table.
@@ -77,13 +84,18 @@ struct Walker<'a> {
 }
 
 impl Batches for Walker<'_> {
-    async fn next(&mut self, session: &mut Session, rows_max: u64) -> Result<Option<u64>, Fault> {
+    async fn next(
+        &mut self,
+        session: &mut Session,
+        portion: Portion,
+    ) -> Result<Option<Measured>, Fault> {
         loop {
-            if let Some(range) = self.next_range(session, rows_max).await? {
+            if let Some(Found { range, rows, bytes }) = self.next_range(session, portion).await? {
                 let moved = self.move_range(session, &range).await?;
                 self.pass.moved += moved;
                 self.after = Some(range.last);
-                return Ok(Some(moved));
+                let bytes = Some(bytes / rows.max(1) * moved);
+                return Ok(Some(Measured { bytes, ..Measured::of(moved) }));
             }
             if self.after.take().is_some() {
                 session.run(&self.rows.forget()).await?;
@@ -99,19 +111,37 @@ impl Batches for Walker<'_> {
 }
 
 impl Walker<'_> {
-    /// The range of the next rows that are due.
+    /// The range of the next rows that are due; of fewer rows, where those that were asked for turn out
+    /// too large.
     async fn next_range(
         &self,
         session: &mut Session,
+        portion: Portion,
+    ) -> Result<Option<Found>, Fault> {
+        let mut rows_max = portion.rows;
+        loop {
+            let Some(found) = self.find_range(session, rows_max).await? else { return Ok(None) };
+            let Found { rows, bytes, .. } = found;
+            // A little more is no reason to look again.
+            if rows <= 1 || bytes <= portion.bytes.saturating_add(portion.bytes / 4) {
+                return Ok(Some(found));
+            }
+            let fitting = u128::from(rows) * u128::from(portion.bytes) / u128::from(bytes);
+            rows_max = u64::try_from(fitting).unwrap_or(rows).clamp(1, rows - 1);
+        }
+    }
+
+    async fn find_range(
+        &self,
+        session: &mut Session,
         rows_max: u64,
-    ) -> Result<Option<Range>, Fault> {
-        let texts = &self.rows.texts;
+    ) -> Result<Option<Found>, Fault> {
         let mut values = vec![Some(self.rows.cutoff.clone()), Some(rows_max.to_string())];
         let text = match &self.after {
-            None => &texts.first_range,
+            None => &self.rows.texts.first_range,
             Some(after) => {
                 values.extend(after.iter().cloned().map(Some));
-                &texts.next_range
+                &self.rows.texts.next_range
             }
         };
         let found = self.ask(session, &Statement::new(text).bind(values)).await?;
@@ -121,7 +151,12 @@ impl Walker<'_> {
             let read = |index| row.try_get::<String, _>(index).map_err(|error| self.failed(&error));
             (from..from + columns).map(read).collect::<Result<Vec<_>, Fault>>()
         };
-        Ok(Some(Range { first: values(0)?, last: values(columns)? }))
+        let count = |index: usize| {
+            let count: Result<i64, _> = row.try_get(index);
+            count.map(i64::unsigned_abs).map_err(|error| self.failed(&error))
+        };
+        let range = Range { first: values(0)?, last: values(columns)? };
+        Ok(Some(Found { range, rows: count(2 * columns)?, bytes: count(2 * columns + 1)? }))
     }
 
     /// Moves a range: as it is, stepping over rows that stay locked or are edited again and again, and
@@ -230,7 +265,7 @@ impl Walker<'_> {
 }
 
 /// What the operator should know of a move that went well.
-fn note(totals: Totals, walker: &Walker<'_>) -> Option<String> {
+fn note(totals: &Totals, walker: &Walker<'_>) -> Option<String> {
     let rate = (totals.rows > 0).then(|| format!("{} rows/s", totals.rows_per_s));
     let end = match totals.ended {
         Ended::Done if walker.is_proven => None,
@@ -248,6 +283,8 @@ fn note(totals: Totals, walker: &Walker<'_>) -> Option<String> {
         let (count, into) = (walker.doubles, &walker.rows.into);
         format!("{count} rows were in {into} already, the same in every column, and only left here")
     });
-    let parts: Vec<String> = [rate, end, left, doubles].into_iter().flatten().collect();
+    let waited = !totals.waits.total().is_zero();
+    let waited = waited.then(|| format!("waited {}", totals.waits));
+    let parts: Vec<String> = [rate, end, left, doubles, waited].into_iter().flatten().collect();
     (!parts.is_empty()).then(|| parts.join("; "))
 }

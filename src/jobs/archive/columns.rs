@@ -160,3 +160,16 @@ fn stamps(column: &Column, source: &[Column]) -> bool {
 fn find<'a>(columns: &'a [Column], name: &Ident) -> Option<&'a Column> {
     columns.iter().find(|column| column.name == *name)
 }
+
+/// Types whose values are all of one length, of 16 bytes at most: boolean, numbers, times, UUIDs.
+const SHORT: [u32; 15] =
+    [16, 18, 20, 21, 23, 26, 700, 701, 790, 1082, 1083, 1114, 1184, 1186, 2950];
+
+/// The bytes of a row, as SQL. Asking for the size of a large value does not fetch it.
+#[must_use]
+pub fn width(columns: &[Column]) -> String {
+    let (short, long): (Vec<_>, Vec<_>) =
+        columns.iter().partition(|column| SHORT.contains(&column.type_id.0));
+    let long = long.iter().map(|column| format!(" + coalesce(pg_column_size({}), 0)", column.name));
+    format!("{}{}", 8 * short.len(), long.collect::<String>())
+}

@@ -10,8 +10,9 @@ use super::observe::{Due, Facts, Seen, Source, due_rows};
 use super::preflight;
 use super::sql::{self, Texts};
 use super::walk::Walk;
-use crate::config::checked::{Archive, ArchiveTable};
+use crate::config::checked::{Archive, ArchiveTable, Limits, Pace};
 use crate::job::Plan;
+use crate::job::pace::Pacing;
 use crate::pg::fault::{Fault, Kind};
 use crate::pg::ident::{Ident, TableName};
 
@@ -22,7 +23,7 @@ pub fn plan(config: &Archive, seen: &Seen, now: DateTime<Utc>) -> Plan<ArchiveAc
     for (name, facts) in seen {
         let Some(policy) = config.tables.get(name) else { continue };
         match facts {
-            Ok(facts) => table(name, policy, facts, now, &mut plan),
+            Ok(facts) => table(name, (policy, &config.limits), facts, now, &mut plan),
             Err(fault) => plan.refuse(name, fault.clone()),
         }
     }
@@ -31,7 +32,7 @@ pub fn plan(config: &Archive, seen: &Seen, now: DateTime<Utc>) -> Plan<ArchiveAc
 
 fn table(
     name: &TableName,
-    policy: &ArchiveTable,
+    (policy, limits): (&ArchiveTable, &Limits),
     facts: &Facts,
     now: DateTime<Utc>,
     plan: &mut Plan<ArchiveAction>,
@@ -62,7 +63,7 @@ fn table(
         return;
     }
     plan.actions.extend(job.create_target());
-    plan.actions.push(job.rows());
+    plan.actions.push(job.rows(limits));
 }
 
 /// What the actions of one table are made of.
@@ -121,10 +122,11 @@ impl<'a> Work<'a> {
         Some(ArchiveAction::CreateTarget(CreateTarget { into, source, statements }))
     }
 
-    fn rows(&self) -> ArchiveAction {
+    fn rows(&self, limits: &Limits) -> ArchiveAction {
         let Self { name, policy, facts, walk, .. } = self;
         let map = self.map();
-        let texts = Texts::new(&self.due, &policy.into, walk, &map);
+        let texts =
+            Texts::new(&self.due, &policy.into, walk, &map, &columns::width(&self.source.columns));
         let unique = self.lookups(&map);
         let tables = (*name, &policy.into);
         let doubles =
@@ -136,7 +138,7 @@ impl<'a> Work<'a> {
             walk: walk.clone(),
             after: self.after(),
             shape: facts.target.as_ref().map(|_| facts.shape.clone()),
-            batch_rows: policy.batch_rows,
+            pacing: Pacing::of(policy.pace, policy.batch_rows.into(), limits.clone()),
             max_rows: policy.max_rows,
             due: match facts.due {
                 Due::Rows(count) if count <= COUNT_MAX => Some(count),
@@ -171,8 +173,12 @@ impl<'a> Work<'a> {
         } else {
             ""
         };
+        let pace = match policy.pace {
+            Pace::Gentle => "",
+            Pace::Full => ", without pauses,",
+        };
         format!(
-            "{rows}: older than {} ({}); moves them to {} by {} along {}, {}{goes_on}",
+            "{rows}: older than {} ({}); moves them to {} by {} at most{pace} along {}, {}{goes_on}",
             policy.older_than,
             self.age(),
             policy.into,

@@ -12,7 +12,8 @@ use crate::pg::version::Version;
 /// The texts. `$1` is the cut-off, unless said otherwise.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Texts {
-    /// The first and last row of the first range; `$2`: rows at most. No row: nothing is due.
+    /// The first and last row of the first range, how many rows it has, and how many bytes; `$2`: rows
+    /// at most. No row: nothing is due.
     pub first_range: String,
     /// The same behind a row of the walk: `$3`, …
     pub next_range: String,
@@ -47,15 +48,20 @@ const FORGET: &str = "DELETE FROM archive_position WHERE source = $1";
 impl Texts {
     /// Writes them.
     #[must_use]
-    pub fn new(due: &DueRows, into: &TableName, walk: &Walk, map: &Mapping) -> Self {
+    pub fn new(due: &DueRows, into: &TableName, walk: &Walk, map: &Mapping, width: &str) -> Self {
         let (source, predicate) = (&due.source, due.predicate());
         let range = range(walk);
         let (columns, values) = lists(map);
         let overriding = if map.overrides_identity { " OVERRIDING SYSTEM VALUE" } else { "" };
         let insert_into = format!("INSERT INTO {into} ({columns}){overriding}");
         Self {
-            first_range: edges(source, &predicate, walk),
-            next_range: edges(source, &format!("{}\n  AND {predicate}", above(walk, ">", 3)), walk),
+            first_range: edges(source, &predicate, walk, width),
+            next_range: edges(
+                source,
+                &format!("{}\n  AND {predicate}", above(walk, ">", 3)),
+                walk,
+                width,
+            ),
             lock: format!("LOCK TABLE ONLY {source}, ONLY {into} IN ROW EXCLUSIVE MODE"),
             insert: format!(
                 "{insert_into}\nSELECT {values}\nFROM {source}\nWHERE {range}\n  AND {predicate}"
@@ -124,10 +130,10 @@ fn range(walk: &Walk) -> String {
     ends.join("\n  AND ")
 }
 
-/// One row: the first row's values as text, then the last's. The first is what the sub-query gives
-/// first; were it another, rows would wait for the next pass. Names are qualified, or ORDER BY would
-/// mean the texts.
-fn edges(source: &TableName, condition: &str, walk: &Walk) -> String {
+/// One row: the first row's values as text, then the last's, then the number of rows and their bytes.
+/// The first is what the sub-query gives first; were it another, rows would wait for the next pass.
+/// Names are qualified, or ORDER BY would mean the texts.
+fn edges(source: &TableName, condition: &str, walk: &Walk, width: &str) -> String {
     let each = |form: fn(&Ident) -> String| {
         walk.columns.iter().map(|(name, _)| form(name)).collect::<Vec<_>>().join(", ")
     };
@@ -135,10 +141,11 @@ fn edges(source: &TableName, condition: &str, walk: &Walk) -> String {
     let text = each(|name| format!("due.{name}::text"));
     let down = each(|name| format!("due.{name} DESC"));
     format!(
-        "WITH due AS MATERIALIZED (\nSELECT {plain}\nFROM {source}\nWHERE {condition}\n\
+        "WITH due AS MATERIALIZED (\nSELECT {plain},\n  {width} AS width\nFROM {source}\nWHERE {condition}\n\
          ORDER BY {plain} LIMIT $2::bigint)\n\
          SELECT * FROM (SELECT {text} FROM due LIMIT 1) AS lowest,\n\
-         (SELECT {text} FROM due ORDER BY {down} LIMIT 1) AS highest"
+         (SELECT {text} FROM due ORDER BY {down} LIMIT 1) AS highest,\n\
+         (SELECT count(*), sum(width)::bigint FROM due) AS measured"
     )
 }
 

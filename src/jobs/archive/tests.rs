@@ -10,7 +10,7 @@ use super::due::AgeType;
 use super::observe::{Due, Facts, Position, Source, Target};
 use super::plan::plan;
 use super::walk::Walk;
-use crate::config::checked::{Archive, ArchiveTable, Catchup, Schedule};
+use crate::config::checked::{Archive, ArchiveTable, Catchup, Limits, Pace, Schedule};
 use crate::job::JobName;
 use crate::pg::catalog::columns::Column;
 use crate::pg::catalog::indexes::Index;
@@ -93,6 +93,7 @@ fn world() -> World {
             older_than: "1 month".parse().unwrap(),
             condition: Some("status IN ('done', 'failed')".parse().unwrap()),
             create_target: true,
+            pace: Pace::Gentle,
             batch_rows: 10_000,
             max_rows: None,
         },
@@ -142,7 +143,8 @@ impl World {
             catchup: Catchup::Latest,
             start_deadline: None,
         };
-        let config = Archive { schedule, tables: BTreeMap::from([(name.clone(), self.policy)]) };
+        let tables = BTreeMap::from([(name.clone(), self.policy)]);
+        let config = Archive { schedule, tables, limits: Limits::default() };
         let facts = Facts { source: Some(self.source), ..self.facts };
         let now: DateTime<Utc> = NOW.parse().unwrap();
         plan(&config, &vec![(name, Ok(facts))], now).view(JobName::Archive).to_string()

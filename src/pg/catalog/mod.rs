@@ -17,6 +17,7 @@ pub mod partition_default;
 pub mod partition_ids;
 pub mod partman;
 pub mod policies;
+pub mod pressure;
 pub mod privileges;
 pub mod publications;
 pub mod quarantine;

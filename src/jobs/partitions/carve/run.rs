@@ -4,7 +4,7 @@ use sqlx::{AssertSqlSafe, Row};
 
 use super::exchange::LOG_IS_LONG;
 use super::{Carve, Method, Stage};
-use crate::job::batch::{self, Batches, Ended, Limits};
+use crate::job::batch::{self, Batches, Ended, Limits, Measured, Pacing, Portion};
 use crate::job::{Applied, Context};
 use crate::pg::fault::{Fault, Kind};
 use crate::pg::session::{Done, Session};
@@ -109,7 +109,7 @@ async fn copy_all(
     let mut copying = Copying { carve, is_first, batches: 0 };
     let limits = Limits {
         object: carve.source.to_string(),
-        batch_rows: super::fill::BATCH_ROWS,
+        pacing: Pacing::fixed(super::fill::BATCH_ROWS.into()),
         max_rows: None,
         expected: carve.rows,
     };
@@ -126,7 +126,7 @@ struct Copying<'a> {
 }
 
 impl Batches for Copying<'_> {
-    async fn next(&mut self, session: &mut Session, _: u64) -> Result<Option<u64>, Fault> {
+    async fn next(&mut self, session: &mut Session, _: Portion) -> Result<Option<Measured>, Fault> {
         let done = session.run(&self.carve.copy_batch(self.is_first)).await?;
         let rows = counted(done.last());
         self.is_first = false;
@@ -134,7 +134,7 @@ impl Batches for Copying<'_> {
         if self.batches.is_multiple_of(REPLAY_EVERY) {
             session.run(&self.carve.replay_step()).await?;
         }
-        Ok((rows > 0).then_some(rows.unsigned_abs()))
+        Ok((rows > 0).then_some(Measured::of(rows.unsigned_abs())))
     }
 }
 
