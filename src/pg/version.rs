@@ -93,6 +93,12 @@ impl Version {
         self.major() >= 15
     }
 
+    /// A unique index may treat NULLs as equal.
+    #[must_use]
+    pub fn has_nulls_not_distinct(self) -> bool {
+        self.major() >= 15
+    }
+
     /// A ctid range condition is a TID range scan, not a sequential scan.
     #[must_use]
     pub fn has_tid_range_scan(self) -> bool {

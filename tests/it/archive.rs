@@ -3,6 +3,7 @@ mod conflicts;
 mod crashes;
 mod doubles;
 mod hooks;
+mod hand_over;
 mod keys;
 mod moves;
 mod refusals;

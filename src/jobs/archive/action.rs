@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::doubles::Doubles;
+use super::hand_over::action::{HandOver, Tidy};
 use super::sql::Texts;
 use super::walk::Walk;
 use crate::job::Action;
@@ -15,6 +16,10 @@ use crate::pg::step::{Expect, LockWait, Mode, Statement, Step};
 pub enum ArchiveAction {
     /// Create the archive table.
     CreateTarget(CreateTarget),
+    /// Hand a whole partition over.
+    HandOver(Box<HandOver>),
+    /// Take back what was prepared for one that is not handed over.
+    Tidy(Tidy),
     /// Move the rows that are due.
     Move(Box<Move>),
 }
@@ -188,6 +193,8 @@ impl Action for ArchiveAction {
     fn kind(&self) -> &'static str {
         match self {
             Self::CreateTarget(_) => "create_target",
+            Self::HandOver(_) => "hand_over_partition",
+            Self::Tidy(_) => "tidy_partition",
             Self::Move(_) => "move_rows",
         }
     }
@@ -195,6 +202,8 @@ impl Action for ArchiveAction {
     fn object(&self) -> String {
         match self {
             Self::CreateTarget(create) => create.into.to_string(),
+            Self::HandOver(hand_over) => hand_over.leaf.to_string(),
+            Self::Tidy(tidy) => tidy.leaf.to_string(),
             Self::Move(rows) => rows.source.to_string(),
         }
     }
@@ -204,6 +213,8 @@ impl Action for ArchiveAction {
             Self::CreateTarget(create) => {
                 format!("{} is to be archived there, and it does not exist", create.source)
             }
+            Self::HandOver(hand_over) => hand_over.reason.clone(),
+            Self::Tidy(tidy) => tidy.reason(),
             Self::Move(rows) => rows.reason.clone(),
         }
     }
@@ -211,6 +222,8 @@ impl Action for ArchiveAction {
     fn sql(&self) -> Vec<String> {
         match self {
             Self::CreateTarget(create) => create.statements.clone(),
+            Self::HandOver(hand_over) => hand_over.steps().iter().flat_map(Step::sql).collect(),
+            Self::Tidy(tidy) => tidy.steps().iter().flat_map(Step::sql).collect(),
             Self::Move(rows) => {
                 let texts = &rows.texts;
                 let start = if rows.after.is_none() { Some(&texts.first_range) } else { None };
@@ -226,6 +239,14 @@ impl Action for ArchiveAction {
                     .cloned()
                     .collect()
             }
+        }
+    }
+
+    /// Once the hot table's lock was not had, it is left alone until the next run.
+    fn queue(&self) -> Option<String> {
+        match self {
+            Self::HandOver(hand_over) => Some(hand_over.source.to_string()),
+            Self::CreateTarget(_) | Self::Tidy(_) | Self::Move(_) => None,
         }
     }
 }

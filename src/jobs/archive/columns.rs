@@ -146,7 +146,9 @@ fn holds(column: &Column, other: &Column) -> bool {
     column.modifier == other.modifier || unlimited || wider
 }
 
-fn stamps(column: &Column, source: &[Column]) -> bool {
+/// Whether it is filled with the time of the move.
+#[must_use]
+pub fn stamps(column: &Column, source: &[Column]) -> bool {
     let is_time = matches!(
         column.base_type.as_str(),
         "timestamp with time zone" | "timestamp without time zone" | "date"

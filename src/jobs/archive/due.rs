@@ -28,7 +28,9 @@ impl AgeType {
         }
     }
 
-    fn sql(self) -> &'static str {
+    /// The type, as SQL writes it.
+    #[must_use]
+    pub fn sql(self) -> &'static str {
         match self {
             Self::Instant => "timestamptz",
             Self::WallClock => "timestamp",
@@ -64,6 +66,8 @@ pub struct DueRows {
     pub by_index: bool,
     /// Which of the old rows; absent: all.
     pub condition: Option<Condition>,
+    /// Those that the archive has a place for, as a condition; absent: all.
+    pub within: Option<String>,
 }
 
 impl DueRows {
@@ -76,9 +80,11 @@ impl DueRows {
         let cutoff = format!("$1::{}", self.age_type.sql());
         let once = if self.by_index { cutoff } else { format!("(SELECT {cutoff})") };
         let age = format!("{} < {once}", self.age);
+        let within =
+            self.within.as_ref().map_or_else(String::new, |within| format!(" AND {within}"));
         match &self.condition {
-            Some(condition) => format!("{age} AND {condition}"),
-            None => age,
+            Some(condition) => format!("{age}{within} AND {condition}"),
+            None => age + &within,
         }
     }
 

@@ -18,6 +18,7 @@ mod columns;
 mod doubles;
 mod due;
 mod explain;
+mod hand_over;
 mod observe;
 mod plan;
 mod preflight;
@@ -72,6 +73,8 @@ impl Job for Archive {
                 cx.session.run(&create.step()).await?;
                 Ok(Applied::default())
             }
+            ArchiveAction::HandOver(hand_over) => hand_over::apply::hand_over(cx, hand_over).await,
+            ArchiveAction::Tidy(tidy) => hand_over::apply::tidy(cx, tidy).await,
             ArchiveAction::Move(rows) => apply::rows(cx, rows).await,
         }
     }

@@ -4,6 +4,8 @@ use sqlx::postgres::{PgDatabaseError, PgErrorPosition};
 use sqlx::{AssertSqlSafe, PgConnection};
 
 use super::due::{AgeType, COUNT_MAX, DueRows};
+use super::hand_over::look::{Looked, look};
+use super::hand_over::plan::within;
 use super::walk;
 use crate::config::checked::ArchiveTable;
 use crate::pg::catalog::columns::{self, Column};
@@ -44,6 +46,8 @@ pub struct Facts {
     pub due: Due,
     /// Where an unfinished pass stands.
     pub position: Option<Position>,
+    /// Partitions of either table, as far as whole ones may be handed over.
+    pub partitions: Option<Looked>,
 }
 
 /// A hot table.
@@ -149,7 +153,12 @@ pub async fn table(
     let functions = policy.condition.as_ref().map_or(&[][..], |condition| condition.functions());
     let volatile = functions::volatile_among(reader.conn, functions).await?;
     let readable = source.as_ref().filter(|source| source.is_readable() && volatile.is_empty());
-    let due = match readable.and_then(|source| due_rows(name, policy, source)) {
+    let partitions = match (readable, &target) {
+        (Some(source), Some(target)) => look(reader, name, policy, (source, target)).await?,
+        _ => None,
+    };
+    let due = match readable.and_then(|source| due_rows(name, policy, source, partitions.as_ref()))
+    {
         Some(rows) => count(reader, &rows, policy).await?,
         None => Due::Unasked(None),
     };
@@ -157,12 +166,28 @@ pub async fn table(
     let version = reader.server.version;
     let user = Ident::new(&reader.server.user)
         .map_err(|error| Fault::new(Kind::Bug, "read our role's name", error.to_string()))?;
-    Ok(Facts { version, user, source, target, target_schema, shape, volatile, due, position })
+    Ok(Facts {
+        version,
+        user,
+        source,
+        target,
+        target_schema,
+        shape,
+        volatile,
+        due,
+        position,
+        partitions,
+    })
 }
 
 /// What tells which rows are due, if the age column can.
 #[must_use]
-pub fn due_rows(name: &TableName, policy: &ArchiveTable, source: &Source) -> Option<DueRows> {
+pub fn due_rows(
+    name: &TableName,
+    policy: &ArchiveTable,
+    source: &Source,
+    partitions: Option<&Looked>,
+) -> Option<DueRows> {
     let age = &policy.age_column;
     let column = source.columns.iter().find(|column| column.name == *age)?;
     Some(DueRows {
@@ -171,6 +196,7 @@ pub fn due_rows(name: &TableName, policy: &ArchiveTable, source: &Source) -> Opt
         age_type: AgeType::of(&column.base_type)?,
         by_index: walk::on_age(&source.indexes, age).next().is_some(),
         condition: policy.condition.clone(),
+        within: within(partitions, age),
     })
 }
 

@@ -6,6 +6,7 @@ use super::action::{ArchiveAction, CreateTarget, Move};
 use super::columns;
 use super::doubles::{self, Doubles};
 use super::due::{COUNT_MAX, DueRows};
+use super::hand_over;
 use super::observe::{Due, Facts, Seen, Source, due_rows};
 use super::preflight;
 use super::sql::{self, Texts};
@@ -56,10 +57,13 @@ fn table(
         return;
     };
     plan.stands(name, "rows_due", facts.due.in_short());
+    let hands_over = job.hand_over(plan);
     if let Due::Rows(0) = facts.due
         && job.after().is_none()
     {
-        plan.spare(name, job.nothing_due());
+        if !hands_over {
+            plan.spare(name, job.nothing_due());
+        }
         return;
     }
     plan.actions.extend(job.create_target());
@@ -85,10 +89,27 @@ impl<'a> Work<'a> {
         now: DateTime<Utc>,
     ) -> Option<Self> {
         let source = facts.source.as_ref()?;
-        let due = due_rows(name, policy, source)?;
+        let due = due_rows(name, policy, source, facts.partitions.as_ref())?;
         let walk = Walk::choose(&source.columns, &source.indexes, &policy.age_column)?;
         let cutoff = due.age_type.cutoff(policy.older_than.before(now, chrono_tz::UTC));
         Some(Self { name, policy, facts, source, due, walk, cutoff })
+    }
+
+    /// Whole partitions come first; whether there are any.
+    fn hand_over(&self, plan: &mut Plan<ArchiveAction>) -> bool {
+        let Self { name, policy, facts, source, cutoff, .. } = self;
+        let (Some(target), Some(looked)) = (&facts.target, &facts.partitions) else { return false };
+        let asked =
+            hand_over::plan::Asked { name, policy, source, target, shape: &facts.shape, cutoff };
+        let decided = hand_over::plan::decide(&asked, looked);
+        let hands_over = !decided.ready.is_empty();
+        for (object, why) in decided.spared {
+            plan.spare(object, why);
+        }
+        let tidy = decided.tidy.into_iter().map(ArchiveAction::Tidy);
+        let ready = decided.ready.into_iter().map(|ready| ArchiveAction::HandOver(Box::new(ready)));
+        plan.actions.extend(tidy.chain(ready));
+        hands_over
     }
 
     fn map(&self) -> columns::Mapping {

@@ -26,7 +26,7 @@ fn ident(name: &str) -> Ident {
     Ident::new(name).unwrap()
 }
 
-fn column(name: &str, type_sql: &str, type_id: u32) -> Column {
+pub(super) fn column(name: &str, type_sql: &str, type_id: u32) -> Column {
     Column {
         name: ident(name),
         type_id: Oid(type_id),
@@ -55,7 +55,7 @@ fn primary(columns: &[&str]) -> Index {
     Index { is_unique: true, is_primary: true, ..index("jobs_pkey", columns) }
 }
 
-fn jobs_columns() -> Vec<Column> {
+pub(super) fn jobs_columns() -> Vec<Column> {
     vec![
         column("id", "bigint", 20),
         column("status", "text", 25),
@@ -127,6 +127,7 @@ fn world() -> World {
             volatile: Vec::new(),
             due: Due::Rows(1_234),
             position: None,
+            partitions: None,
         },
     }
 }

@@ -6,12 +6,12 @@ use super::failed;
 use crate::pg::condition::FunctionName;
 use crate::pg::fault::Fault;
 
-const VOLATILE: &str = "\
+const AMONG: &str = "\
 SELECT DISTINCT concat_ws('.', quote_ident(f.schema), quote_ident(f.name)) \
 FROM unnest($1::text[], $2::text[]) AS f (schema, name) \
 JOIN pg_proc AS p ON p.proname = f.name \
 JOIN pg_namespace AS n ON n.oid = p.pronamespace \
-WHERE p.provolatile = 'v' \
+WHERE p.provolatile = ANY ($3::text[]::\"char\"[]) \
   AND CASE WHEN f.schema IS NULL THEN pg_function_is_visible(p.oid) ELSE n.nspname = f.schema END \
 ORDER BY 1";
 
@@ -24,7 +24,27 @@ pub async fn volatile_among(
     conn: &mut PgConnection,
     functions: &[FunctionName],
 ) -> Result<Vec<String>, Fault> {
+    among(conn, functions, &["v"]).await
+}
+
+/// Those that are not `IMMUTABLE`: what they answer may depend on a setting or a table.
+///
+/// # Errors
+/// Where the server does not answer.
+pub async fn unsteady_among(
+    conn: &mut PgConnection,
+    functions: &[FunctionName],
+) -> Result<Vec<String>, Fault> {
+    among(conn, functions, &["v", "s"]).await
+}
+
+async fn among(
+    conn: &mut PgConnection,
+    functions: &[FunctionName],
+    volatilities: &[&str],
+) -> Result<Vec<String>, Fault> {
     let schemas: Vec<Option<&str>> = functions.iter().map(|f| f.schema.as_deref()).collect();
     let names: Vec<&str> = functions.iter().map(|f| f.name.as_str()).collect();
-    sqlx::query_scalar(VOLATILE).bind(schemas).bind(names).fetch_all(conn).await.map_err(failed)
+    let asked = sqlx::query_scalar(AMONG).bind(schemas).bind(names).bind(volatilities);
+    asked.fetch_all(conn).await.map_err(failed)
 }

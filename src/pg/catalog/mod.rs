@@ -7,6 +7,7 @@ pub mod carve;
 pub mod columns;
 pub mod foreign_keys;
 pub mod functions;
+pub mod hand_over;
 pub mod indexes;
 pub mod inventory;
 pub mod leftover;

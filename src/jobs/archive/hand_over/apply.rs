@@ -1,0 +1,57 @@
+//! Carries out a hand-over: the steps of the plan, one after the other.
+
+use sqlx::{AssertSqlSafe, Row};
+
+use super::action::{HandOver, Tidy};
+use crate::job::{Applied, Context};
+use crate::pg::fault::{Fault, Kind};
+
+/// Runs the steps, and stops between two of them where that is asked for. What is done stays, for the
+/// next run to carry on with.
+///
+/// # Errors
+/// The fault of the step that failed.
+pub async fn hand_over(cx: &mut Context<'_>, hand_over: &HandOver) -> Result<Applied, Fault> {
+    for step in hand_over.steps() {
+        if cx.stop.is_cancelled() {
+            let fault = Fault::new(Kind::Cancelled, "hand over", "stopped on request");
+            return Err(fault.on(&hand_over.leaf));
+        }
+        cx.session.run(&step).await.map_err(explain)?;
+    }
+    Ok(Applied { rows: rows(cx, hand_over).await, batches: 1, note: None })
+}
+
+/// Takes back what was prepared.
+///
+/// # Errors
+/// The fault of the step that failed.
+pub async fn tidy(cx: &mut Context<'_>, tidy: &Tidy) -> Result<Applied, Fault> {
+    for step in tidy.steps() {
+        cx.session.run(&step).await?;
+    }
+    Ok(Applied::default())
+}
+
+/// Counted afterwards, when it holds nobody up; not to know is no fault.
+async fn rows(cx: &mut Context<'_>, hand_over: &HandOver) -> Option<u64> {
+    let sql = format!("SELECT count(*) FROM ONLY {}", hand_over.leaf);
+    let query = sqlx::query(AssertSqlSafe(sql)).persistent(false);
+    let row = query.fetch_one(cx.session.reader().conn).await.ok()?;
+    row.try_get::<i64, _>(0).ok().map(i64::unsigned_abs)
+}
+
+fn explain(fault: Fault) -> Fault {
+    match fault.sqlstate.as_deref() {
+        // invalid_object_definition: a function or operator of the condition is not IMMUTABLE.
+        Some("42P17") => Fault { kind: Kind::Refused, ..fault }.with_hint(
+            "the condition cannot stand in an index, which proves that it holds for all rows of a \
+             partition: write `where` with IMMUTABLE expressions only",
+        ),
+        _ if fault.kind == Kind::TimedOut => fault.with_hint(
+            "the server had more to do than to change its catalog, or was busy: what was prepared \
+             stands, and the next run tries again",
+        ),
+        _ => fault,
+    }
+}
