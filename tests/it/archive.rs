@@ -2,8 +2,8 @@
 mod conflicts;
 mod crashes;
 mod doubles;
-mod hooks;
 mod hand_over;
+mod hooks;
 mod keys;
 mod moves;
 mod refusals;

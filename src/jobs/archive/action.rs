@@ -214,7 +214,9 @@ impl Action for ArchiveAction {
                 format!("{} is to be archived there, and it does not exist", create.source)
             }
             Self::HandOver(hand_over) => hand_over.reason.clone(),
-            Self::Tidy(tidy) => tidy.reason(),
+            Self::Tidy(_) => {
+                "an earlier run prepared its hand-over, and it is not handed over now".to_owned()
+            }
             Self::Move(rows) => rows.reason.clone(),
         }
     }

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
+use super::CHECK;
 use super::plan::check_sql;
-use super::{CHECK, INDEX_PREFIX};
 use crate::pg::catalog::hand_over::Grant;
 use crate::pg::catalog::shape;
 use crate::pg::condition::Condition;
@@ -260,14 +260,6 @@ impl Tidy {
             steps.push(step("drop the check of", &self.leaf, strong(&self.leaf), vec![sql]));
         }
         steps
-    }
-
-    /// Why.
-    #[must_use]
-    pub fn reason(&self) -> String {
-        format!(
-            "an earlier run prepared its hand-over ({CHECK}, {INDEX_PREFIX}…), and it is not handed over now"
-        )
     }
 }
 

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use sqlx::{AssertSqlSafe, Executor, PgConnection, Row};
 
-use super::plan::{fits, speaks_against};
+use super::obstacles::speaks_against;
+use super::plan::fits;
 use super::{CHECK, INDEX_PREFIX, LEFT_MAX, Left, PARTITIONS_MAX};
 use crate::config::checked::ArchiveTable;
 use crate::jobs::archive::due::AgeType;

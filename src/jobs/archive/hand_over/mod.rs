@@ -24,6 +24,7 @@ use crate::pg::fault::Fault;
 pub mod action;
 pub mod apply;
 pub mod look;
+mod obstacles;
 pub mod plan;
 mod provable;
 #[cfg(test)]

@@ -2,12 +2,11 @@
 
 use super::action::{Build, HandOver, Proof, Tidy};
 use super::look::Looked;
-use super::{CHECK, LEFT_MAX, Left, PARTITIONS_MAX, SCANNED_MAX, provable};
+use super::obstacles::{Against, added, is_small, own_columns, speaks_against, tables};
+use super::{CHECK, LEFT_MAX, Left, PARTITIONS_MAX, provable};
 use crate::config::checked::ArchiveTable;
-use crate::jobs::archive::columns;
 use crate::jobs::archive::due::AgeType;
 use crate::jobs::archive::observe::{Source, Target};
-use crate::pg::catalog::columns::Column;
 use crate::pg::catalog::hand_over::{Covered, Leaf};
 use crate::pg::catalog::partition::Relation;
 use crate::pg::ident::{Ident, TableName};
@@ -109,16 +108,13 @@ fn as_such(asked: &Asked<'_>, looked: &Looked) -> Option<(String, String)> {
     }
     let is_candidate = |leaf: &&Leaf| leaf.is_past && leaf.overlaps.is_none() && !leaf.is_leaving;
     let first = looked.leaves.iter().find(is_candidate)?;
-    let (why, cure) = tables(looked, name, policy, (source, target))?;
+    let why = tables(looked, name, policy, (source, target))?;
     let how = if looked.covered.is_some() {
         format!("their rows wait, as {into} has no partition for them, such as {}", first.bound)
     } else {
         "their rows move one by one".to_owned()
     };
-    Some((
-        name.to_string(),
-        format!("its old partitions are not handed over: {why}; {cure}; {how}"),
-    ))
+    Some((name.to_string(), format!("its old partitions are not handed over: {why}; {how}")))
 }
 
 enum Verdict {
@@ -143,11 +139,10 @@ fn verdict(asked: &Asked<'_>, looked: &Looked, leaf: &Leaf) -> Verdict {
                  partition for single rows of it",
                 leaf.ends, policy.older_than, policy.into
             )),
-            Against::Obstacle(..) if is_told() => Verdict::NothingToSay,
-            Against::Obstacle(why, cure) => Verdict::Waits(format!(
-                "not handed over: {why}; {cure}; {}",
-                rows(looked, policy, leaf)
-            )),
+            Against::Obstacle(_) if is_told() => Verdict::NothingToSay,
+            Against::Obstacle(why) => {
+                Verdict::Waits(format!("not handed over: {why}; {}", rows(looked, policy, leaf)))
+            }
         };
     }
     match looked.contents.get(&leaf.oid) {
@@ -175,193 +170,6 @@ fn verdict(asked: &Asked<'_>, looked: &Looked, leaf: &Leaf) -> Verdict {
     }
 }
 
-/// What speaks against handing a partition over.
-pub enum Against {
-    /// The archive has a place for its rows: they move one by one.
-    ByRows,
-    /// Some of it is not old yet.
-    TooYoung,
-    /// Why the server would refuse, or do more than change its catalog; and the cure.
-    Obstacle(String, String),
-}
-
-/// What the catalog says against handing a partition over; what its rows say comes after.
-#[must_use]
-pub fn speaks_against(
-    looked: &Looked,
-    leaf: &Leaf,
-    name: &TableName,
-    policy: &ArchiveTable,
-    (source, target): (&Source, &Target),
-) -> Option<Against> {
-    if leaf.overlaps.is_some() {
-        return Some(Against::ByRows);
-    }
-    if !leaf.is_past {
-        // A default partition takes single rows.
-        let waits = looked.into_default.is_none();
-        return Some(if waits { Against::TooYoung } else { Against::ByRows });
-    }
-    let obstacle = tables(looked, name, policy, (source, target))
-        .or_else(|| partition(looked, leaf, policy))
-        .or_else(|| unprovable(looked, leaf, name, policy, source));
-    obstacle.map(|(why, cure)| Against::Obstacle(why, cure))
-}
-
-type Obstacle = Option<(String, String)>;
-
-fn because(why: impl Into<String>, cure: impl Into<String>) -> Obstacle {
-    Some((why.into(), cure.into()))
-}
-
-/// What concerns both tables as such.
-fn tables(
-    looked: &Looked,
-    name: &TableName,
-    policy: &ArchiveTable,
-    (source, target): (&Source, &Target),
-) -> Obstacle {
-    let (into, pair) = (&policy.into, &looked.pair);
-    for (table, relation) in [(name, &looked.from), (into, &looked.into)] {
-        if !relation.rights.acts_as_owner {
-            return because(
-                format!("{table} belongs to {}, whose rights pgtend lacks", relation.owner),
-                format!("GRANT {} TO the role of pgtend", Ident::new(&relation.owner).ok()?),
-            );
-        }
-        if relation.foreign_keys {
-            return because(
-                format!("foreign keys of {table} or to it would be searched or kept"),
-                "drop them, if the archive is to have whole partitions",
-            );
-        }
-    }
-    if let Some(hook) = source.hooks.iter().chain(&target.hooks).next() {
-        return because(
-            format!("trigger or rule {} on {} would not fire", hook.name, hook.table),
-            "drop it, if nothing depends on it",
-        );
-    }
-    if let Some(column) = pair.columns.first() {
-        return because(
-            format!("column {column} is another in {into}: its type, NULL or generator"),
-            format!("make {into} like {name}"),
-        );
-    }
-    if let Some(check) = pair.checks.first() {
-        return because(
-            format!("{into} has the constraint {check}, which {name} lacks"),
-            format!("add it to {name}, or drop it from {into}"),
-        );
-    }
-    if let Some(publication) = pair.publications.first() {
-        return because(
-            format!("publication {publication} would not tell its subscribers"),
-            "publish neither table, if the archive is to have whole partitions",
-        );
-    }
-    if let Some(column) = own_columns(source, target).find(|column| added(column, source).is_none())
-    {
-        return because(
-            format!("{into} has column {} with a default of its own", column.name),
-            format!("ALTER TABLE {into} ALTER COLUMN {} DROP DEFAULT", column.name),
-        );
-    }
-    match &looked.into_default {
-        Some((default, false)) => because(
-            format!("the default partition {default} has rows, which the server would search"),
-            format!("empty it, and drop it or leave it empty: pgtend partitions drain {into}"),
-        ),
-        _ => None,
-    }
-}
-
-/// What concerns one partition.
-fn partition(looked: &Looked, leaf: &Leaf, policy: &ArchiveTable) -> Obstacle {
-    let (into, pair) = (&policy.into, &looked.pair);
-    if leaf.kind != "r" {
-        return because(
-            "it is partitioned itself, or a foreign table",
-            "its partitions are moved row by row",
-        );
-    }
-    if !leaf.is_ours || leaf.owner != pair.owner && !looked.into.rights.may_give_to_owner {
-        return because(
-            format!(
-                "it belongs to {}, {into} to {}, and pgtend has not the rights of both",
-                leaf.owner, pair.owner
-            ),
-            format!("ALTER TABLE … OWNER TO {}", pair.owner),
-        );
-    }
-    if !leaf.is_permanent {
-        return because(
-            "it is unlogged: a crash of the server would empty it",
-            "ALTER TABLE … SET LOGGED",
-        );
-    }
-    if leaf.row_security {
-        return because(
-            "row level security is on for it",
-            "ALTER TABLE … DISABLE ROW LEVEL SECURITY",
-        );
-    }
-    if let Some(hook) = leaf.hooks.first() {
-        return because(format!("it has {hook} of its own, and would keep it"), "drop it");
-    }
-    if let Some(key) = leaf.foreign_keys.first() {
-        return because(format!("it has, or is referred to by, foreign key {key}"), "drop it");
-    }
-    if let Some(publication) = leaf.publications.first() {
-        return because(
-            format!("publication {publication} names it"),
-            "drop it from the publication",
-        );
-    }
-    if pair.tablespace.is_some() && pair.tablespace != leaf.tablespace {
-        let space = pair.tablespace.as_deref().unwrap_or_default();
-        return because(
-            format!("{into} is kept in tablespace {space}, and a hand-over moves no bytes"),
-            format!("ALTER TABLE … SET TABLESPACE {space} in a quiet hour"),
-        );
-    }
-    if pair.access_method.is_some() && pair.access_method != leaf.access_method {
-        return because(
-            format!("{into} has another access method, and a hand-over rewrites nothing"),
-            "give both the same",
-        );
-    }
-    leaf.missing_keys.first().and_then(|key| {
-        because(
-            format!("{into} has the key {key}, and it has none like that: the server would make it under the lock"),
-            format!("give both tables the same keys, or drop {key}"),
-        )
-    })
-}
-
-/// Large, and nothing can prove in time that the condition holds for all of its rows.
-fn unprovable(
-    looked: &Looked,
-    leaf: &Leaf,
-    name: &TableName,
-    policy: &ArchiveTable,
-    source: &Source,
-) -> Obstacle {
-    let condition = policy.condition.as_ref().filter(|_| !is_small(leaf))?;
-    let why = provable::obstacle(condition, name, &source.columns, &looked.unsteady)?;
-    because(
-        format!(
-            "the condition cannot stand in an index, and it is too large to be scanned under a lock: {why}"
-        ),
-        "write `where` with IMMUTABLE expressions only",
-    )
-}
-
-/// No row at all is what the counters say, too, of a table they know nothing of.
-fn is_small(leaf: &Leaf) -> bool {
-    leaf.rows_estimate.is_some_and(|rows| (1..=SCANNED_MAX).contains(&rows))
-}
-
 /// How the rows go that are due and not handed over.
 fn rows(looked: &Looked, policy: &ArchiveTable, leaf: &Leaf) -> String {
     if looked.covered.is_none() {
@@ -375,28 +183,6 @@ fn rows(looked: &Looked, policy: &ArchiveTable, leaf: &Leaf) -> String {
     )
 }
 
-/// Columns that only the archive has.
-fn own_columns<'a>(source: &'a Source, target: &'a Target) -> impl Iterator<Item = &'a Column> {
-    let is_shared = |column: &Column| source.columns.iter().any(|other| other.name == column.name);
-    target.columns.iter().filter(move |column| !is_shared(column))
-}
-
-/// Gives the partition such a column, as the rows of a batch would have it, without touching a row:
-/// `now()` is the same for all of them, and kept once in the catalog.
-fn added(column: &Column, source: &Source) -> Option<Vec<String>> {
-    let Column { name, type_sql, .. } = column;
-    if columns::stamps(column, &source.columns) {
-        let not_null = if column.is_not_null { " NOT NULL" } else { "" };
-        let mut sql = vec![format!("ADD COLUMN {name} {type_sql}{not_null} DEFAULT now()")];
-        if !column.has_default {
-            sql.push(format!("ALTER COLUMN {name} DROP DEFAULT"));
-        }
-        return Some(sql);
-    }
-    let is_plain = !column.is_not_null && !column.has_default && column.generated.is_none();
-    is_plain.then(|| vec![format!("ADD COLUMN {name} {type_sql}")])
-}
-
 fn hand_over(
     asked: &Asked<'_>,
     looked: &Looked,
@@ -404,10 +190,10 @@ fn hand_over(
     name: &TableName,
 ) -> Option<HandOver> {
     let Asked { policy, source, target, .. } = asked;
-    let builds = leaf.missing.iter().zip(&leaf.missing_as).filter_map(|(index, definition)| {
+    let builds = leaf.missing.iter().zip(&leaf.missing_as).map(|(index, definition)| {
         let new = beside(&name.table, &format!("_{index}"));
         let is_unfinished = leaf.unfinished.iter().any(|unfinished| unfinished == new.as_str());
-        Some(Build { is_unfinished, definition: definition.clone(), name: new })
+        Build { is_unfinished, definition: definition.clone(), name: new }
     });
     let proof = proof(policy, leaf);
     let wanted = match &proof {
