@@ -66,7 +66,7 @@ pub struct DueRows {
     pub by_index: bool,
     /// Which of the old rows; absent: all.
     pub condition: Option<Condition>,
-    /// Those that the archive has a place for, as a condition; absent: all.
+    /// Those that may move one by one, as a condition; absent: all.
     pub within: Option<String>,
 }
 

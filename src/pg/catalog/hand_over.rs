@@ -5,7 +5,6 @@ use sqlx::{AssertSqlSafe, FromRow, PgConnection};
 
 use super::failed;
 use crate::pg::fault::Fault;
-use crate::pg::ident::Ident;
 use crate::pg::version::Version;
 
 /// Two partitioned tables, one of whose partitions may move to the other.
@@ -15,9 +14,7 @@ pub struct Asked<'a> {
     pub from: i64,
     /// The oid of the table that takes.
     pub into: i64,
-    /// The key column of both.
-    pub key: &'a Ident,
-    /// Its type, as SQL writes it; one that has an infinity.
+    /// The type of their key, as SQL writes it; one that has an infinity.
     pub key_type: &'a str,
 }
 
@@ -108,15 +105,6 @@ pub struct Grant {
     pub is_grantable: bool,
 }
 
-/// A range that the table that takes has partitions for.
-#[derive(Debug, Clone, PartialEq, Eq, FromRow)]
-pub struct Covered {
-    /// Included: a literal, or `MINVALUE`.
-    pub from: String,
-    /// Not included: a literal, or `MAXVALUE`.
-    pub to: String,
-}
-
 const PAIR: &str = include_str!("hand_over_pair.sql");
 const LEAVES: &str = include_str!("hand_over_leaves.sql");
 
@@ -193,33 +181,6 @@ pub async fn grants(conn: &mut PgConnection, table: i64) -> Result<Vec<Grant>, F
     .fetch_all(conn)
     .await
     .map_err(failed)
-}
-
-/// The ranges that a table has partitions for, in order; neighbours are one.
-///
-/// # Errors
-/// Where the server does not answer.
-pub async fn covered(conn: &mut PgConnection, asked: Asked<'_>) -> Result<Vec<Covered>, Fault> {
-    let sql = "\
-        SELECT e[1] AS from, e[2] AS to FROM pg_inherits AS i JOIN pg_class AS c ON c.oid = i.inhrelid, \
-        regexp_match(pg_get_expr(c.relpartbound, 0), '^FOR VALUES FROM \\((.*)\\) TO \\((.*)\\)$') AS e \
-        WHERE i.inhparent = $1::int8::oid AND e IS NOT NULL \
-        ORDER BY CASE e[1] WHEN 'MINVALUE' THEN '-infinity' ELSE btrim(e[1], '''') END::KEY_TYPE"
-        .replace("KEY_TYPE", asked.key_type);
-    let parts: Vec<Covered> = sqlx::query_as(AssertSqlSafe(sql))
-        .bind(asked.into)
-        .persistent(false)
-        .fetch_all(conn)
-        .await
-        .map_err(failed)?;
-    let mut ranges: Vec<Covered> = Vec::new();
-    for part in parts {
-        match ranges.last_mut() {
-            Some(last) if last.to == part.from => last.to = part.to,
-            _ => ranges.push(part),
-        }
-    }
-    Ok(ranges)
 }
 
 fn published_schema(version: Version) -> &'static str {

@@ -188,7 +188,7 @@ fn rows_move_one_by_one_where_the_archive_has_a_place_for_them() {
         let first = told(&app).await;
         assert_eq!(first[0], "hand_over_partition public.jobs_2021 Some(1)", "{first:#?}");
         assert_eq!(first[1], "move_rows public.jobs Some(2)", "{first:#?}");
-        // Of the partition that is not all old, no row has a place in the archive.
+        // For the partition that is not all old, the archive has no place yet.
         assert!(first[2].contains("public.jobs_ahead: it ends at 2125-01-01"), "{first:#?}");
         assert_eq!(partitions(&db, "jobs").await, ["jobs_2020", "jobs_ahead"]);
         assert_eq!(names(&db, "kept_2020").await, ["of 2020", "also of 2020"]);

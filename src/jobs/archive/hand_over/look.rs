@@ -11,7 +11,7 @@ use super::{CHECK, INDEX_PREFIX, LEFT_MAX, Left, PARTITIONS_MAX};
 use crate::config::checked::ArchiveTable;
 use crate::jobs::archive::due::AgeType;
 use crate::jobs::archive::observe::{Source, Target};
-use crate::pg::catalog::hand_over::{self, Asked, Covered, Grant, Leaf, Pair};
+use crate::pg::catalog::hand_over::{self, Asked, Grant, Leaf, Pair};
 use crate::pg::catalog::partition::{self, Relation};
 use crate::pg::catalog::relation::Kind;
 use crate::pg::catalog::{functions, setting};
@@ -32,8 +32,6 @@ pub struct Looked {
     pub leaves: Vec<Leaf>,
     /// What those hold that nothing else speaks against, by oid.
     pub contents: BTreeMap<i64, Contents>,
-    /// The ranges that the archive has a place for; `None`: it takes any row, or it is not known.
-    pub covered: Option<Vec<Covered>>,
     /// The hot table's default partition.
     pub default: Option<TableName>,
     /// The archive's default partition, and whether it is empty.
@@ -57,6 +55,14 @@ pub struct Contents {
 
 /// Catalog rows are cheap; nobody has more partitions.
 const LEAVES_MAX: i64 = 10_000;
+impl Contents {
+    /// It has rows, and all of them are due.
+    #[must_use]
+    pub fn is_all_due(&self) -> bool {
+        !self.is_empty && matches!(self.left, Left::Rows(0))
+    }
+}
+
 /// How long the question about one partition's rows may take.
 const QUESTION_MS: u32 = 10_000;
 
@@ -83,7 +89,6 @@ pub async fn look(
         pair: Pair::default(),
         leaves: Vec::new(),
         contents: BTreeMap::new(),
-        covered: None,
         into_default: default_of(reader.conn, &into).await?,
         default: default.map(|(name, _)| name),
         grants: Vec::new(),
@@ -97,11 +102,7 @@ pub async fn look(
     let Some(age_type) = age_type.and_then(|column| AgeType::of(&column.base_type)) else {
         return Ok(Some(looked));
     };
-    let asked =
-        Asked { from: looked.from.oid, into: looked.into.oid, key: age, key_type: age_type.sql() };
-    if fits(&looked.into, age, age_type) && looked.into_default.is_none() {
-        looked.covered = Some(hand_over::covered(reader.conn, asked).await?);
-    }
+    let asked = Asked { from: looked.from.oid, into: looked.into.oid, key_type: age_type.sql() };
     if fits(&looked.into, age, age_type) && fits(&looked.from, age, age_type) {
         let cutoff = age_type.cutoff(policy.older_than.before(reader.now, chrono_tz::UTC));
         let names = (CHECK, INDEX_PREFIX);
@@ -134,7 +135,7 @@ async fn contents_of(
             continue;
         }
         let contents = contents(conn, name, policy, leaf).await?;
-        candidates += usize::from(!contents.is_empty && matches!(contents.left, Left::Rows(0)));
+        candidates += usize::from(contents.is_all_due());
         looked.contents.insert(leaf.oid, contents);
     }
     Ok(())

@@ -1,13 +1,13 @@
 //! Which partitions are handed over, which move row by row, and which wait. Policy, no questions.
 
 use super::action::{Build, HandOver, Proof, Tidy};
-use super::look::Looked;
+use super::look::{Contents, Looked};
 use super::obstacles::{Against, added, is_small, own_columns, speaks_against, tables};
 use super::{CHECK, LEFT_MAX, Left, PARTITIONS_MAX, provable};
 use crate::config::checked::ArchiveTable;
 use crate::jobs::archive::due::AgeType;
 use crate::jobs::archive::observe::{Source, Target};
-use crate::pg::catalog::hand_over::{Covered, Leaf};
+use crate::pg::catalog::hand_over::Leaf;
 use crate::pg::catalog::partition::Relation;
 use crate::pg::ident::{Ident, TableName};
 use crate::pg::partition_name::beside;
@@ -56,15 +56,33 @@ pub fn fits(relation: &Relation, age: &Ident, age_type: AgeType) -> bool {
         && relation.key_order_usual == Some(true)
 }
 
-/// The rows that the archive has a place for, as a condition; `None`: all.
+/// The rows that may move one by one, as a condition; `None`: all. Left out is the range of each
+/// partition that is handed over, now or later: where the archive has no place for single rows, and
+/// where the hand-over has only to be carried out. Said by what is between those, so that the server
+/// need not look into them.
 #[must_use]
 pub fn within(looked: Option<&Looked>, age: &Ident) -> Option<String> {
-    let covered = looked?.covered.as_ref()?;
-    let held = |Covered { from, to }: &Covered| {
-        format!("({})", Range { from: from.clone(), to: to.clone() }.holds(age))
-    };
-    let ranges: Vec<String> = covered.iter().map(held).collect();
-    Some(if ranges.is_empty() { "false".to_owned() } else { format!("({})", ranges.join(" OR ")) })
+    let looked = looked?;
+    let is_ready = |leaf: &&Leaf| looked.contents.get(&leaf.oid).is_some_and(Contents::is_all_due);
+    let ranges = looked
+        .leaves
+        .iter()
+        .filter(|leaf| leaf.overlaps.is_none())
+        .filter(|leaf| looked.into_default.is_none() || is_ready(leaf))
+        .filter_map(|leaf| Range::of_bound(&leaf.bound));
+    let mut gaps = vec![Range { from: "MINVALUE".to_owned(), to: "MAXVALUE".to_owned() }];
+    for range in ranges {
+        let Some(last) = gaps.last_mut() else { break };
+        if last.from == range.from {
+            last.from = range.to;
+        } else {
+            last.to = range.from;
+            gaps.push(Range { from: range.to, to: "MAXVALUE".to_owned() });
+        }
+    }
+    let is_all = gaps.len() == 1 && gaps[0].from == "MINVALUE";
+    let held: Vec<String> = gaps.iter().map(|gap| format!("({})", gap.holds(age))).collect();
+    (!is_all).then(|| format!("({})", held.join(" OR ")))
 }
 
 /// Decides for every partition that was looked at.
@@ -109,7 +127,7 @@ fn as_such(asked: &Asked<'_>, looked: &Looked) -> Option<(String, String)> {
     let is_candidate = |leaf: &&Leaf| leaf.is_past && leaf.overlaps.is_none() && !leaf.is_leaving;
     let first = looked.leaves.iter().find(is_candidate)?;
     let why = tables(looked, name, policy, (source, target))?;
-    let how = if looked.covered.is_some() {
+    let how = if looked.into_default.is_none() {
         format!("their rows wait, as {into} has no partition for them, such as {}", first.bound)
     } else {
         "their rows move one by one".to_owned()
@@ -172,7 +190,7 @@ fn verdict(asked: &Asked<'_>, looked: &Looked, leaf: &Leaf) -> Verdict {
 
 /// How the rows go that are due and not handed over.
 fn rows(looked: &Looked, policy: &ArchiveTable, leaf: &Leaf) -> String {
-    if looked.covered.is_none() {
+    if looked.into_default.is_some() {
         return "its rows move one by one".to_owned();
     }
     let into = &policy.into;
