@@ -63,6 +63,8 @@ const AHEAD: &str = "premake = \"30 days\"\n";
 const EXPIRE: &str = "premake = \"1 day\"\nretention = \"2 years\"\nexpire_max_share = 1\n";
 const DROP: &str =
     "premake = \"1 day\"\nretention = \"2 years\"\nexpire_max_share = 1\non_expiry = \"drop\"\n";
+const AT_ONCE: &str = "premake = \"1 day\"\nretention = \"2 years\"\nexpire_max_share = 1\n\
+                       on_expiry = \"drop_at_once\"\n";
 
 const ONCE: &[&str] = &["once", "partitions"];
 const CONFIRM: &[&str] = &["once", "partitions", "--confirm"];
@@ -116,6 +118,16 @@ pub fn scenes() -> Vec<Scene> {
             command: ONCE,
             ..expire(
                 "drop with a foreign key",
+                FROM_IT,
+                &[WRITES_USERS],
+                &[INSERT, LOOK_EVERYWHERE, ADD_USER],
+            )
+        },
+        Scene {
+            settings: AT_ONCE,
+            gets_through: true,
+            ..expire(
+                "drop at once with a foreign key",
                 FROM_IT,
                 &[WRITES_USERS],
                 &[INSERT, LOOK_EVERYWHERE, ADD_USER],
