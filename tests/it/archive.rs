@@ -2,6 +2,7 @@
 mod conflicts;
 mod crashes;
 mod doubles;
+mod drift;
 mod hand_over;
 mod hooks;
 mod keys;

@@ -33,6 +33,8 @@ pub struct ArchiveTable {
     pub create_target: bool,
     /// How fast batches follow each other.
     pub pace: Pace,
+    /// Give `into` the columns and the room that the source got meanwhile.
+    pub adopt_new_columns: bool,
     /// Rows per batch at most.
     pub batch_rows: u32,
     /// Rows per run at most; absent: no limit but the job's timeout.

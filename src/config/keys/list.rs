@@ -207,6 +207,8 @@ const ARCHIVE_TABLES: &[Key] = &[
         "Create the archive table like the source if it is missing."),
     key("archive.tables.*.pace", choice::<Pace>(), Default(r#""gentle""#),
         "gentle: short batches with pauses, steered by their time; full: for throughput, without pauses."),
+    key("archive.tables.*.adopt_new_columns", Form::Bool, Default("false"),
+        "Give the archive table the columns and the room that the source got meanwhile."),
     key("archive.tables.*.batch_rows", Form::Count { min: 1, max: 100_000 }, Default("10000"),
         "Rows moved in one transaction at most."),
     key("archive.tables.*.max_rows", Form::Count { min: 1, max: NO_MAX },

@@ -9,7 +9,7 @@ use super::walk::Walk;
 use crate::job::Action;
 use crate::job::pace::Pacing;
 use crate::pg::ident::TableName;
-use crate::pg::step::{Expect, LockWait, Mode, Statement, Step};
+use crate::pg::step::{Expect, LockMode, LockWait, Mode, Statement, Step, Strong};
 
 /// One thing to do.
 #[derive(Debug, Clone)]
@@ -20,6 +20,8 @@ pub enum ArchiveAction {
     HandOver(Box<HandOver>),
     /// Take back what was prepared for one that is not handed over.
     Tidy(Tidy),
+    /// Give the archive table what it lacks.
+    AlterTarget(AlterTarget),
     /// Move the rows that are due.
     Move(Box<Move>),
 }
@@ -35,6 +37,17 @@ pub struct CreateTarget {
     pub statements: Vec<String>,
 }
 
+/// Give the archive table what it lacks.
+#[derive(Debug, Clone)]
+pub struct AlterTarget {
+    /// It.
+    pub into: TableName,
+    /// The table whose columns it adopts.
+    pub source: TableName,
+    /// `ALTER TABLE`.
+    pub statement: String,
+}
+
 /// Move the rows that are due.
 #[derive(Debug, Clone)]
 pub struct Move {
@@ -48,10 +61,12 @@ pub struct Move {
     pub walk: Walk,
     /// Where an unfinished pass goes on.
     pub after: Option<Vec<String>>,
-    /// The shape both tables must still have; absent while the target is yet to be created.
+    /// The shape the tables must still have; absent while the target is yet to be made or altered.
     pub shape: Option<String>,
     /// How large batches are, and how they follow each other.
     pub pacing: Pacing,
+    /// The shape the source must still have when the first batch begins.
+    pub source_shape: String,
     /// Rows per run at most.
     pub max_rows: Option<u64>,
     /// The rows counted when the plan was made, where they were few enough to count.
@@ -96,7 +111,8 @@ pub struct Batch {
 /// What the INSERT read is what the DELETE deletes: both see one snapshot. A difference means that
 /// something swallowed rows on the way.
 const SWALLOWED: &str = "not as many rows were deleted as were copied; something swallows them";
-const ALTERED: &str = "the table or its archive was altered since it was looked at";
+/// Said when a table has another shape.
+pub const ALTERED: &str = "the table or its archive was altered since it was looked at";
 
 /// A row that somebody holds locked is waited for this long, twice: an application's transaction
 /// over a few rows is done by then, and stepping over is cheap.
@@ -115,6 +131,22 @@ impl CreateTarget {
             mode: Mode::Transaction,
             lock: LockWait::brief(TABLE_LOCK),
             statements: self.statements.iter().map(Statement::new).collect(),
+        }
+    }
+}
+
+impl AlterTarget {
+    /// One short transaction. It changes the catalog only; readers of the archive wait for it, and
+    /// it does not wait for long ones.
+    #[must_use]
+    pub fn step(&self) -> Step {
+        let strong = Strong::new(&self.into, LockMode::AccessExclusive);
+        Step {
+            doing: "alter archive table",
+            object: self.into.to_string(),
+            mode: Mode::Transaction,
+            lock: LockWait::brief(TABLE_LOCK).looking_at(vec![strong]),
+            statements: vec![Statement::new(&self.statement)],
         }
     }
 }
@@ -195,6 +227,7 @@ impl Action for ArchiveAction {
             Self::CreateTarget(_) => "create_target",
             Self::HandOver(_) => "hand_over_partition",
             Self::Tidy(_) => "tidy_partition",
+            Self::AlterTarget(_) => "alter_target",
             Self::Move(_) => "move_rows",
         }
     }
@@ -204,6 +237,7 @@ impl Action for ArchiveAction {
             Self::CreateTarget(create) => create.into.to_string(),
             Self::HandOver(hand_over) => hand_over.leaf.to_string(),
             Self::Tidy(tidy) => tidy.leaf.to_string(),
+            Self::AlterTarget(alter) => alter.into.to_string(),
             Self::Move(rows) => rows.source.to_string(),
         }
     }
@@ -217,6 +251,9 @@ impl Action for ArchiveAction {
             Self::Tidy(_) => {
                 "an earlier run prepared its hand-over, and it is not handed over now".to_owned()
             }
+            Self::AlterTarget(alter) => {
+                format!("{} has columns or values that it has no room for", alter.source)
+            }
             Self::Move(rows) => rows.reason.clone(),
         }
     }
@@ -226,15 +263,16 @@ impl Action for ArchiveAction {
             Self::CreateTarget(create) => create.statements.clone(),
             Self::HandOver(hand_over) => hand_over.steps().iter().flat_map(Step::sql).collect(),
             Self::Tidy(tidy) => tidy.steps().iter().flat_map(Step::sql).collect(),
+            Self::AlterTarget(alter) => vec![alter.statement.clone()],
             Self::Move(rows) => {
                 let texts = &rows.texts;
                 let start = if rows.after.is_none() { Some(&texts.first_range) } else { None };
-                let unchanged = rows.shape.as_ref().map(|_| &texts.unchanged);
+                let settled = rows.shape.is_none().then_some(&texts.settled);
                 let doubles = rows.doubles.iter();
-                start
+                settled
                     .into_iter()
-                    .chain([&texts.next_range, &texts.lock, &texts.insert])
-                    .chain(unchanged)
+                    .chain(start)
+                    .chain([&texts.next_range, &texts.lock, &texts.insert, &texts.unchanged])
                     .chain([&texts.delete, &texts.remember, &texts.step_over, &texts.left])
                     .chain(doubles.flat_map(|d| [&d.drop].into_iter().chain(&d.differing)))
                     .chain([&texts.forget])
@@ -248,7 +286,7 @@ impl Action for ArchiveAction {
     fn queue(&self) -> Option<String> {
         match self {
             Self::HandOver(hand_over) => Some(hand_over.source.to_string()),
-            Self::CreateTarget(_) | Self::Tidy(_) | Self::Move(_) => None,
+            Self::CreateTarget(_) | Self::AlterTarget(_) | Self::Tidy(_) | Self::Move(_) => None,
         }
     }
 }

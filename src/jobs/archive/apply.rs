@@ -13,7 +13,7 @@
 
 use sqlx::{AssertSqlSafe, Row};
 
-use super::action::{Batch, How, Move, Range};
+use super::action::{ALTERED, Batch, How, Move, Range};
 use super::explain::explain;
 use crate::job::batch::{Batches, Ended, Limits, Measured, Portion, Totals, run};
 use crate::job::{Applied, Context};
@@ -30,6 +30,7 @@ const PASSES_MAX: u32 = 5;
 /// # Errors
 /// The fault of the batch that failed; the ones before it are committed.
 pub async fn rows(cx: &mut Context<'_>, rows: &Move) -> Result<Applied, Fault> {
+    let rows = &settled(cx.session, rows).await?;
     let limits = Limits {
         object: rows.source.to_string(),
         pacing: rows.pacing.clone(),
@@ -48,6 +49,25 @@ pub async fn rows(cx: &mut Context<'_>, rows: &Move) -> Result<Applied, Fault> {
     let totals = run(cx, &limits, &mut walker).await;
     let totals = totals.map_err(|fault| explain(fault, rows, cx.stop.is_cancelled()))?;
     Ok(Applied { rows: Some(totals.rows), batches: totals.batches, note: note(&totals, &walker) })
+}
+
+/// A move whose target was made or altered by this very run: from here on it must stay as it is now.
+async fn settled(session: &mut Session, rows: &Move) -> Result<Move, Fault> {
+    if rows.shape.is_some() {
+        return Ok(rows.clone());
+    }
+    let failed = |error: sqlx::Error| Fault::from_sqlx("look at", &error).on(&rows.source);
+    let (is_as_planned, shape): (bool, String) =
+        sqlx::query_as(AssertSqlSafe(rows.texts.settled.as_str()))
+            .bind(&rows.source_shape)
+            .persistent(false)
+            .fetch_one(session.reader().conn)
+            .await
+            .map_err(failed)?;
+    if !is_as_planned {
+        return Err(Fault::new(Kind::Changed, "archive rows of", ALTERED).on(&rows.source));
+    }
+    Ok(Move { shape: Some(shape), ..rows.clone() })
 }
 
 /// One walk from the start, or from a stored position, to the end.

@@ -20,13 +20,43 @@ pub struct Mapping {
     pub overrides_identity: bool,
 }
 
+/// A difference by which values would be lost or refused.
+#[derive(Debug)]
+pub struct Drift {
+    /// What is said about it, with the ALTER that ends it.
+    pub refusal: Refusal,
+    /// The clause of that ALTER, where it only changes the catalog: no row is rewritten or read.
+    pub adoptable: Option<String>,
+}
+
 /// What comparing two tables' columns gives.
 #[derive(Debug, Default)]
 pub struct Compared {
     /// Values would be lost or refused.
-    pub drift: Vec<Refusal>,
+    pub drift: Vec<Drift>,
     /// Worth knowing.
     pub warnings: Vec<String>,
+}
+
+impl Compared {
+    fn refuse(&mut self, why: String, cure: String) {
+        self.drift.push(Drift { refusal: Refusal::new(why, cure), adoptable: None });
+    }
+
+    fn adoptable(&mut self, why: String, into: &TableName, clause: String) {
+        let refusal = Refusal::new(why, format!("ALTER TABLE {into} {clause}"));
+        self.drift.push(Drift { refusal, adoptable: Some(clause) });
+    }
+}
+
+/// The target's columns once it has adopted what the source has and it lacks.
+#[must_use]
+pub fn adopted(source: &[Column], target: &[Column]) -> Vec<Column> {
+    let is_new =
+        |column: &&Column| column.generated.is_none() && find(target, &column.name).is_none();
+    let new = source.iter().filter(is_new).cloned();
+    let plain = new.map(|column| Column { is_identity_always: false, ..column });
+    target.iter().cloned().chain(plain).collect()
 }
 
 /// The mapping for a target that has every column it needs.
@@ -64,20 +94,20 @@ pub fn compare(source: &[Column], target: &[Column], into: &TableName, age: &Ide
     for column in source {
         match find(target, &column.name) {
             Some(other) => compare_column(column, other, into, age, &mut found),
-            None if column.generated.is_none() => found.drift.push(Refusal::new(
-                format!("{into} lacks column {}", column.name),
-                format!("ALTER TABLE {into} ADD COLUMN {} {}", column.name, column.type_sql),
-            )),
+            None if column.generated.is_none() => {
+                let clause = format!("ADD COLUMN {} {}", column.name, column.type_sql);
+                found.adoptable(format!("{into} lacks column {}", column.name), into, clause);
+            }
             None => {}
         }
     }
     let fills_itself = |column: &&Column| !column.is_not_null || column.has_default;
     let own = target.iter().filter(|column| find(source, &column.name).is_none());
     for column in own.filter(|column| !fills_itself(column) && !stamps(column, source)) {
-        found.drift.push(Refusal::new(
+        found.refuse(
             format!("{into} wants a value for column {}, which the source lacks", column.name),
             format!("ALTER TABLE {into} ALTER COLUMN {} DROP NOT NULL", column.name),
-        ));
+        );
     }
     found
 }
@@ -92,10 +122,10 @@ fn compare_column(
     let name = &column.name;
     match (&column.generated, &other.generated) {
         (None, Some(_)) => {
-            found.drift.push(Refusal::new(
+            found.refuse(
                 format!("{into} generates column {name}, so the source's value would be lost"),
                 format!("ALTER TABLE {into} ALTER COLUMN {name} DROP EXPRESSION"),
-            ));
+            );
             return;
         }
         (Some(here), Some(there)) if here != there => found.warnings.push(format!(
@@ -105,13 +135,17 @@ fn compare_column(
         _ => {}
     }
     if other.generated.is_none() && !holds(column, other) {
-        found.drift.push(Refusal::new(
-            format!(
-                "column {name} is {} in {into}, {} in the source",
-                other.type_sql, column.type_sql
-            ),
-            format!("ALTER TABLE {into} ALTER COLUMN {name} TYPE {}", column.type_sql),
-        ));
+        let why = format!(
+            "column {name} is {} in {into}, {} in the source",
+            other.type_sql, column.type_sql
+        );
+        let clause = format!("ALTER COLUMN {name} TYPE {}", column.type_sql);
+        // What was there fits: a catalog entry.
+        if holds(other, column) {
+            found.adoptable(why, into, clause);
+        } else {
+            found.refuse(why, format!("ALTER TABLE {into} {clause}"));
+        }
     }
     // A row without an age is never due.
     if other.is_not_null && !column.is_not_null && name != age {

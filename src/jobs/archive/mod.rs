@@ -75,6 +75,10 @@ impl Job for Archive {
             }
             ArchiveAction::HandOver(hand_over) => hand_over::apply::hand_over(cx, hand_over).await,
             ArchiveAction::Tidy(tidy) => hand_over::apply::tidy(cx, tidy).await,
+            ArchiveAction::AlterTarget(alter) => {
+                cx.session.run(&alter.step()).await?;
+                Ok(Applied::default())
+            }
             ArchiveAction::Move(rows) => apply::rows(cx, rows).await,
         }
     }

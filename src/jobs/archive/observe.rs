@@ -40,6 +40,8 @@ pub struct Facts {
     pub target_schema: Option<SchemaRights>,
     /// The shape of both tables, or of the source while there is no target.
     pub shape: String,
+    /// The shape of the source alone.
+    pub source_shape: String,
     /// Functions in the condition that may answer differently each time.
     pub volatile: Vec<String>,
     /// How many rows are due.
@@ -92,6 +94,8 @@ pub struct Target {
     pub hooks: Vec<Hook>,
     /// Privileges we lack on it.
     pub missing: Vec<String>,
+    /// We may alter it.
+    pub may_alter: bool,
 }
 
 /// How many rows are due.
@@ -150,6 +154,7 @@ pub async fn table(
     };
     let tables = [source.as_ref().map(|s| s.relation.oid), target.as_ref().map(|t| t.relation.oid)];
     let shape = shape::of(reader.conn, &tables.into_iter().flatten().collect::<Vec<_>>()).await?;
+    let source_shape = shape::of(reader.conn, &tables[0].into_iter().collect::<Vec<_>>()).await?;
     let functions = policy.condition.as_ref().map_or(&[][..], |condition| condition.functions());
     let volatile = functions::volatile_among(reader.conn, functions).await?;
     let readable = source.as_ref().filter(|source| source.is_readable() && volatile.is_empty());
@@ -173,6 +178,7 @@ pub async fn table(
         target,
         target_schema,
         shape,
+        source_shape,
         volatile,
         due,
         position,
@@ -222,6 +228,7 @@ async fn target(conn: &mut PgConnection, name: &TableName) -> Result<Option<Targ
         indexes: indexes::of(conn, relation.oid).await?,
         hooks: triggers::of(conn, relation.oid, &relation.tree, Fires::OnInsert).await?,
         missing: privileges::missing_on_table(conn, relation.oid, &TARGET_PRIVILEGES).await?,
+        may_alter: privileges::may_alter(conn, relation.oid).await?,
         relation,
     }))
 }

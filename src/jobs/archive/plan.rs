@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 
-use super::action::{ArchiveAction, CreateTarget, Move};
+use super::action::{AlterTarget, ArchiveAction, CreateTarget, Move};
 use super::columns;
 use super::doubles::{self, Doubles};
 use super::due::{COUNT_MAX, DueRows};
@@ -51,7 +51,7 @@ fn table(
         return;
     }
     plan.warnings.extend(findings.warnings.iter().map(|warning| format!("{name}: {warning}")));
-    let Some(job) = Work::new(name, policy, facts, now) else {
+    let Some(job) = Work::new(name, policy, facts, findings.adopts, now) else {
         let why = "its key and age column could not be read";
         plan.refuse(name, Fault::new(Kind::Bug, "archive", why).on(name));
         return;
@@ -67,6 +67,7 @@ fn table(
         return;
     }
     plan.actions.extend(job.create_target());
+    plan.actions.extend(job.alter_target());
     plan.actions.push(job.rows(limits));
 }
 
@@ -78,6 +79,8 @@ struct Work<'a> {
     source: &'a Source,
     due: DueRows,
     walk: Walk,
+    /// Clauses of the `ALTER TABLE` that the archive needs first.
+    adopts: Vec<String>,
     cutoff: String,
 }
 
@@ -86,13 +89,14 @@ impl<'a> Work<'a> {
         name: &'a TableName,
         policy: &'a ArchiveTable,
         facts: &'a Facts,
+        adopts: Vec<String>,
         now: DateTime<Utc>,
     ) -> Option<Self> {
         let source = facts.source.as_ref()?;
         let due = due_rows(name, policy, source, facts.partitions.as_ref())?;
         let walk = Walk::choose(&source.columns, &source.indexes, &policy.age_column)?;
         let cutoff = due.age_type.cutoff(policy.older_than.before(now, chrono_tz::UTC));
-        Some(Self { name, policy, facts, source, due, walk, cutoff })
+        Some(Self { name, policy, facts, source, due, walk, adopts, cutoff })
     }
 
     /// Whole partitions come first; whether there are any.
@@ -114,7 +118,10 @@ impl<'a> Work<'a> {
 
     fn map(&self) -> columns::Mapping {
         match &self.facts.target {
-            Some(target) => columns::map(&self.source.columns, &target.columns),
+            Some(target) => {
+                let source = &self.source.columns;
+                columns::map(source, &columns::adopted(source, &target.columns))
+            }
             None => columns::map_to_copy(&self.source.columns),
         }
     }
@@ -143,6 +150,16 @@ impl<'a> Work<'a> {
         Some(ArchiveAction::CreateTarget(CreateTarget { into, source, statements }))
     }
 
+    fn alter_target(&self) -> Option<ArchiveAction> {
+        if self.adopts.is_empty() {
+            return None;
+        }
+        let into = self.policy.into.clone();
+        let statement = format!("ALTER TABLE {into} {}", self.adopts.join(", "));
+        let source = self.name.clone();
+        Some(ArchiveAction::AlterTarget(AlterTarget { into, source, statement }))
+    }
+
     fn rows(&self, limits: &Limits) -> ArchiveAction {
         let Self { name, policy, facts, walk, .. } = self;
         let map = self.map();
@@ -158,8 +175,13 @@ impl<'a> Work<'a> {
             cutoff: self.cutoff.clone(),
             walk: walk.clone(),
             after: self.after(),
-            shape: facts.target.as_ref().map(|_| facts.shape.clone()),
             pacing: Pacing::of(policy.pace, policy.batch_rows.into(), limits.clone()),
+            shape: facts
+                .target
+                .as_ref()
+                .filter(|_| self.adopts.is_empty())
+                .map(|_| facts.shape.clone()),
+            source_shape: facts.source_shape.clone(),
             max_rows: policy.max_rows,
             due: match facts.due {
                 Due::Rows(count) if count <= COUNT_MAX => Some(count),

@@ -18,6 +18,8 @@ pub struct Findings {
     pub refusals: Vec<Refusal>,
     /// Worth knowing; rows move all the same.
     pub warnings: Vec<String>,
+    /// Clauses of the `ALTER TABLE` by which the archive adopts what it lacks.
+    pub adopts: Vec<String>,
 }
 
 impl Findings {
@@ -234,8 +236,20 @@ fn target_side(
         grant(&format!("{} ON {into}", target.missing.join(", ")), user, found);
     }
     let compared = columns::compare(&source.columns, &target.columns, into, &policy.age_column);
-    found.refusals.extend(compared.drift);
     found.warnings.extend(compared.warnings);
+    for columns::Drift { refusal, adoptable } in compared.drift {
+        match adoptable.filter(|_| policy.adopt_new_columns) {
+            Some(clause) => found.adopts.push(clause),
+            None => found.refusals.push(refusal),
+        }
+    }
+    if !found.adopts.is_empty() && !target.may_alter {
+        let owner = &there.owner;
+        found.refusals.push(Refusal::permission(
+            format!("{user} may not alter {into}, which belongs to {owner}"),
+            format!("GRANT {owner} TO {user}, or ALTER TABLE {into} {}", found.adopts.join(", ")),
+        ));
+    }
 }
 
 /// The target will be created, if that is allowed.

@@ -24,6 +24,8 @@ pub struct Texts {
     pub insert: String,
     /// Whether both tables still look as they did; `$1`: their shape.
     pub unchanged: String,
+    /// Whether the source still looks as it did, and how both tables look now; `$1`: its shape.
+    pub settled: String,
     /// Deletes the same range; values as for `insert`.
     pub delete: String,
     /// Moves what nobody holds locked in a range; values as for `insert`. Returns whether all that
@@ -67,6 +69,11 @@ impl Texts {
                 "{insert_into}\nSELECT {values}\nFROM {source}\nWHERE {range}\n  AND {predicate}"
             ),
             unchanged: format!("SELECT {} = $1", shape::sql(&[source, into])),
+            settled: format!(
+                "SELECT {} = $1, {}",
+                shape::sql(&[source]),
+                shape::sql(&[source, into])
+            ),
             delete: format!("DELETE FROM {source}\nWHERE {range}\n  AND {predicate}"),
             step_over: step_over(
                 source,

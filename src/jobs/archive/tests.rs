@@ -94,6 +94,7 @@ fn world() -> World {
             condition: Some("status IN ('done', 'failed')".parse().unwrap()),
             create_target: true,
             pace: Pace::Gentle,
+            adopt_new_columns: false,
             batch_rows: 10_000,
             max_rows: None,
         },
@@ -117,6 +118,7 @@ fn world() -> World {
                 indexes: vec![primary(&["id"])],
                 hooks: Vec::new(),
                 missing: Vec::new(),
+                may_alter: true,
             }),
             target_schema: Some(SchemaRights {
                 may_use: true,
@@ -124,6 +126,7 @@ fn world() -> World {
                 may_hand_over: true,
             }),
             shape: "42".into(),
+            source_shape: "41".into(),
             volatile: Vec::new(),
             due: Due::Rows(1_234),
             position: None,
@@ -259,7 +262,7 @@ fn compared(from: &Column, into: &Column) -> Vec<String> {
         &name,
         &ident("at"),
     );
-    let drift = found.drift.into_iter().map(|refusal| refusal.fault(&name).to_string());
+    let drift = found.drift.into_iter().map(|drift| drift.refusal.fault(&name).to_string());
     drift.chain(found.warnings).collect()
 }
 

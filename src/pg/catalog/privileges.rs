@@ -27,6 +27,18 @@ pub async fn missing_on_table(
     .map_err(failed)
 }
 
+/// Whether our role may alter a table: as its owner, or a member of it.
+///
+/// # Errors
+/// Where the server does not answer.
+pub async fn may_alter(conn: &mut PgConnection, table: Oid) -> Result<bool, Fault> {
+    sqlx::query_scalar("SELECT pg_has_role(relowner, 'USAGE') FROM pg_class WHERE oid = $1")
+        .bind(table)
+        .fetch_one(conn)
+        .await
+        .map_err(failed)
+}
+
 /// What our role may do in a schema.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SchemaRights {
