@@ -159,7 +159,14 @@ pub enum PartitionsCommand {
     /// Every row up to the end of `premake` gets into the partition of its range. What was there stays
     /// beside it as a table of its own. Cut off at any point, the same command carries on, or the job's
     /// next run does.
-    Drain(DrainArgs),
+    Drain(CarveArgs),
+    /// Cut partitions that span several intervals into such of one each, while the table is used
+    ///
+    /// The oldest such partition that holds rows is replaced by others that hold its rows between them,
+    /// at the bounds of `interval`. What was there stays beside it as a table of its own. Cut off at any
+    /// point, the same command carries on, or the job's next run does. With `split = true` in the
+    /// table's section the job does so by itself.
+    Split(CarveArgs),
     /// Turn a plain table with live writers into a partitioned one
     ///
     /// It becomes its own first partition, whole; no row is moved. What stands on it or reads it is
@@ -168,15 +175,18 @@ pub enum PartitionsCommand {
     Adopt(AdoptArgs),
 }
 
-/// `partitions drain`
+/// `partitions drain`, `partitions split`
 #[derive(Debug, Args)]
-pub struct DrainArgs {
+pub struct CarveArgs {
     /// The partitioned table, as in the configuration: schema.table
     #[arg(value_name = "TABLE")]
     pub table: String,
     /// Show what would be done, and the very SQL; change nothing
     #[arg(long)]
     pub plan: bool,
+    /// Take back what was begun
+    #[arg(long)]
+    pub abort: bool,
     /// How the result is printed
     #[arg(long, value_enum, default_value_t)]
     pub format: Format,

@@ -1,4 +1,4 @@
-//! `partitions restore`, `repair`, `drain` and `adopt`: runs of the job with that one task: under its
+//! `partitions restore`, `repair`, `drain`, `split` and `adopt`: runs of the job with that one task: under its
 //! claim, through its door, into its history. `partitions import-partman`: another tool's record as our
 //! configuration.
 
@@ -27,7 +27,11 @@ pub async fn partitions(file: Option<&Path>, command: &PartitionsCommand) -> Res
             run(file, &task, args.plan, args.format).await
         }
         PartitionsCommand::Drain(args) => {
-            let task = Task::Drain { table: named(&args.table)? };
+            let task = Task::Drain { table: named(&args.table)?, abort: args.abort };
+            run(file, &task, args.plan, args.format).await
+        }
+        PartitionsCommand::Split(args) => {
+            let task = Task::Split { table: named(&args.table)?, abort: args.abort };
             run(file, &task, args.plan, args.format).await
         }
         PartitionsCommand::Adopt(args) => {

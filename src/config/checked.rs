@@ -230,6 +230,8 @@ pub struct PartitionTable {
     /// Names of new partitions; it tells the partitions of the interval apart. Absent: as the
     /// existing ones are called, or chosen from the interval.
     pub name: Option<Template>,
+    /// Partitions that span several cells of the grid are cut at its bounds.
+    pub split: bool,
     /// How long what was detached waits before it may be dropped.
     pub quarantine: Period,
     /// What becomes of old partitions; absent: they are kept for ever.

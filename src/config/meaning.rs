@@ -139,6 +139,7 @@ fn partitions(section: &Section<'_>) -> Result<Partitions, Unread> {
             premake: table.need("premake")?,
             timezone: table.need("timezone")?,
             name: table.get("name"),
+            split: table.need("split")?,
             quarantine: quarantine(table),
             expiry: expiry(table),
         })

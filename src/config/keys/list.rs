@@ -160,6 +160,8 @@ const PARTITION_TABLES: &[Key] = &[
     key("partitions.tables.*.name", Form::Template,
         Absent(r#""{table}_p{year}_{month}""#, "as existing ones are called, or chosen from the interval"),
         "Names of new partitions. Beside {week}, {year} is the year the week belongs to."),
+    key("partitions.tables.*.split", Form::Bool, Default("false"),
+        "Whether partitions that span several intervals are cut into such of one each, in the background."),
     key("partitions.tables.*.retention", Form::Period, Absent(r#""12 months""#, "kept for ever"),
         "The age at which a partition expires, by its upper bound."),
     key("partitions.tables.*.on_expiry", choice::<OnExpiry>(), Absent(r#""detach""#, "detach"),

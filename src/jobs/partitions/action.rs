@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::adopt::Adoption;
 use super::alike::drift::Repair;
-use super::carve::Carve;
+use super::carve::{Asker, Carve};
 use super::premake::attach::{STALE_CHECK, drop_check};
 use super::premake::new::NewPartition;
 use super::retention::action::{Leaving, What};
@@ -34,7 +34,7 @@ pub enum PartitionAction {
     End(Box<Ending>),
     /// Make an old partition like its parent again.
     Repair(Box<Repair>),
-    /// The rows of a default partition go to partitions of their own.
+    /// The rows of a default or a wide partition go to partitions of their own.
     Carve(Box<Carve>),
     /// Take back what is left of an interrupted one.
     GiveUp(Box<Carve>),
@@ -86,8 +86,14 @@ impl Action for PartitionAction {
             Self::Agree(_) => "agree_policy",
             Self::End(ending) => ending.kind(),
             Self::Repair(_) => "repair_partition",
-            Self::Carve(_) => "drain_default",
-            Self::GiveUp(_) => "give_up_drain",
+            Self::Carve(carve) => match carve.asker {
+                Asker::Drain => "drain_default",
+                Asker::Split => "split_partition",
+            },
+            Self::GiveUp(carve) => match carve.asker {
+                Asker::Drain => "give_up_drain",
+                Asker::Split => "give_up_split",
+            },
             Self::Adopt(adoption) => adoption.kind,
         }
     }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
+use crate::jobs::partitions::grid::bounds::Span;
 use crate::jobs::partitions::grid::coverage::Piece;
 use crate::jobs::partitions::grid::key::Point;
 use crate::pg::catalog::carve::{Begun, Source};
@@ -95,12 +96,14 @@ pub struct Facts {
     pub highest_id: Option<i64>,
     /// Partitions of it whose rows were being taken over when a run was interrupted.
     pub begun: Vec<Begun>,
+    /// A partition that is to be split.
+    pub wide: Option<Wide>,
     /// Partitions whose rows are to be taken over, by oid.
     pub emptying: BTreeMap<i64, Emptying>,
 }
 
 /// A partition whose rows are to be taken over by others.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Emptying {
     /// Its columns, and what stands in the way.
     pub facts: Source,
@@ -110,7 +113,7 @@ pub struct Emptying {
     pub traits: Traits,
     /// Its storage parameters.
     pub storage: Vec<String>,
-    /// What it holds; absent where an interrupted run decided already.
+    /// What a default partition holds; absent where an interrupted run decided already.
     pub contents: Option<Result<Contents, Fault>>,
 }
 
@@ -121,6 +124,24 @@ pub struct Contents {
     pub pieces: Vec<(Piece, u64)>,
     /// Rows of no such range: beyond `premake`, or without a key.
     pub left: u64,
+}
+
+/// A partition that spans several cells of the grid and holds rows.
+#[derive(Debug, Clone)]
+pub struct Wide {
+    /// Its oid.
+    pub oid: i64,
+    /// What it holds, or why that is not known.
+    pub holds: Result<Holds, Fault>,
+}
+
+/// What a wide partition holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Holds {
+    /// Cells of the grid with rows, ascending, each within its own bound.
+    pub cells: Vec<Span>,
+    /// How many rows: counted where they are few, else as the server's statistics estimate them.
+    pub rows: u64,
 }
 
 impl Facts {
@@ -146,6 +167,7 @@ impl Facts {
             blockers: Vec::new(),
             highest_id: None,
             begun: Vec::new(),
+            wide: None,
             emptying: BTreeMap::new(),
         }
     }

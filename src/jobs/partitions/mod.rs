@@ -8,7 +8,8 @@
 //! With `retention`, partitions whose real upper bound is older leave: detached, kept in quarantine
 //! where nothing writes to them, and dropped only if `on_expiry = "drop"` says so.
 //!
-//! Rows that stand in the way in a default partition go to partitions of their own.
+//! Rows that stand in the way in a default partition go to partitions of their own; with `split`, so do
+//! those of a partition that spans several intervals.
 //!
 //! What this job never does: `CREATE TABLE … PARTITION OF`, give a table its first default partition,
 //! fill a gap in the past unasked, drop what is attached, or drop what it has not detached itself.
@@ -39,6 +40,7 @@ pub mod partman;
 mod plan;
 mod premake;
 pub mod retention;
+mod split;
 mod standing;
 mod tended;
 #[cfg(test)]
@@ -82,6 +84,15 @@ pub enum Task {
     Drain {
         /// The partitioned table.
         table: TableName,
+        /// Take back what was begun.
+        abort: bool,
+    },
+    /// Cut the partitions of this table that span several cells of its grid.
+    Split {
+        /// The partitioned table.
+        table: TableName,
+        /// Take back what was begun.
+        abort: bool,
     },
 }
 

@@ -14,7 +14,7 @@ use super::retention::choice::Part;
 use super::retention::leftovers;
 use super::retention::plan::about_to_leave;
 use super::tended::tended;
-use super::{Task, drain};
+use super::{Task, drain, split};
 use crate::config::checked::Partitions;
 use crate::jobs::partitions::grid::coverage::coverage;
 use crate::jobs::partitions::premake::frontier;
@@ -68,11 +68,23 @@ pub async fn observe(
     Box::pin(frontier::highest_ids(section, reader, &mut seen)).await?;
     let lacking = second_look(section, reader, &mut seen).await?;
     alike::look(reader, &mut seen, &lacking).await?;
-    Box::pin(drain::look::look(section, task, reader, &mut seen)).await?;
+    Box::pin(carving_look(section, task, reader, &mut seen)).await?;
     leaving_look(section, task, reader, &mut seen).await?;
     Box::pin(leftovers_look(section, task, reader, &mut seen)).await?;
     Box::pin(unfinished_look(section, reader, &mut seen)).await?;
     Ok(seen)
+}
+
+/// Partitions whose rows are to be taken over, or were being when a run was interrupted.
+async fn carving_look(
+    section: &Partitions,
+    task: &Task,
+    reader: &mut Reader<'_>,
+    seen: &mut Seen,
+) -> Result<(), Fault> {
+    super::carve::look::begun(reader, seen).await?;
+    drain::look::look(section, task, reader, seen).await?;
+    split::look::look(section, task, reader, seen).await
 }
 
 /// Plain tables whose adoption somebody has begun: this run carries it on.
@@ -247,6 +259,7 @@ async fn facts(
             differences: like.differences_of(oid),
             blockers: Vec::new(),
             highest_id: None,
+            wide: None,
             begun: begun.iter().filter(|begun| begun.parent == oid).cloned().collect(),
             emptying: BTreeMap::new(),
             relation,

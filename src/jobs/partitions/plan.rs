@@ -7,11 +7,12 @@ use chrono::{DateTime, Utc};
 use super::Task;
 use super::action::PartitionAction;
 use super::adopt;
+use super::carve::plan::Answer;
 use super::drain;
-use super::drain::plan::Drained;
 use super::facts::Seen;
 use super::premake::new::NewPartition;
 use super::retention;
+use super::split;
 use super::standing;
 use super::tended::{self, Tended};
 use crate::config::checked::Partitions;
@@ -57,7 +58,8 @@ pub fn plan(
             }
             plan
         }
-        Task::Drain { table } => drain::plan::asked(section, task, seen, now, table),
+        Task::Drain { table, .. } => drain::plan::asked(section, task, seen, now, table),
+        Task::Split { table, .. } => split::plan::asked(section, task, seen, now, table),
     }
 }
 
@@ -211,7 +213,7 @@ impl Draft<'_> {
         if let Some(fault) = table.type_ends(found.type_ends) {
             self.plan.refuse(table.name, fault);
         }
-        self.drain(table, &blocked);
+        self.carve(table, &blocked, now);
         if !found.missing.is_empty() && !table.facts.blockers.is_empty() {
             self.plan.spare(table.name, recipe::in_the_way(&table.facts.blockers));
         }
@@ -219,17 +221,23 @@ impl Draft<'_> {
         drift::tell(&mut self.plan, table);
     }
 
-    /// Rows of the default partition stand in the way of what is needed.
-    fn drain(&mut self, table: &Tended<'_>, blocked: &[&Piece]) {
-        match drain::plan::needed(self.seen, table, blocked) {
-            Ok(Drained { action, stays }) => {
-                self.draining.extend(action);
-                let default = table.facts.default.as_ref().map_or(table.name, |d| &d.name);
-                for reason in stays {
-                    self.plan.spare(default, reason);
+    /// Rows of the default partition stand in the way of what is needed; or, where nothing does, a
+    /// partition is wider than the grid.
+    fn carve(&mut self, table: &Tended<'_>, blocked: &[&Piece], now: DateTime<Utc>) {
+        let drained = drain::plan::needed(self.seen, table, blocked);
+        let is_idle = matches!(&drained, Ok(Answer { action: None, .. }));
+        let split = (is_idle && table.config.split)
+            .then(|| split::plan::split(self.seen, table, &Task::Tend { confirm: false }, now));
+        for answer in [Some(drained), split].into_iter().flatten() {
+            match answer {
+                Ok(Answer { action, stays }) => {
+                    self.draining.extend(action);
+                    for (object, reason) in stays {
+                        self.plan.spare(object, reason);
+                    }
                 }
+                Err(fault) => self.plan.refuse(table.name, fault),
             }
-            Err(fault) => self.plan.refuse(table.name, fault),
         }
     }
 

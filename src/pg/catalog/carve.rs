@@ -24,6 +24,10 @@ pub struct Source {
     pub foreign_key_definitions: Vec<String>,
     /// Its own copies of them: their names.
     pub source_foreign_keys: Vec<String>,
+    /// Its rows, as the server's statistics estimate them.
+    pub rows_estimate: i64,
+    /// Its pages with those of its large values, as of the last VACUUM or ANALYZE.
+    pub pages: i64,
 }
 
 /// A unique index that both have tells rows apart. Only types of the server itself: their operators
@@ -83,7 +87,10 @@ SELECT ARRAY(SELECT attname::text FROM pg_attribute WHERE attrelid = $1::int8::o
        ARRAY(SELECT pg_get_constraintdef(oid) FROM pg_constraint WHERE contype = 'f'
              AND conrelid = $2::int8::oid ORDER BY conname) AS foreign_key_definitions,
        ARRAY(SELECT conname::text FROM pg_constraint WHERE contype = 'f'
-             AND conrelid = $1::int8::oid ORDER BY conname) AS source_foreign_keys";
+             AND conrelid = $1::int8::oid ORDER BY conname) AS source_foreign_keys,
+       COALESCE((SELECT greatest(reltuples, 0)::int8 FROM pg_class WHERE oid = $1::int8::oid), 0) AS rows_estimate,
+       COALESCE((SELECT sum(t.relpages) FROM pg_class c JOIN pg_class t ON t.oid IN (c.oid, c.reltoastrelid)
+                 WHERE c.oid = $1::int8::oid), 0)::int8 AS pages";
 
 /// Publications of whole schemas, since 15.
 const PUBLISHED_SCHEMA: &str = "

@@ -49,6 +49,55 @@ impl Asked<'_> {
         rows.first().map(|row| row.try_get(0)).transpose().map_err(|error| self.failed(&error))
     }
 
+    /// The greatest key, as text; of those that are a moment, where `finite`.
+    ///
+    /// # Errors
+    /// As above.
+    pub async fn greatest(
+        &self,
+        conn: &mut PgConnection,
+        finite: bool,
+    ) -> Result<Option<String>, Fault> {
+        let Self { table, key, .. } = self;
+        let finite = if finite { format!(" AND {key} < 'infinity'") } else { String::new() };
+        let sql = format!(
+            "SELECT {key}::text FROM ONLY {table} WHERE {key} IS NOT NULL{finite} ORDER BY {key} DESC LIMIT 1"
+        );
+        let rows = self.ask(conn, &sql).await?;
+        rows.first().map(|row| row.try_get(0)).transpose().map_err(|error| self.failed(&error))
+    }
+
+    /// How many rows it has, but no more than this and one.
+    ///
+    /// # Errors
+    /// As above.
+    pub async fn count_up_to(&self, conn: &mut PgConnection, rows: u64) -> Result<u64, Fault> {
+        let sql =
+            format!("SELECT count(*) FROM (SELECT FROM ONLY {} LIMIT {rows} + 1) s", self.table);
+        let found = self.ask(conn, &sql).await?;
+        let count = found.first().map_or(Ok(0), |row| row.try_get::<i64, _>(0));
+        count.map(i64::unsigned_abs).map_err(|error| self.failed(&error))
+    }
+
+    /// Which of these conditions on the key some row meets, in their order. An index on the key
+    /// answers at once.
+    ///
+    /// # Errors
+    /// As above.
+    pub async fn which(
+        &self,
+        conn: &mut PgConnection,
+        conditions: &[String],
+    ) -> Result<Vec<bool>, Fault> {
+        let asked = conditions
+            .iter()
+            .map(|condition| format!("EXISTS (SELECT FROM ONLY {} WHERE {condition})", self.table));
+        let sql = format!("SELECT ARRAY[{}]::bool[]", asked.collect::<Vec<_>>().join(", "));
+        let found = self.ask(conn, &sql).await?;
+        let answer = found.first().map_or(Ok(Vec::new()), |row| row.try_get(0));
+        answer.map_err(|error| self.failed(&error))
+    }
+
     /// Rows between these ascending bounds, which are SQL literals: before the first, between each
     /// and the next, from the last on with those without a key.
     ///
@@ -93,6 +142,6 @@ impl Asked<'_> {
     }
 
     fn failed(&self, error: &sqlx::Error) -> Fault {
-        Fault::from_sqlx("look into the default partition", error).on(self.table)
+        Fault::from_sqlx("look into", error).on(self.table)
     }
 }

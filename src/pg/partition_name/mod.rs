@@ -12,7 +12,7 @@ use crate::pg::ident::{IDENT_BYTES_MAX, Ident};
 mod beside;
 mod forms;
 
-pub use beside::{beside, until};
+pub use beside::{beside, since, until};
 
 /// Text with placeholders, which a partition's lower bound fills.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]

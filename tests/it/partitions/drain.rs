@@ -31,7 +31,7 @@ pub async fn fill(db: &Db, rows: u32, key: &str) {
 
 pub async fn draining(db: &Db) -> InProcess {
     let mut app = tending(db, &[("events", "")]).await;
-    app.ask(&Task::Drain { table: "events".parse().unwrap() });
+    app.ask(&Task::Drain { table: "events".parse().unwrap(), abort: false });
     app
 }
 

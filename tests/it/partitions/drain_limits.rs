@@ -126,7 +126,7 @@ fn what_stands_on_the_table_stands_on_the_new_partitions() {
         let url = db.url_as("drain_tend", "secret");
         let mut app = InProcess::without_schema(&url, &config(&[("events", "")])).await;
         pgtend::pg::schema::ensure(app.server()).await.unwrap();
-        app.ask(&Task::Drain { table: "events".parse().unwrap() });
+        app.ask(&Task::Drain { table: "events".parse().unwrap(), abort: false });
         let world = World {
             url: Some(db.url_as("drain_app", "secret")),
             ..World::new("events", OVER_MONTHS)

@@ -17,7 +17,7 @@ async fn drained(db: &Db, rows: u32, settings: &str) -> InProcess {
     db.execute(EVENTS).await;
     fill(db, rows, OVER_MONTHS).await;
     let mut app = tending(db, &[("events", settings)]).await;
-    app.ask(&Task::Drain { table: "events".parse().unwrap() });
+    app.ask(&Task::Drain { table: "events".parse().unwrap(), abort: false });
     succeeded(&once(&app).await);
     db.execute(&format!("UPDATE pgtend.partition_carve SET done_at = '{NOW}'")).await;
     app.ask(&Task::Tend { confirm: false });

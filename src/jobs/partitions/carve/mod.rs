@@ -26,18 +26,50 @@ use crate::pg::range::Range;
 mod capture;
 mod exchange;
 mod fill;
+pub mod look;
+pub mod plan;
 pub mod run;
 pub mod steps;
 
 /// Rows that are copied under the lock at most: some 30 ms.
 pub const AT_ONCE_ROWS_MAX: u64 = 10_000;
+/// Pages of 8 KiB that it has then at most, as the catalog knows: large values take longer.
+pub const AT_ONCE_PAGES_MAX: i64 = 2_048;
 /// Partitions that are attached in one exchange at most: each takes about a millisecond under the
 /// lock.
 pub const PARTS_MAX: usize = 24;
 
+/// Who asks that rows be taken out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Asker {
+    /// A default partition is emptied.
+    Drain,
+    /// A wide partition is cut at the bounds of the grid.
+    Split,
+}
+
+impl Asker {
+    /// The word for it, and the command.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Drain => "drain",
+            Self::Split => "split",
+        }
+    }
+
+    /// As the record has it: only a drain makes a default partition anew, under its name.
+    #[must_use]
+    pub fn of_parts(parts: &[Part]) -> Self {
+        if parts.iter().any(|part| part.takes_name) { Self::Drain } else { Self::Split }
+    }
+}
+
 /// The replacement of one partition by others.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Carve {
+    /// Who asks.
+    pub asker: Asker,
     /// The partitioned table.
     pub parent: TableName,
     /// Its oid.
@@ -52,6 +84,8 @@ pub struct Carve {
     pub source_bound: String,
     /// What the catalog says of it.
     pub facts: Source,
+    /// The tables its foreign keys point at.
+    pub points_at: Vec<TableName>,
     /// Ranges of the other partitions: no row of these is in it.
     pub siblings: Vec<Range>,
     /// What takes its place. Together they hold what it could hold.
@@ -70,6 +104,8 @@ pub struct Carve {
     pub own_schema: Ident,
     /// Rows it has, where known.
     pub rows: Option<u64>,
+    /// Rows that one run copies at most; absent: no limit.
+    pub rows_max: Option<u64>,
     /// The cap on waiting for a lock.
     pub lock_timeout: Duration,
     /// Why, and why by this method.

@@ -72,9 +72,16 @@ async fn copied(cx: &mut Context<'_>, carve: &Carve) -> Result<Applied, Fault> {
         cx.session.run(&carve.capture()).await?;
     }
     let mut applied = Applied { rows: Some(0), batches: 0, note: None };
-    if !copy_all(cx, carve, &mut applied).await? {
-        applied.note = Some("stopped on request; the next run goes on".to_owned());
-        return Ok(applied);
+    match copy_all(cx, carve, &mut applied).await? {
+        Ended::Done => {}
+        Ended::Stopped => {
+            applied.note = Some("stopped on request; the next run goes on".to_owned());
+            return Ok(applied);
+        }
+        Ended::AtLimit => {
+            applied.note = Some("as many rows as one run copies; the next run goes on".to_owned());
+            return Ok(applied);
+        }
     }
     if let Err(fault) = cx.session.run(&carve.verify()).await {
         return Err(match fault.kind {
@@ -97,12 +104,12 @@ async fn copied(cx: &mut Context<'_>, carve: &Carve) -> Result<Applied, Fault> {
     Ok(applied)
 }
 
-/// Copies all rows; false where a stop was asked for.
+/// Copies all rows, or as many as one run may.
 async fn copy_all(
     cx: &mut Context<'_>,
     carve: &Carve,
     applied: &mut Applied,
-) -> Result<bool, Fault> {
+) -> Result<Ended, Fault> {
     let sql =
         format!("SELECT after IS NULL FROM partition_carve WHERE source = {}", carve.source_oid);
     let is_first = ask(cx.session, carve, &sql).await?;
@@ -110,13 +117,13 @@ async fn copy_all(
     let limits = Limits {
         object: carve.source.to_string(),
         pacing: Pacing::fixed(super::fill::BATCH_ROWS.into()),
-        max_rows: None,
+        max_rows: carve.rows_max,
         expected: carve.rows,
     };
     let totals = batch::run(cx, &limits, &mut copying).await?;
     applied.rows = applied.rows.map(|rows| rows + totals.rows);
     applied.batches += totals.batches;
-    Ok(totals.ended != Ended::Stopped)
+    Ok(totals.ended)
 }
 
 struct Copying<'a> {

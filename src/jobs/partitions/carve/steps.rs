@@ -10,7 +10,7 @@ use crate::jobs::partitions::premake::recipe::Recipe;
 use crate::pg::catalog::carve::PartRecord;
 use crate::pg::catalog::quarantine::BOUND_CHECK;
 use crate::pg::ident::{literal, quoted};
-use crate::pg::step::{BRIEF_MAX, Expect, LockWait, Mode, Statement, Step};
+use crate::pg::step::{BRIEF_MAX, Expect, LockMode, LockWait, Mode, Statement, Step, Strong};
 
 /// Every row is looked up by its key. Left to itself, the server scans all of a partition that it has
 /// no statistics of for a few hundred changed keys: 0.7 s instead of some milliseconds.
@@ -20,6 +20,10 @@ pub(super) const BY_INDEX: [&str; 4] = [
     "SET LOCAL enable_hashjoin = off",
     "SET LOCAL enable_mergejoin = off",
 ];
+/// What reads all rows takes as long as they are many; what limits it is the job's own time-out.
+const WITHOUT_LIMIT: &str = "SET LOCAL statement_timeout = 0";
+/// Some ten times what a statement of the exchange takes: one that drags on is given up, with the lock.
+const HOLD_MAX: Duration = Duration::from_millis(500);
 const HAS_HOLE: &str = "a check of an interrupted run stands on it; the next run removes it first";
 const DIFFERS: &str = "the copy of its rows is not the same as its rows";
 
@@ -163,7 +167,8 @@ impl Carve {
 
     /// Seen at one moment, the copy is the same value by value. It is not after a TRUNCATE.
     pub(super) fn verify(&self) -> Step {
-        let mut statements: Vec<Statement> = self.replay().map(Statement::new).into();
+        let mut statements = vec![Statement::new(WITHOUT_LIMIT)];
+        statements.extend(self.replay().map(Statement::new));
         let same = Statement::new(self.is_the_same()).expect(Expect::True(DIFFERS));
         statements.push(same);
         self.step("verify the copy of", Mode::RepeatableRead, self.patient(), statements)
@@ -199,19 +204,32 @@ impl Carve {
                 "validate the check of",
                 Mode::Transaction,
                 self.patient(),
-                vec![Statement::new(validate)],
+                [WITHOUT_LIMIT.to_owned(), validate].map(Statement::new).into(),
             ),
         ]
     }
 
     pub(super) fn exchange(&self) -> Step {
-        self.step("exchange", Mode::Transaction, self.brief(), self.exchange_statements())
+        let mut strong = vec![
+            Strong::only(&self.parent, LockMode::AccessExclusive),
+            Strong::only(&self.source, LockMode::AccessExclusive),
+        ];
+        let others = self.points_at.iter();
+        strong.extend(others.map(|table| Strong::only(table, LockMode::AccessExclusive)));
+        let lock = match self.method {
+            Method::AtOnce => LockWait::brief(self.lock_timeout),
+            Method::Copy | Method::Whole => self.brief(),
+        };
+        let lock = lock.holding(HOLD_MAX).looking_at(strong);
+        self.step("exchange", Mode::Transaction, lock, self.exchange_statements())
     }
 
     /// Takes back everything that was made; the partition is as it was.
     #[must_use]
     pub fn abandon(&self) -> Step {
-        self.step("give up", Mode::Transaction, self.brief(), self.abandon_statements())
+        let strong = vec![Strong::only(&self.source, LockMode::AccessExclusive)];
+        let lock = self.brief().looking_at(strong);
+        self.step("give up", Mode::Transaction, lock, self.abandon_statements())
     }
 
     fn patient(&self) -> LockWait {

@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use super::super::carve::name_beside;
-use super::super::facts::{Contents, Emptying, Seen};
+use super::super::Task;
+use super::super::carve::look::Source;
+use super::super::carve::{self, name_beside};
+use super::super::facts::{Contents, Seen};
 use super::super::plan::{NAMES_TRIED, name_of};
 use super::super::tended::{Tended, refused, tended};
-use super::super::{Task, alike};
 use super::plan::{REST, RETIRED, is_blocked};
 use super::{RANGES_MAX, UNASKED_ROWS_MAX};
 use crate::config::checked::Partitions;
@@ -14,7 +15,6 @@ use crate::jobs::partitions::grid::bounds::parse_edge_text;
 use crate::jobs::partitions::grid::coverage::{Aim, Piece, coverage};
 use crate::jobs::partitions::grid::key::KeyType;
 use crate::pg::catalog::partition_contents::Asked;
-use crate::pg::catalog::{carve, partition, traits};
 use crate::pg::fault::{Fault, Kind};
 use crate::pg::ident::{Ident, TableName};
 use crate::pg::session::Reader;
@@ -26,24 +26,15 @@ const ASKED_LIMIT: Duration = Duration::from_mins(10);
 
 /// A default partition to look into.
 struct Question {
-    table: TableName,
-    parent_oid: i64,
-    source: TableName,
-    source_oid: i64,
+    source: Source,
     key: Ident,
     key_type: String,
-    /// Absent where an interrupted run decided already.
-    ranges: Option<Ranges>,
-}
-
-/// What turns a row's key into a range.
-struct Ranges {
     is_asked: bool,
-    key: KeyType,
+    axis_key: KeyType,
     aim: Aim,
 }
 
-/// Looks where rows are to be drained, or were being when a run was interrupted.
+/// Looks where rows are to be drained.
 ///
 /// # Errors
 /// Where the server does not answer.
@@ -54,37 +45,19 @@ pub async fn look(
     seen: &mut Seen,
 ) -> Result<(), Fault> {
     for question in questions(section, task, reader, seen) {
-        let Question { table, parent_oid, source, source_oid, .. } = &question;
-        let facts = carve::source(reader.conn, *parent_oid, *source_oid).await?;
-        let version = reader.server.version;
-        let relations = partition::relations(reader.conn, version, &[source]).await?;
-        let Some(owner) = relations.into_iter().next().map(|relation| relation.owner) else {
-            continue;
-        };
-        let mut traits = traits::of(reader.conn, &[*source_oid]).await?;
-        let traits = traits.remove(source_oid).unwrap_or_default();
-        let storage = traits::storage(reader.conn, *source_oid).await?;
-        alike::complete(reader, seen, table).await?;
-        let contents = match &question.ranges {
-            None => None,
-            Some(ranges) => {
-                let contents = contents(section, reader, seen, &question, ranges).await;
-                if let Err(fault) = &contents
-                    && fault.kind == Kind::Unreachable
-                {
-                    return Err(fault.clone());
-                }
-                Some(contents)
-            }
-        };
-        let candidates: Vec<TableName> = names(section, seen, &question, contents.as_ref());
-        let taken = partition::taken_names(reader.conn, &candidates).await?;
-        seen.taken.extend(
-            taken.into_iter().filter_map(|(schema, name)| TableName::new(schema, name).ok()),
-        );
-        if let Some(facts_of) = seen.tables.get_mut(table) {
-            let source = source_oid;
-            facts_of.emptying.insert(*source, Emptying { facts, owner, traits, storage, contents });
+        let Question { source, .. } = &question;
+        carve::look::look(reader, seen, source).await?;
+        let contents = contents(section, reader, seen, &question).await;
+        if let Err(fault) = &contents
+            && fault.kind == Kind::Unreachable
+        {
+            return Err(fault.clone());
+        }
+        let candidates = names(section, seen, source, contents.as_ref().ok());
+        carve::look::taken(reader, seen, &candidates).await?;
+        let facts = seen.tables.get_mut(&source.table);
+        if let Some(emptying) = facts.and_then(|facts| facts.emptying.get_mut(&source.oid)) {
+            emptying.contents = Some(contents);
         }
     }
     Ok(())
@@ -96,29 +69,26 @@ fn questions(section: &Partitions, task: &Task, reader: &Reader<'_>, seen: &Seen
         let Some(config) = section.tables.get(name) else { continue };
         let Ok(table) = tended(name, config, facts, seen) else { continue };
         let Ok(aim) = table.aim(reader.now) else { continue };
-        let question = |source: &TableName, source_oid, ranges| Question {
-            table: name.clone(),
-            parent_oid: facts.relation.oid,
-            source: source.clone(),
-            source_oid,
-            key: table.key.clone(),
-            key_type: facts.relation.key_type.clone().unwrap_or_default(),
-            ranges,
-        };
-        if let Some(begun) = facts.begun.first() {
-            if let Ok(source) = begun.name.parse() {
-                all.push(question(&source, begun.source, None));
-            }
-            continue;
-        }
         let (Some(default), Some(oid)) = (&facts.default, facts.relation.default_oid) else {
             continue;
         };
-        let is_asked = matches!(task, Task::Drain { table } if table == name);
+        let is_asked = matches!(task, Task::Drain { table, abort: false } if table == name);
         let is_needed = matches!(task, Task::Tend { .. }) && is_blocked(&table, aim);
-        if is_asked || is_needed {
-            let ranges = Ranges { is_asked, key: table.axis.key, aim };
-            all.push(question(&default.name, oid, Some(ranges)));
+        // What was begun goes on first.
+        if (is_asked || is_needed) && facts.begun.is_empty() {
+            all.push(Question {
+                source: Source {
+                    table: name.clone(),
+                    parent_oid: facts.relation.oid,
+                    name: default.name.clone(),
+                    oid,
+                },
+                key: table.key.clone(),
+                key_type: facts.relation.key_type.clone().unwrap_or_default(),
+                is_asked,
+                axis_key: table.axis.key,
+                aim,
+            });
         }
     }
     all
@@ -128,22 +98,21 @@ fn questions(section: &Partitions, task: &Task, reader: &Reader<'_>, seen: &Seen
 fn names(
     section: &Partitions,
     seen: &Seen,
-    question: &Question,
-    contents: Option<&Result<Contents, Fault>>,
+    source: &Source,
+    contents: Option<&Contents>,
 ) -> Vec<TableName> {
-    let mut names = Vec::new();
-    for number in 1..=NAMES_TRIED {
-        for suffix in [REST, RETIRED] {
-            names.push(name_beside(&question.source, suffix, number));
-        }
-    }
-    let name = &question.table;
-    if let (Some(Ok(contents)), Some(config), Some(facts)) =
+    let numbers = 1..=NAMES_TRIED;
+    let beside = [REST, RETIRED].into_iter().flat_map(|suffix| {
+        numbers.clone().map(move |number| name_beside(&source.name, suffix, number))
+    });
+    let mut names: Vec<TableName> = beside.collect();
+    let name = &source.table;
+    if let (Some(contents), Some(config), Some(facts)) =
         (contents, section.tables.get(name), seen.tables.get(name))
         && let Ok(table) = tended(name, config, facts, seen)
     {
         for (piece, _) in &contents.pieces {
-            names.extend((1..=NAMES_TRIED).map(|number| name_of(&table, piece, number)));
+            names.extend(numbers.clone().map(|number| name_of(&table, piece, number)));
         }
     }
     names
@@ -155,39 +124,39 @@ async fn contents(
     reader: &mut Reader<'_>,
     seen: &Seen,
     question: &Question,
-    ranges: &Ranges,
 ) -> Result<Contents, Fault> {
+    let Question { source, key, key_type, is_asked, axis_key, aim } = question;
     let asked = Asked {
-        table: &question.source,
-        key: &question.key,
-        key_type: &question.key_type,
-        limit: if ranges.is_asked { ASKED_LIMIT } else { UNASKED_LIMIT },
+        table: &source.name,
+        key,
+        key_type,
+        limit: if *is_asked { ASKED_LIMIT } else { UNASKED_LIMIT },
     };
-    if !ranges.is_asked && asked.has_more_than(reader.conn, UNASKED_ROWS_MAX).await? {
+    if !is_asked && asked.has_more_than(reader.conn, UNASKED_ROWS_MAX).await? {
         return Err(refused(
-            format!("default partition {} has more than {UNASKED_ROWS_MAX} rows", question.source),
-            &format!("pgtend partitions drain {}", question.table),
+            format!("default partition {} has more than {UNASKED_ROWS_MAX} rows", source.name),
+            &format!("pgtend partitions drain {}", source.table),
         ));
     }
-    let is_clock = matches!(ranges.key, KeyType::Date | KeyType::Timestamp | KeyType::TimestampTz);
+    let is_clock = matches!(axis_key, KeyType::Date | KeyType::Timestamp | KeyType::TimestampTz);
     let least = asked.least(reader.conn, is_clock).await?;
     let Some(first) = least.as_deref().and_then(parse_edge_text) else {
         let counts = asked.spread(reader.conn, &[]).await?;
         return Ok(Contents { pieces: Vec::new(), left: counts.iter().sum() });
     };
-    let name = &question.table;
+    let name = &source.table;
     let (Some(config), Some(facts)) = (section.tables.get(name), seen.tables.get(name)) else {
         return Ok(Contents { pieces: Vec::new(), left: 0 });
     };
     let table: Tended<'_> = tended(name, config, facts, seen)?;
-    let aim = Aim { first: first.min(ranges.aim.first), ..ranges.aim };
+    let aim = Aim { first: first.min(aim.first), ..*aim };
     let found = coverage(&table.existing, &table.axis, aim, RANGES_MAX);
     if found.cut {
         return Err(refused(
             format!(
                 "the oldest row of default partition {} lies at {}: more than {RANGES_MAX} \
                  partitions before the end of premake",
-                question.source,
+                source.name,
                 table.axis.key.words(first)
             ),
             "delete rows with a wrong key, or move them to a table of their own",

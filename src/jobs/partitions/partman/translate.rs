@@ -131,6 +131,7 @@ fn grid(
         premake,
         timezone: Tz::UTC,
         name: None,
+        split: false,
         quarantine: QUARANTINE,
         expiry: None,
     })

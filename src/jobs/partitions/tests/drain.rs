@@ -46,7 +46,7 @@ fn keyed() -> Source {
 
 fn asked(table: Table) -> Plan<PartitionAction> {
     let mut world: World = world([table]);
-    world.task = Task::Drain { table: "public.events".parse().unwrap() };
+    world.task = Task::Drain { table: "public.events".parse().unwrap(), abort: false };
     world.plan(NOW)
 }
 

@@ -7,5 +7,6 @@ mod expiry_worlds;
 mod keys;
 mod leftovers;
 mod policy;
+mod split;
 mod strays;
 mod world;

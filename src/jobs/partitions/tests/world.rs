@@ -53,6 +53,7 @@ pub fn table(name: &str) -> Table {
             premake: extent("2 months"),
             timezone: Tz::UTC,
             name: None,
+            split: false,
             quarantine: "7 days".parse().unwrap(),
             expiry: None,
         },
@@ -75,6 +76,7 @@ pub fn table(name: &str) -> Table {
             differences: Ok(Vec::new()),
             blockers: Vec::new(),
             begun: Vec::new(),
+            wide: None,
             emptying: BTreeMap::new(),
         },
     }
