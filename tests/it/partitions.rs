@@ -10,6 +10,7 @@ use crate::support::{Db, InProcess, Rows};
 
 mod adopt;
 mod beside;
+mod called_off;
 mod create;
 mod drain;
 mod drain_kill_points;
@@ -33,6 +34,7 @@ mod partman;
 mod recipes;
 mod restore;
 mod rivals;
+mod split;
 mod standing;
 mod takeover;
 

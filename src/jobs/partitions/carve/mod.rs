@@ -35,6 +35,8 @@ pub mod steps;
 pub const AT_ONCE_ROWS_MAX: u64 = 10_000;
 /// Pages of 8 KiB that it has then at most, as the catalog knows: large values take longer.
 pub const AT_ONCE_PAGES_MAX: i64 = 2_048;
+/// Rows of one table that a run of the job copies at most; the next run goes on.
+pub const RUN_ROWS_MAX: u64 = 5_000_000;
 /// Partitions that are attached in one exchange at most: each takes about a millisecond under the
 /// lock.
 pub const PARTS_MAX: usize = 24;

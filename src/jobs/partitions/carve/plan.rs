@@ -1,7 +1,7 @@
 //! What is decided alike whoever asks that rows be taken out of a partition: whether that can be, by
 //! which method, under which names; and what becomes of what an interrupted run began. Pure.
 
-use super::{AT_ONCE_PAGES_MAX, AT_ONCE_ROWS_MAX, Asker, Carve, Method, Part, Stage};
+use super::{AT_ONCE_PAGES_MAX, AT_ONCE_ROWS_MAX, Asker, Carve, Method, Part, RUN_ROWS_MAX, Stage};
 use crate::jobs::partitions::action::PartitionAction;
 use crate::jobs::partitions::alike::given::Likeness;
 use crate::jobs::partitions::facts::{Emptying, Seen};
@@ -169,29 +169,26 @@ impl Request<'_> {
     }
 }
 
-/// An interrupted run decided; this one carries on, or takes back what is not whole any more.
+/// An interrupted run decided; this one carries on, or takes back what is not whole any more. The job
+/// copies so many rows in one run at most; who asks waits for the end.
 ///
 /// # Errors
 /// `Bug`: the record cannot be read.
-pub fn carry_on(seen: &Seen, table: &Tended<'_>, begun: &Begun) -> Result<Carve, Fault> {
-    let why = if is_whole(table, begun) {
-        "carries on where an interrupted run stopped"
+pub fn carried_on(
+    seen: &Seen,
+    table: &Tended<'_>,
+    begun: &Begun,
+    is_asked: bool,
+) -> Result<Answer, Fault> {
+    let carve = recorded(seen, table, begun)?;
+    let rows_max = (!is_asked).then_some(RUN_ROWS_MAX);
+    let is_whole = begun.is_whole && table.facts.emptying.contains_key(&begun.source);
+    let action = if is_whole {
+        let why = "carries on where an interrupted run stopped".to_owned();
+        PartitionAction::Carve(Box::new(Carve { why, rows_max, ..carve }))
     } else {
-        "what an interrupted run made is not whole any more; it is taken back"
-    };
-    Ok(Carve { why: why.to_owned(), ..recorded(seen, table, begun)? })
-}
-
-/// What is done with what was begun.
-///
-/// # Errors
-/// As above.
-pub fn carried_on(seen: &Seen, table: &Tended<'_>, begun: &Begun) -> Result<Answer, Fault> {
-    let carve = Box::new(carry_on(seen, table, begun)?);
-    let action = if is_whole(table, begun) {
-        PartitionAction::Carve(carve)
-    } else {
-        PartitionAction::GiveUp(carve)
+        let why = "what an interrupted run made is not whole any more; it is taken back";
+        PartitionAction::GiveUp(Box::new(Carve { why: why.to_owned(), ..carve }))
     };
     Ok(Answer { action: Some(action), stays: Vec::new() })
 }
@@ -218,10 +215,6 @@ pub fn called_off(seen: &Seen, table: &Tended<'_>, asker: Asker) -> Result<Answe
     let why = "asked for; its rows are where they were".to_owned();
     let action = PartitionAction::GiveUp(Box::new(Carve { why, ..carve }));
     Ok(Answer { action: Some(action), stays: Vec::new() })
-}
-
-fn is_whole(table: &Tended<'_>, begun: &Begun) -> bool {
-    begun.is_whole && table.facts.emptying.contains_key(&begun.source)
 }
 
 fn recorded(seen: &Seen, table: &Tended<'_>, begun: &Begun) -> Result<Carve, Fault> {

@@ -63,7 +63,11 @@ impl Carve {
         let mut statements = vec![self.attached(), self.has_no_hole()];
         statements.extend(sql.into_iter().map(Statement::new));
         let is_noticed = !self.facts.foreign_keys.is_empty();
-        let lock = if is_noticed { self.brief() } else { self.patient() };
+        let lock = if is_noticed {
+            self.brief(self.others(LockMode::ShareRowExclusive))
+        } else {
+            self.patient()
+        };
         self.step("make partitions for", Mode::Transaction, lock, statements)
     }
 
@@ -137,7 +141,8 @@ impl Carve {
             self.begin_capture().into_iter().map(Statement::new).collect();
         statements.push(self.attached());
         statements.push(self.advance("captured"));
-        self.step("capture changes of", Mode::Transaction, self.brief(), statements)
+        let strong = vec![Strong::only(&self.source, LockMode::ShareRowExclusive)];
+        self.step("capture changes of", Mode::Transaction, self.brief(strong), statements)
     }
 
     /// A part that is like the old partition would have its CHECK too, and refuse rows.
@@ -192,12 +197,13 @@ impl Carve {
                 self.belongs(part)
             ),
         ];
+        let strong = vec![Strong::only(source, LockMode::AccessExclusive)];
         let validate = format!("ALTER TABLE {source} VALIDATE CONSTRAINT {BOUND_CHECK}");
         vec![
             self.step(
                 "add a check to",
                 Mode::Transaction,
-                self.brief(),
+                self.brief(strong),
                 add.map(Statement::new).into(),
             ),
             self.step(
@@ -210,17 +216,16 @@ impl Carve {
     }
 
     pub(super) fn exchange(&self) -> Step {
-        let mut strong = vec![
+        let mut strong = self.others(LockMode::AccessExclusive);
+        strong.extend([
             Strong::only(&self.parent, LockMode::AccessExclusive),
             Strong::only(&self.source, LockMode::AccessExclusive),
-        ];
-        let others = self.points_at.iter();
-        strong.extend(others.map(|table| Strong::only(table, LockMode::AccessExclusive)));
+        ]);
         let lock = match self.method {
-            Method::AtOnce => LockWait::brief(self.lock_timeout),
-            Method::Copy | Method::Whole => self.brief(),
+            Method::AtOnce => LockWait::brief(self.lock_timeout).looking_at(strong),
+            Method::Copy | Method::Whole => self.brief(strong),
         };
-        let lock = lock.holding(HOLD_MAX).looking_at(strong);
+        let lock = lock.holding(HOLD_MAX);
         self.step("exchange", Mode::Transaction, lock, self.exchange_statements())
     }
 
@@ -228,16 +233,20 @@ impl Carve {
     #[must_use]
     pub fn abandon(&self) -> Step {
         let strong = vec![Strong::only(&self.source, LockMode::AccessExclusive)];
-        let lock = self.brief().looking_at(strong);
-        self.step("give up", Mode::Transaction, lock, self.abandon_statements())
+        self.step("give up", Mode::Transaction, self.brief(strong), self.abandon_statements())
     }
 
     fn patient(&self) -> LockWait {
         LockWait::patient(self.lock_timeout)
     }
 
-    fn brief(&self) -> LockWait {
-        let mut lock = LockWait::brief(self.lock_timeout);
+    /// The tables its foreign keys point at, locked so.
+    fn others(&self, mode: LockMode) -> Vec<Strong> {
+        self.points_at.iter().map(|table| Strong::only(table, mode)).collect()
+    }
+
+    fn brief(&self, strong: Vec<Strong>) -> LockWait {
+        let mut lock = LockWait::brief(self.lock_timeout).looking_at(strong);
         // Much was done until here, and would be kept waiting until the next run.
         lock.tries.extend([BRIEF_MAX.min(self.lock_timeout); 12]);
         lock.pause = Duration::from_millis(250);

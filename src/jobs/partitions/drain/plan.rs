@@ -39,13 +39,13 @@ pub fn drain(
     task: &Task,
     needed: &[Piece],
 ) -> Result<Answer, Fault> {
+    let is_asked = matches!(task, Task::Drain { .. });
     if let Task::Drain { abort: true, .. } = task {
         return called_off(seen, table, Asker::Drain);
     }
     if let Some(begun) = table.facts.begun.first() {
-        return carried_on(seen, table, begun);
+        return carried_on(seen, table, begun, is_asked);
     }
-    let is_asked = matches!(task, Task::Drain { .. });
     let (Some(default), Some(oid)) = (&table.facts.default, table.facts.relation.default_oid)
     else {
         let words =

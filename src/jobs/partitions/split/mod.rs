@@ -11,7 +11,5 @@ pub mod look;
 pub mod pieces;
 pub mod plan;
 
-/// The job copies so many rows of one table in one run at most; the next run goes on.
-pub const RUN_ROWS_MAX: u64 = 5_000_000;
 /// Cells between the oldest and the newest row that are asked about at most.
 pub const CELLS_MAX: usize = 10_000;

@@ -6,12 +6,11 @@ use super::super::Task;
 use super::super::action::PartitionAction;
 use super::super::carve::look::Source;
 use super::super::carve::plan::{Answer, Request, called_off, carried_on};
-use super::super::carve::{Asker, Carve, Method, Part, name_beside};
+use super::super::carve::{Asker, Carve, Method, Part, RUN_ROWS_MAX, name_beside};
 use super::super::facts::{Holds, Seen};
 use super::super::plan::{NAMES_TRIED, name_of};
 use super::super::retention::choice::{Policy, parts};
 use super::super::tended::{Tended, missing, not_configured, refused, tended};
-use super::RUN_ROWS_MAX;
 use super::pieces::{grouped, is_wide, pieces};
 use crate::config::checked::Partitions;
 use crate::job::Plan;
@@ -83,13 +82,13 @@ pub fn split(
     task: &Task,
     now: DateTime<Utc>,
 ) -> Result<Answer, Fault> {
+    let is_asked = matches!(task, Task::Split { .. });
     if let Task::Split { abort: true, .. } = task {
         return called_off(seen, table, Asker::Split);
     }
     if let Some(begun) = table.facts.begun.first() {
-        return carried_on(seen, table, begun);
+        return carried_on(seen, table, begun, is_asked);
     }
-    let is_asked = matches!(task, Task::Split { .. });
     let Some(wide) = &table.facts.wide else {
         let words = "no partition of it holds rows and spans more than one interval".to_owned();
         return Ok(Answer::nothing(

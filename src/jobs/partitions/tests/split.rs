@@ -2,7 +2,7 @@
 
 use super::super::Task;
 use super::super::action::PartitionAction;
-use super::super::carve::{Carve, Method, PARTS_MAX};
+use super::super::carve::{Asker, Carve, Method, PARTS_MAX};
 use super::super::facts::{Emptying, Holds, Wide};
 use super::super::split::pieces::{cells, grouped, is_wide, pieces};
 use super::super::tended::tended;
@@ -11,7 +11,7 @@ use crate::job::Action;
 use crate::jobs::partitions::grid::axis::Axis;
 use crate::jobs::partitions::grid::bounds::{Edge, Span, parse_bound};
 use crate::jobs::partitions::grid::kind;
-use crate::pg::catalog::carve::Source;
+use crate::pg::catalog::carve::{Begun, PartRecord, Source};
 
 const NOW: &str = "2026-01-20T10:00:00Z";
 
@@ -90,104 +90,11 @@ fn the_cells_with_rows_and_those_ahead_stand_alone() {
 }
 
 #[test]
-fn the_sql_of_a_split() {
+fn the_sql_of_the_exchange() {
     let events = world([adopted(&TWO, 20_000, keyed())]);
-    insta::assert_snapshot!(PartitionAction::Carve(carved(&events)).sql().join("\n"), @r#"
-    SELECT EXISTS (SELECT FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid WHERE c.oid = 20000 AND c.oid = 'public.events_until_2026_03_01'::regclass AND i.inhparent = 16400 AND pg_get_expr(c.relpartbound, 0) = 'FOR VALUES FROM (MINVALUE) TO (''2026-03-01 00:00:00+00'')')
-    SELECT NOT EXISTS (SELECT FROM pg_constraint WHERE conrelid = 20000 AND conname = 'pgtend_hole')
-    CREATE TABLE public.events_until_2025_10_01 (LIKE public.events INCLUDING DEFAULTS INCLUDING GENERATED INCLUDING CONSTRAINTS INCLUDING STORAGE INCLUDING COMPRESSION INCLUDING COMMENTS INCLUDING STATISTICS INCLUDING INDEXES)
-    COMMENT ON TABLE public.events_until_2025_10_01 IS 'pgtend: takes rows of public.events_until_2026_03_01, not attached yet'
-    ALTER TABLE public.events_until_2025_10_01 ADD CONSTRAINT pgtend_bound CHECK (ts IS NOT NULL AND ts < '2025-10-01 00:00:00+00')
-    CREATE TABLE public.events_p2025_10 (LIKE public.events INCLUDING DEFAULTS INCLUDING GENERATED INCLUDING CONSTRAINTS INCLUDING STORAGE INCLUDING COMPRESSION INCLUDING COMMENTS INCLUDING STATISTICS INCLUDING INDEXES)
-    COMMENT ON TABLE public.events_p2025_10 IS 'pgtend: takes rows of public.events_until_2026_03_01, not attached yet'
-    ALTER TABLE public.events_p2025_10 ADD CONSTRAINT pgtend_bound CHECK (ts IS NOT NULL AND ts >= '2025-10-01 00:00:00+00' AND ts < '2025-11-01 00:00:00+00')
-    CREATE TABLE public.events_p2025_11_01_to_2026_01_01 (LIKE public.events INCLUDING DEFAULTS INCLUDING GENERATED INCLUDING CONSTRAINTS INCLUDING STORAGE INCLUDING COMPRESSION INCLUDING COMMENTS INCLUDING STATISTICS INCLUDING INDEXES)
-    COMMENT ON TABLE public.events_p2025_11_01_to_2026_01_01 IS 'pgtend: takes rows of public.events_until_2026_03_01, not attached yet'
-    ALTER TABLE public.events_p2025_11_01_to_2026_01_01 ADD CONSTRAINT pgtend_bound CHECK (ts IS NOT NULL AND ts >= '2025-11-01 00:00:00+00' AND ts < '2026-01-01 00:00:00+00')
-    CREATE TABLE public.events_p2026_01 (LIKE public.events INCLUDING DEFAULTS INCLUDING GENERATED INCLUDING CONSTRAINTS INCLUDING STORAGE INCLUDING COMPRESSION INCLUDING COMMENTS INCLUDING STATISTICS INCLUDING INDEXES)
-    COMMENT ON TABLE public.events_p2026_01 IS 'pgtend: takes rows of public.events_until_2026_03_01, not attached yet'
-    ALTER TABLE public.events_p2026_01 ADD CONSTRAINT pgtend_bound CHECK (ts IS NOT NULL AND ts >= '2026-01-01 00:00:00+00' AND ts < '2026-02-01 00:00:00+00')
-    CREATE TABLE public.events_p2026_02 (LIKE public.events INCLUDING DEFAULTS INCLUDING GENERATED INCLUDING CONSTRAINTS INCLUDING STORAGE INCLUDING COMPRESSION INCLUDING COMMENTS INCLUDING STATISTICS INCLUDING INDEXES)
-    COMMENT ON TABLE public.events_p2026_02 IS 'pgtend: takes rows of public.events_until_2026_03_01, not attached yet'
-    ALTER TABLE public.events_p2026_02 ADD CONSTRAINT pgtend_bound CHECK (ts IS NOT NULL AND ts >= '2026-02-01 00:00:00+00' AND ts < '2026-03-01 00:00:00+00')
-    CREATE TABLE pgtend.carve_log_20000 (id bigint, ts timestamp with time zone)
-    CREATE FUNCTION pgtend.carve_20000() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = '' AS 'BEGIN
-      IF TG_OP = ''TRUNCATE'' THEN INSERT INTO pgtend.carve_log_20000 DEFAULT VALUES; RETURN NULL; END IF;
-      IF TG_OP <> ''INSERT'' THEN INSERT INTO pgtend.carve_log_20000 (id, ts) VALUES (OLD.id, OLD.ts); END IF;
-      IF TG_OP = ''INSERT'' THEN INSERT INTO pgtend.carve_log_20000 (id, ts) VALUES (NEW.id, NEW.ts);
-      ELSIF TG_OP = ''UPDATE'' AND (OLD.id, OLD.ts) IS DISTINCT FROM (NEW.id, NEW.ts) THEN
-        INSERT INTO pgtend.carve_log_20000 (id, ts) VALUES (NEW.id, NEW.ts);
-      END IF;
-      RETURN NULL;
-    END'
-    REVOKE ALL ON FUNCTION pgtend.carve_20000() FROM PUBLIC
-    INSERT INTO partition_carve (source, name, parent, parts, retired, method, stage) VALUES (20000, 'public.events_until_2026_03_01', 16400, '[{"name":"public.events_until_2025_10_01","from":"MINVALUE","to":"''2025-10-01 00:00:00+00''","takes_name":false},{"name":"public.events_p2025_10","from":"''2025-10-01 00:00:00+00''","to":"''2025-11-01 00:00:00+00''","takes_name":false},{"name":"public.events_p2025_11_01_to_2026_01_01","from":"''2025-11-01 00:00:00+00''","to":"''2026-01-01 00:00:00+00''","takes_name":false},{"name":"public.events_p2026_01","from":"''2026-01-01 00:00:00+00''","to":"''2026-02-01 00:00:00+00''","takes_name":false},{"name":"public.events_p2026_02","from":"''2026-02-01 00:00:00+00''","to":"''2026-03-01 00:00:00+00''","takes_name":false}]', 'public.events_until_2026_03_01_split', 'copy', 'made')
-    CREATE TRIGGER pgtend_capture AFTER INSERT OR UPDATE OR DELETE ON public.events_until_2026_03_01 FOR EACH ROW EXECUTE FUNCTION pgtend.carve_20000()
-    CREATE TRIGGER pgtend_capture_truncate AFTER TRUNCATE ON public.events_until_2026_03_01 FOR EACH STATEMENT EXECUTE FUNCTION pgtend.carve_20000()
-    ALTER TABLE public.events_until_2026_03_01 ENABLE ALWAYS TRIGGER pgtend_capture, ENABLE ALWAYS TRIGGER pgtend_capture_truncate
-    SELECT EXISTS (SELECT FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid WHERE c.oid = 20000 AND c.oid = 'public.events_until_2026_03_01'::regclass AND i.inhparent = 16400 AND pg_get_expr(c.relpartbound, 0) = 'FOR VALUES FROM (MINVALUE) TO (''2026-03-01 00:00:00+00'')')
-    UPDATE partition_carve SET stage = 'captured' WHERE source = 20000
-    SET LOCAL enable_seqscan = off
-    SET LOCAL enable_bitmapscan = off
-    SET LOCAL enable_hashjoin = off
-    SET LOCAL enable_mergejoin = off
-    WITH batch AS MATERIALIZED (SELECT id, ts FROM ONLY public.events_until_2026_03_01 ORDER BY id, ts LIMIT 10000),
-    part_0 AS (INSERT INTO public.events_until_2025_10_01 (id, ts) SELECT id, ts FROM batch WHERE ts IS NOT NULL AND ts < '2025-10-01 00:00:00+00' ON CONFLICT DO NOTHING),
-    part_1 AS (INSERT INTO public.events_p2025_10 (id, ts) SELECT id, ts FROM batch WHERE ts IS NOT NULL AND ts >= '2025-10-01 00:00:00+00' AND ts < '2025-11-01 00:00:00+00' ON CONFLICT DO NOTHING),
-    part_2 AS (INSERT INTO public.events_p2025_11_01_to_2026_01_01 (id, ts) SELECT id, ts FROM batch WHERE ts IS NOT NULL AND ts >= '2025-11-01 00:00:00+00' AND ts < '2026-01-01 00:00:00+00' ON CONFLICT DO NOTHING),
-    part_3 AS (INSERT INTO public.events_p2026_01 (id, ts) SELECT id, ts FROM batch WHERE ts IS NOT NULL AND ts >= '2026-01-01 00:00:00+00' AND ts < '2026-02-01 00:00:00+00' ON CONFLICT DO NOTHING),
-    part_4 AS (INSERT INTO public.events_p2026_02 (id, ts) SELECT id, ts FROM batch WHERE ts IS NOT NULL AND ts >= '2026-02-01 00:00:00+00' AND ts < '2026-03-01 00:00:00+00' ON CONFLICT DO NOTHING),
-    position AS (UPDATE partition_carve SET after = (SELECT jsonb_build_array(id::text, ts::text) FROM batch ORDER BY id DESC, ts DESC LIMIT 1) WHERE source = 20000 AND EXISTS (SELECT FROM batch))
-    SELECT count(*) FROM batch
-    SET LOCAL enable_seqscan = off
-    SET LOCAL enable_bitmapscan = off
-    SET LOCAL enable_hashjoin = off
-    SET LOCAL enable_mergejoin = off
-    WITH batch AS MATERIALIZED (SELECT id, ts FROM ONLY public.events_until_2026_03_01 WHERE (id, ts) > ((SELECT (after ->> 0)::bigint FROM partition_carve WHERE source = 20000), (SELECT (after ->> 1)::timestamp with time zone FROM partition_carve WHERE source = 20000)) ORDER BY id, ts LIMIT 10000),
-    part_0 AS (INSERT INTO public.events_until_2025_10_01 (id, ts) SELECT id, ts FROM batch WHERE ts IS NOT NULL AND ts < '2025-10-01 00:00:00+00' ON CONFLICT DO NOTHING),
-    part_1 AS (INSERT INTO public.events_p2025_10 (id, ts) SELECT id, ts FROM batch WHERE ts IS NOT NULL AND ts >= '2025-10-01 00:00:00+00' AND ts < '2025-11-01 00:00:00+00' ON CONFLICT DO NOTHING),
-    part_2 AS (INSERT INTO public.events_p2025_11_01_to_2026_01_01 (id, ts) SELECT id, ts FROM batch WHERE ts IS NOT NULL AND ts >= '2025-11-01 00:00:00+00' AND ts < '2026-01-01 00:00:00+00' ON CONFLICT DO NOTHING),
-    part_3 AS (INSERT INTO public.events_p2026_01 (id, ts) SELECT id, ts FROM batch WHERE ts IS NOT NULL AND ts >= '2026-01-01 00:00:00+00' AND ts < '2026-02-01 00:00:00+00' ON CONFLICT DO NOTHING),
-    part_4 AS (INSERT INTO public.events_p2026_02 (id, ts) SELECT id, ts FROM batch WHERE ts IS NOT NULL AND ts >= '2026-02-01 00:00:00+00' AND ts < '2026-03-01 00:00:00+00' ON CONFLICT DO NOTHING),
-    position AS (UPDATE partition_carve SET after = (SELECT jsonb_build_array(id::text, ts::text) FROM batch ORDER BY id DESC, ts DESC LIMIT 1) WHERE source = 20000 AND EXISTS (SELECT FROM batch))
-    SELECT count(*) FROM batch
-    SET LOCAL enable_seqscan = off
-    SET LOCAL enable_bitmapscan = off
-    SET LOCAL enable_hashjoin = off
-    SET LOCAL enable_mergejoin = off
-    WITH k AS MATERIALIZED (SELECT DISTINCT id, ts FROM pgtend.carve_log_20000),
-    part_0 AS (DELETE FROM public.events_until_2025_10_01 p USING k WHERE p.id = k.id AND p.ts = k.ts),
-    part_1 AS (DELETE FROM public.events_p2025_10 p USING k WHERE p.id = k.id AND p.ts = k.ts),
-    part_2 AS (DELETE FROM public.events_p2025_11_01_to_2026_01_01 p USING k WHERE p.id = k.id AND p.ts = k.ts),
-    part_3 AS (DELETE FROM public.events_p2026_01 p USING k WHERE p.id = k.id AND p.ts = k.ts),
-    part_4 AS (DELETE FROM public.events_p2026_02 p USING k WHERE p.id = k.id AND p.ts = k.ts)
-    SELECT count(*) FROM k
-    WITH now AS MATERIALIZED (SELECT s.id, s.ts FROM ONLY public.events_until_2026_03_01 s JOIN (SELECT DISTINCT id, ts FROM pgtend.carve_log_20000) k ON s.id = k.id AND s.ts = k.ts),
-    part_0 AS (INSERT INTO public.events_until_2025_10_01 (id, ts) SELECT id, ts FROM now WHERE ts IS NOT NULL AND ts < '2025-10-01 00:00:00+00'),
-    part_1 AS (INSERT INTO public.events_p2025_10 (id, ts) SELECT id, ts FROM now WHERE ts IS NOT NULL AND ts >= '2025-10-01 00:00:00+00' AND ts < '2025-11-01 00:00:00+00'),
-    part_2 AS (INSERT INTO public.events_p2025_11_01_to_2026_01_01 (id, ts) SELECT id, ts FROM now WHERE ts IS NOT NULL AND ts >= '2025-11-01 00:00:00+00' AND ts < '2026-01-01 00:00:00+00'),
-    part_3 AS (INSERT INTO public.events_p2026_01 (id, ts) SELECT id, ts FROM now WHERE ts IS NOT NULL AND ts >= '2026-01-01 00:00:00+00' AND ts < '2026-02-01 00:00:00+00'),
-    part_4 AS (INSERT INTO public.events_p2026_02 (id, ts) SELECT id, ts FROM now WHERE ts IS NOT NULL AND ts >= '2026-02-01 00:00:00+00' AND ts < '2026-03-01 00:00:00+00')
-    SELECT count(*) FROM now
-    DELETE FROM pgtend.carve_log_20000
-    SET LOCAL statement_timeout = 0
-    WITH k AS MATERIALIZED (SELECT DISTINCT id, ts FROM pgtend.carve_log_20000),
-    part_0 AS (DELETE FROM public.events_until_2025_10_01 p USING k WHERE p.id = k.id AND p.ts = k.ts),
-    part_1 AS (DELETE FROM public.events_p2025_10 p USING k WHERE p.id = k.id AND p.ts = k.ts),
-    part_2 AS (DELETE FROM public.events_p2025_11_01_to_2026_01_01 p USING k WHERE p.id = k.id AND p.ts = k.ts),
-    part_3 AS (DELETE FROM public.events_p2026_01 p USING k WHERE p.id = k.id AND p.ts = k.ts),
-    part_4 AS (DELETE FROM public.events_p2026_02 p USING k WHERE p.id = k.id AND p.ts = k.ts)
-    SELECT count(*) FROM k
-    WITH now AS MATERIALIZED (SELECT s.id, s.ts FROM ONLY public.events_until_2026_03_01 s JOIN (SELECT DISTINCT id, ts FROM pgtend.carve_log_20000) k ON s.id = k.id AND s.ts = k.ts),
-    part_0 AS (INSERT INTO public.events_until_2025_10_01 (id, ts) SELECT id, ts FROM now WHERE ts IS NOT NULL AND ts < '2025-10-01 00:00:00+00'),
-    part_1 AS (INSERT INTO public.events_p2025_10 (id, ts) SELECT id, ts FROM now WHERE ts IS NOT NULL AND ts >= '2025-10-01 00:00:00+00' AND ts < '2025-11-01 00:00:00+00'),
-    part_2 AS (INSERT INTO public.events_p2025_11_01_to_2026_01_01 (id, ts) SELECT id, ts FROM now WHERE ts IS NOT NULL AND ts >= '2025-11-01 00:00:00+00' AND ts < '2026-01-01 00:00:00+00'),
-    part_3 AS (INSERT INTO public.events_p2026_01 (id, ts) SELECT id, ts FROM now WHERE ts IS NOT NULL AND ts >= '2026-01-01 00:00:00+00' AND ts < '2026-02-01 00:00:00+00'),
-    part_4 AS (INSERT INTO public.events_p2026_02 (id, ts) SELECT id, ts FROM now WHERE ts IS NOT NULL AND ts >= '2026-02-01 00:00:00+00' AND ts < '2026-03-01 00:00:00+00')
-    SELECT count(*) FROM now
-    DELETE FROM pgtend.carve_log_20000
-    SELECT (SELECT ROW(count(*), sum(hashtextextended(ROW(id, ts)::text, 0))) FROM ONLY public.events_until_2026_03_01 s) IS NOT DISTINCT FROM (SELECT ROW(count(*), sum(hashtextextended(ROW(id, ts)::text, 0))) FROM (SELECT id, ts FROM ONLY public.events_until_2025_10_01 UNION ALL SELECT id, ts FROM ONLY public.events_p2025_10 UNION ALL SELECT id, ts FROM ONLY public.events_p2025_11_01_to_2026_01_01 UNION ALL SELECT id, ts FROM ONLY public.events_p2026_01 UNION ALL SELECT id, ts FROM ONLY public.events_p2026_02) s)
-    ANALYZE public.events_until_2025_10_01, public.events_p2025_10, public.events_p2025_11_01_to_2026_01_01, public.events_p2026_01, public.events_p2026_02
+    let steps = PartitionAction::Carve(carved(&events)).steps();
+    let exchange = steps.last().unwrap();
+    insta::assert_snapshot!(exchange.sql().collect::<Vec<_>>().join("\n"), @r"
     LOCK TABLE ONLY public.events IN ACCESS EXCLUSIVE MODE
     SET LOCAL lock_timeout = 20
     LOCK TABLE ONLY public.events_until_2026_03_01 IN ACCESS EXCLUSIVE MODE
@@ -236,7 +143,10 @@ fn the_sql_of_a_split() {
     CREATE TRIGGER pgtend_quarantine BEFORE DELETE OR TRUNCATE ON public.events_until_2026_03_01_split FOR EACH STATEMENT WHEN (pg_catalog.pg_trigger_depth() = 0) EXECUTE FUNCTION pg_catalog.suppress_redundant_updates_trigger()
     COMMENT ON TABLE public.events_until_2026_03_01_split IS 'pgtend: its rows are in public.events_until_2025_10_01, public.events_p2025_10, public.events_p2025_11_01_to_2026_01_01, public.events_p2026_01, public.events_p2026_02, and it takes no writes'
     UPDATE partition_carve SET stage = 'done', name = 'public.events_until_2026_03_01_split', after = NULL, done_at = clock_timestamp(), replaced_xid = pg_snapshot_xmax(pg_current_snapshot()) WHERE source = 20000
-    "#);
+    ");
+    let looked_at: Vec<_> = exchange.lock.strong.iter().map(|lock| lock.table.as_str()).collect();
+    assert_eq!(looked_at, ["public.events", "public.events_until_2026_03_01"]);
+    assert_eq!(exchange.lock.hold_max, Some(std::time::Duration::from_millis(500)));
 }
 
 #[test]
@@ -268,6 +178,49 @@ fn only_the_command_splits_what_is_not_configured_and_a_run_has_a_limit() {
     asked.task = Task::Split { table: "public.events".parse().unwrap(), abort: false };
     assert_eq!(carved(&asked).rows_max, None);
     assert_eq!(carved(&world([adopted(&TWO, 20_000, keyed())])).rows_max, Some(5_000_000));
+}
+
+#[test]
+fn what_was_begun_goes_on_and_is_called_off_by_its_own_command() {
+    let begun = || {
+        let part = |from: &str, to: &str| PartRecord {
+            name: format!("public.p{}", to.len()),
+            from: Some(from.into()),
+            to: Some(to.into()),
+            takes_name: false,
+        };
+        adopted(&TWO, 20_000, keyed()).seen(|facts| {
+            facts.begun.push(Begun {
+                source: facts.children[0].oid,
+                name: "public.events_until_2026_03_01".into(),
+                parent: 16_400,
+                parts: vec![
+                    part("MINVALUE", "'2026-01-01'"),
+                    part("'2026-01-01'", "'2026-03-01 00:00:00+00'"),
+                ],
+                retired: "public.events_until_2026_03_01_split".into(),
+                method: "copy".into(),
+                stage: "captured".into(),
+                is_whole: true,
+            });
+        })
+    };
+    let goes_on = carved(&world([begun()]));
+    assert_eq!((goes_on.asker, goes_on.parts.len()), (Asker::Split, 2));
+    assert_eq!(goes_on.rows_max, Some(5_000_000));
+    let events = "public.events".parse().unwrap();
+    let asked = |task| {
+        let mut world = world([begun()]);
+        world.task = task;
+        world.show(NOW)
+    };
+    insta::assert_snapshot!(asked(Task::Split { table: events, abort: true }), @r"
+    give_up_split public.events_until_2026_03_01: asked for; its rows are where they were
+    ");
+    let events = "public.events".parse().unwrap();
+    insta::assert_snapshot!(asked(Task::Drain { table: events, abort: true }), @r"
+    spared public.events: no drain of it is under way, but a split: pgtend partitions split public.events --abort
+    ");
 }
 
 #[test]
