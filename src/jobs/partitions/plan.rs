@@ -226,16 +226,12 @@ impl Draft<'_> {
     fn carve(&mut self, table: &Tended<'_>, blocked: &[&Piece], now: DateTime<Utc>) {
         let drained = drain::plan::needed(self.seen, table, blocked);
         let is_idle = matches!(&drained, Ok(Answer { action: None, .. }));
+        let task = Task::Tend { confirm: false };
         let split = (is_idle && table.config.split)
-            .then(|| split::plan::split(self.seen, table, &Task::Tend { confirm: false }, now));
+            .then(|| split::plan::split(self.seen, table, &task, now));
         for answer in [Some(drained), split].into_iter().flatten() {
             match answer {
-                Ok(Answer { action, stays }) => {
-                    self.draining.extend(action);
-                    for (object, reason) in stays {
-                        self.plan.spare(object, reason);
-                    }
-                }
+                Ok(answer) => self.draining.extend(answer.told(&mut self.plan)),
                 Err(fault) => self.plan.refuse(table.name, fault),
             }
         }
@@ -370,8 +366,9 @@ impl Draft<'_> {
                  come first, the next run goes on. Is premake meant to be so long?"
             ));
         }
-        let creations = self.wanted.into_iter().map(|(_, new)| Box::new(new));
-        self.plan.actions.extend(creations.map(PartitionAction::Create));
+        let creations = self.wanted.into_iter();
+        let creations = creations.map(|(_, new)| PartitionAction::Create(Box::new(new)));
+        self.plan.actions.extend(creations);
         self.plan.actions.append(&mut self.draining);
         self.plan.actions.append(&mut self.leaving);
         self.plan

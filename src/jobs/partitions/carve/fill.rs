@@ -69,7 +69,8 @@ impl Carve {
         )
     }
 
-    /// Brings the parts to what the partition holds now, for every key in the log.
+    /// Brings the parts to what the partition holds now, for every key in the log. A unique key of a
+    /// partitioned table includes its partition key, so each is looked up in its own part only.
     pub(super) fn replay(&self) -> [String; 3] {
         let (log, list) = (self.log(), self.identity_list());
         let same = |one: &str| {
@@ -79,7 +80,11 @@ impl Carve {
         let keys = format!("SELECT DISTINCT {list} FROM {log}");
         let deletes = self.made().enumerate().map(|(number, part)| {
             let is_same = same("p");
-            format!("part_{number} AS (DELETE FROM {} p USING k WHERE {is_same})", part.name)
+            format!(
+                "part_{number} AS (DELETE FROM {} p USING (SELECT * FROM k WHERE {}) k WHERE {is_same})",
+                part.name,
+                self.belongs(part)
+            )
         });
         let deletes = deletes.collect::<Vec<_>>().join(",\n");
         [

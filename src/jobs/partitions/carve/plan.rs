@@ -2,6 +2,7 @@
 //! which method, under which names; and what becomes of what an interrupted run began. Pure.
 
 use super::{AT_ONCE_PAGES_MAX, AT_ONCE_ROWS_MAX, Asker, Carve, Method, Part, RUN_ROWS_MAX, Stage};
+use crate::job::Plan;
 use crate::jobs::partitions::action::PartitionAction;
 use crate::jobs::partitions::alike::given::Likeness;
 use crate::jobs::partitions::facts::{Emptying, Seen};
@@ -26,6 +27,14 @@ impl Answer {
     #[must_use]
     pub fn nothing(stays: Vec<(TableName, String)>) -> Self {
         Self { action: None, stays }
+    }
+
+    /// Says what stays, and hands over what is done.
+    pub fn told(self, plan: &mut Plan<PartitionAction>) -> Option<PartitionAction> {
+        for (object, reason) in self.stays {
+            plan.spare(object, reason);
+        }
+        self.action
     }
 }
 

@@ -155,16 +155,14 @@ pub fn asked(
         drain(seen, &table, task, &[])
     });
     match drained {
-        Ok(Answer { action, stays }) => {
+        Ok(answer) => {
             let default = seen.tables.get(name).and_then(|facts| facts.default.as_ref());
             if let Some(default) = default.filter(|default| default.has_stale_check) {
                 let (default, lock_timeout) = (default.name.clone(), seen.lock_timeout);
                 plan.actions.push(PartitionAction::DropCheck { default, lock_timeout });
             }
+            let action = answer.told(&mut plan);
             plan.actions.extend(action);
-            for (object, reason) in stays {
-                plan.spare(object, reason);
-            }
         }
         Err(fault) => plan.refuse(name, fault),
     }

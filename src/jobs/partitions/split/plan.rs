@@ -143,11 +143,9 @@ pub fn asked(
         split(seen, &table, task, now)
     });
     match answer {
-        Ok(Answer { action, stays }) => {
+        Ok(answer) => {
+            let action = answer.told(&mut plan);
             plan.actions.extend(action);
-            for (object, reason) in stays {
-                plan.spare(object, reason);
-            }
         }
         Err(fault) => plan.refuse(name, fault),
     }

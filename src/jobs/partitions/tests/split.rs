@@ -106,11 +106,11 @@ fn the_sql_of_the_exchange() {
     SET LOCAL enable_hashjoin = off
     SET LOCAL enable_mergejoin = off
     WITH k AS MATERIALIZED (SELECT DISTINCT id, ts FROM pgtend.carve_log_20000),
-    part_0 AS (DELETE FROM public.events_until_2025_10_01 p USING k WHERE p.id = k.id AND p.ts = k.ts),
-    part_1 AS (DELETE FROM public.events_p2025_10 p USING k WHERE p.id = k.id AND p.ts = k.ts),
-    part_2 AS (DELETE FROM public.events_p2025_11_01_to_2026_01_01 p USING k WHERE p.id = k.id AND p.ts = k.ts),
-    part_3 AS (DELETE FROM public.events_p2026_01 p USING k WHERE p.id = k.id AND p.ts = k.ts),
-    part_4 AS (DELETE FROM public.events_p2026_02 p USING k WHERE p.id = k.id AND p.ts = k.ts)
+    part_0 AS (DELETE FROM public.events_until_2025_10_01 p USING (SELECT * FROM k WHERE ts IS NOT NULL AND ts < '2025-10-01 00:00:00+00') k WHERE p.id = k.id AND p.ts = k.ts),
+    part_1 AS (DELETE FROM public.events_p2025_10 p USING (SELECT * FROM k WHERE ts IS NOT NULL AND ts >= '2025-10-01 00:00:00+00' AND ts < '2025-11-01 00:00:00+00') k WHERE p.id = k.id AND p.ts = k.ts),
+    part_2 AS (DELETE FROM public.events_p2025_11_01_to_2026_01_01 p USING (SELECT * FROM k WHERE ts IS NOT NULL AND ts >= '2025-11-01 00:00:00+00' AND ts < '2026-01-01 00:00:00+00') k WHERE p.id = k.id AND p.ts = k.ts),
+    part_3 AS (DELETE FROM public.events_p2026_01 p USING (SELECT * FROM k WHERE ts IS NOT NULL AND ts >= '2026-01-01 00:00:00+00' AND ts < '2026-02-01 00:00:00+00') k WHERE p.id = k.id AND p.ts = k.ts),
+    part_4 AS (DELETE FROM public.events_p2026_02 p USING (SELECT * FROM k WHERE ts IS NOT NULL AND ts >= '2026-02-01 00:00:00+00' AND ts < '2026-03-01 00:00:00+00') k WHERE p.id = k.id AND p.ts = k.ts)
     SELECT count(*) FROM k
     WITH now AS MATERIALIZED (SELECT s.id, s.ts FROM ONLY public.events_until_2026_03_01 s JOIN (SELECT DISTINCT id, ts FROM pgtend.carve_log_20000) k ON s.id = k.id AND s.ts = k.ts),
     part_0 AS (INSERT INTO public.events_until_2025_10_01 (id, ts) SELECT id, ts FROM now WHERE ts IS NOT NULL AND ts < '2025-10-01 00:00:00+00'),
