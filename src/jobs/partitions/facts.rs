@@ -97,7 +97,7 @@ pub struct Facts {
     /// Partitions of it whose rows were being taken over when a run was interrupted.
     pub begun: Vec<Begun>,
     /// A partition that is to be split.
-    pub wide: Option<Wide>,
+    pub wide: Option<Box<Wide>>,
     /// Partitions whose rows are to be taken over, by oid.
     pub emptying: BTreeMap<i64, Emptying>,
 }

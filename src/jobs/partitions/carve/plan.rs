@@ -194,7 +194,7 @@ pub fn carried_on(
     let is_whole = begun.is_whole && table.facts.emptying.contains_key(&begun.source);
     let action = if is_whole {
         let why = "carries on where an interrupted run stopped".to_owned();
-        PartitionAction::Carve(Box::new(Carve { why, rows_max, ..carve }))
+        PartitionAction::Carve(Box::new(Carve { rows_max, why, ..carve }))
     } else {
         let why = "what an interrupted run made is not whole any more; it is taken back";
         PartitionAction::GiveUp(Box::new(Carve { why: why.to_owned(), ..carve }))

@@ -57,7 +57,7 @@ pub async fn look(
             carve::look::look(reader, seen, source).await?;
             let table = &source.table;
             if let Some(facts) = seen.tables.get_mut(table) {
-                facts.wide = Some(Wide { oid: source.oid, holds });
+                facts.wide = Some(Box::new(Wide { oid: source.oid, holds }));
             }
             let candidates: Vec<TableName> =
                 match (section.tables.get(table), seen.tables.get(table)) {
@@ -119,14 +119,14 @@ async fn holds(
         .as_deref()
         .and_then(parse_edge_text)
         .zip(greatest.as_deref().and_then(parse_edge_text));
-    let Some((first, last)) = ends else { return Ok(None) };
-    let Some(cells) = cells(axis, span, first, last, CELLS_MAX) else {
+    let Some((oldest, newest)) = ends else { return Ok(None) };
+    let Some(cells) = cells(axis, span, oldest, newest, CELLS_MAX) else {
         return Err(refused(
             format!(
                 "the rows of {} reach from {} to {}: over more than {CELLS_MAX} partitions",
                 source.name,
-                axis.key.words(first),
-                axis.key.words(last)
+                axis.key.words(oldest),
+                axis.key.words(newest)
             ),
             "delete rows with a wrong key, or choose a longer interval",
         ));

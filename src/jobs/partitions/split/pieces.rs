@@ -10,11 +10,8 @@ use crate::jobs::partitions::grid::key::Point;
 /// those of another grid do, is not wide.
 #[must_use]
 pub fn is_wide(axis: &Axis, span: Span) -> bool {
-    let (from, to) = match (span.from, span.to) {
-        (Edge::At(from), Edge::At(to)) => (from, to),
-        // An open end holds any number of cells.
-        _ => return true,
-    };
+    // An open end holds any number of cells.
+    let (Edge::At(from), Edge::At(to)) = (span.from, span.to) else { return true };
     let first = if axis.is_boundary(from) { Some(from) } else { axis.next(from) };
     let Some(first) = first else { return false };
     axis.next(first).is_some_and(|end| end <= to && (from, to) != (first, end))

@@ -40,7 +40,7 @@ fn adopted(months: &[&str], rows: u64, source: Source) -> Table {
     let cells = months.iter().map(|month| span(month)).collect();
     events.seen(|facts| {
         let oid = facts.children[0].oid;
-        facts.wide = Some(Wide { oid, holds: Ok(Holds { cells, rows }) });
+        facts.wide = Some(Box::new(Wide { oid, holds: Ok(Holds { cells, rows }) }));
         facts.emptying.insert(oid, Emptying { facts: source, ..Emptying::default() });
     })
 }
