@@ -186,6 +186,7 @@ fn archive(section: &Section<'_>) -> Result<Archive, Unread> {
             create_target: table.need("create_target")?,
             pace: table.need("pace")?,
             adopt_new_columns: table.need("adopt_new_columns")?,
+            vacuum: table.need("vacuum")?,
             batch_rows: table.need("batch_rows")?,
             max_rows: table.get("max_rows"),
         })

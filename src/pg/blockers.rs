@@ -36,6 +36,14 @@ pub async fn is_waited_for(session: &Watch) -> bool {
     sqlx::query_scalar(sql).bind(session.pid).fetch_one(&session.control).await.unwrap_or(false)
 }
 
+/// Cancels what a session does now. A refusal is only worth a debug line.
+pub async fn cancel(session: &Watch) {
+    let asked = sqlx::query("SELECT pg_cancel_backend($1)").bind(session.pid);
+    if let Err(error) = asked.execute(&session.control).await {
+        tracing::debug!(%error, pid = session.pid, "could not cancel the session");
+    }
+}
+
 /// `pg_partition_tree` would itself lock what it walks.
 const STANDING_IN_THE_WAY: &str = "\
 WITH RECURSIVE asked AS ( \

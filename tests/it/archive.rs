@@ -7,6 +7,7 @@ mod hand_over;
 mod hooks;
 mod keys;
 mod moves;
+mod pace;
 mod refusals;
 mod targets;
 mod values;

@@ -35,6 +35,8 @@ pub struct ArchiveTable {
     pub pace: Pace,
     /// Give `into` the columns and the room that the source got meanwhile.
     pub adopt_new_columns: bool,
+    /// VACUUM and ANALYZE the hot table after many rows have left.
+    pub vacuum: bool,
     /// Rows per batch at most.
     pub batch_rows: u32,
     /// Rows per run at most; absent: no limit but the job's timeout.

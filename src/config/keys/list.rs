@@ -211,6 +211,8 @@ const ARCHIVE_TABLES: &[Key] = &[
         "gentle: short batches with pauses, steered by their time; full: for throughput, without pauses."),
     key("archive.tables.*.adopt_new_columns", Form::Bool, Default("false"),
         "Give the archive table the columns and the room that the source got meanwhile."),
+    key("archive.tables.*.vacuum", Form::Bool, Default("true"),
+        "VACUUM and ANALYZE the table after many rows have left, unless autovacuum is at it."),
     key("archive.tables.*.batch_rows", Form::Count { min: 1, max: 100_000 }, Default("10000"),
         "Rows moved in one transaction at most."),
     key("archive.tables.*.max_rows", Form::Count { min: 1, max: NO_MAX },

@@ -30,7 +30,7 @@ mod tests;
 mod throttle;
 
 pub use size::{Law, Measured, Portion, Sizer};
-pub use throttle::{Brake, Cause};
+pub use throttle::{Brake, Cause, blind_spots};
 
 /// What an action's batches are paced by.
 #[derive(Debug, Clone)]
@@ -44,9 +44,9 @@ pub struct Pacing {
 }
 
 /// Gentle: a batch takes about this long. See docs/jobs/archive.md for what was measured.
-const GENTLE_BATCH: Duration = Duration::from_millis(10);
+const GENTLE_BATCH: Duration = Duration::from_millis(25);
 /// Gentle: a batch runs in this share of the time.
-const GENTLE_DUTY: f64 = 0.2;
+const GENTLE_DUTY: f64 = 0.3;
 /// Gentle: the rows of the first batch.
 const GENTLE_ROWS_FIRST: u64 = 100;
 /// Full: whoever waits for a row of a batch waits for this long at most, more or less.

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::config::checked::Size;
-use crate::pg::catalog::pressure::{Pressure, Replica, Slot};
+use crate::pg::catalog::pressure::{Pressure, Replica, Sight, Slot};
 
 const TARGET: Duration = Duration::from_millis(50);
 const MIB: u64 = 1 << 20;
@@ -114,7 +114,7 @@ fn a_fixed_size_stays() {
 #[test]
 fn the_rest_makes_the_duty() {
     let gentle = Pacing::of(Pace::Gentle, 10_000, Limits::default());
-    assert_eq!(gentle.rest(Duration::from_millis(10)), Duration::from_millis(40));
+    assert_eq!(gentle.rest(Duration::from_millis(30)), Duration::from_millis(70));
     assert_eq!(gentle.rest(Duration::from_mins(1)), REST_MAX, "one that was held up");
     let full = Pacing::of(Pace::Full, 10_000, Limits::default());
     assert_eq!(full.rest(Duration::from_secs(1)), Duration::ZERO);
@@ -258,4 +258,21 @@ fn nothing_is_asked_where_nothing_is_limited() {
     assert_eq!(Brake::new(Limits::default()).wants(), None);
     let wants = Brake::new(Limits { slot_wal: Some(Size(1)), ..Limits::default() }).wants();
     assert!(wants.is_some_and(|wants| !wants.sessions && !wants.archiver && !wants.checkpoints));
+}
+
+#[test]
+fn what_the_server_hides_is_said_where_a_limit_needs_it() {
+    let limits = Limits { replica_wal: Some(Size(1)), ..Limits::default() };
+    let role = "tender".parse().unwrap();
+    let said = |limits: &Limits, is_clear, replicas| {
+        blind_spots(limits, Sight { is_clear, replicas }, &role).unwrap_or_default()
+    };
+    assert_eq!(said(&limits, true, 1), "");
+    assert_eq!(said(&limits, false, 0), "", "there is nothing to see");
+    assert_eq!(
+        said(&Limits { active_sessions: Some(1), ..limits }, false, 1),
+        "the server does not show tender how far replicas are behind and which sessions are active, so \
+         nothing waits for it; GRANT pg_read_all_stats TO tender"
+    );
+    assert_eq!(said(&Limits::default(), false, 1), "");
 }

@@ -8,7 +8,8 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::config::checked::{Limits, Size};
-use crate::pg::catalog::pressure::{Pressure, Replica, Slot, Wants};
+use crate::pg::catalog::pressure::{Pressure, Replica, Sight, Slot, Wants};
+use crate::pg::ident::Ident;
 use crate::time::duration;
 
 /// Below this share of its limit a sign that was red is green again.
@@ -97,6 +98,22 @@ impl fmt::Display for Cause {
             ),
         }
     }
+}
+
+/// What the server does not show to our role, where a limit needs it: one sentence for the plan.
+#[must_use]
+pub fn blind_spots(limits: &Limits, sight: Sight, role: &Ident) -> Option<String> {
+    let replicas = limits.replica_lag.is_some() || limits.replica_wal.is_some();
+    let replicas = (replicas && sight.replicas > 0).then_some("how far replicas are behind");
+    let sessions = limits.active_sessions.map(|_| "which sessions are active");
+    let hidden: Vec<&str> = [replicas, sessions].into_iter().flatten().collect();
+    (!sight.is_clear && !hidden.is_empty()).then(|| {
+        format!(
+            "the server does not show {role} {}, so nothing waits for it; GRANT pg_read_all_stats TO \
+             {role}",
+            hidden.join(" and ")
+        )
+    })
 }
 
 /// The limits, with what must be remembered from look to look. Times are since any fixed moment.

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::doubles::Doubles;
 use super::hand_over::action::{HandOver, Tidy};
 use super::sql::Texts;
+use super::vacuum::Vacuum;
 use super::walk::Walk;
 use crate::job::Action;
 use crate::job::pace::Pacing;
@@ -24,6 +25,8 @@ pub enum ArchiveAction {
     AlterTarget(AlterTarget),
     /// Move the rows that are due.
     Move(Box<Move>),
+    /// Clean up behind them.
+    Vacuum(Vacuum),
 }
 
 /// Create the archive table.
@@ -229,6 +232,7 @@ impl Action for ArchiveAction {
             Self::Tidy(_) => "tidy_partition",
             Self::AlterTarget(_) => "alter_target",
             Self::Move(_) => "move_rows",
+            Self::Vacuum(_) => "vacuum",
         }
     }
 
@@ -239,6 +243,7 @@ impl Action for ArchiveAction {
             Self::Tidy(tidy) => tidy.leaf.to_string(),
             Self::AlterTarget(alter) => alter.into.to_string(),
             Self::Move(rows) => rows.source.to_string(),
+            Self::Vacuum(vacuum) => vacuum.table.to_string(),
         }
     }
 
@@ -255,6 +260,7 @@ impl Action for ArchiveAction {
                 format!("{} has columns or values that it has no room for", alter.source)
             }
             Self::Move(rows) => rows.reason.clone(),
+            Self::Vacuum(vacuum) => vacuum.reason.clone(),
         }
     }
 
@@ -264,6 +270,7 @@ impl Action for ArchiveAction {
             Self::HandOver(hand_over) => hand_over.steps().iter().flat_map(Step::sql).collect(),
             Self::Tidy(tidy) => tidy.steps().iter().flat_map(Step::sql).collect(),
             Self::AlterTarget(alter) => vec![alter.statement.clone()],
+            Self::Vacuum(vacuum) => vacuum.sql(),
             Self::Move(rows) => {
                 let texts = &rows.texts;
                 let start = if rows.after.is_none() { Some(&texts.first_range) } else { None };
@@ -286,7 +293,11 @@ impl Action for ArchiveAction {
     fn queue(&self) -> Option<String> {
         match self {
             Self::HandOver(hand_over) => Some(hand_over.source.to_string()),
-            Self::CreateTarget(_) | Self::AlterTarget(_) | Self::Tidy(_) | Self::Move(_) => None,
+            Self::CreateTarget(_)
+            | Self::AlterTarget(_)
+            | Self::Tidy(_)
+            | Self::Move(_)
+            | Self::Vacuum(_) => None,
         }
     }
 }

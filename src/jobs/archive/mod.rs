@@ -26,6 +26,7 @@ mod refusal;
 mod sql;
 #[cfg(test)]
 mod tests;
+mod vacuum;
 mod walk;
 
 pub use action::ArchiveAction;
@@ -80,6 +81,7 @@ impl Job for Archive {
                 Ok(Applied::default())
             }
             ArchiveAction::Move(rows) => apply::rows(cx, rows).await,
+            ArchiveAction::Vacuum(table) => vacuum::vacuum(cx, table).await,
         }
     }
 }

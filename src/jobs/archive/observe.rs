@@ -8,10 +8,12 @@ use super::hand_over::look::{Looked, look};
 use super::hand_over::plan::within;
 use super::walk;
 use crate::config::checked::ArchiveTable;
+use crate::pg::catalog::clutter::{self, Clutter};
 use crate::pg::catalog::columns::{self, Column};
 use crate::pg::catalog::foreign_keys::{self, Referrer};
 use crate::pg::catalog::functions;
 use crate::pg::catalog::indexes::{self, Index};
+use crate::pg::catalog::pressure::{self, Sight};
 use crate::pg::catalog::privileges::{self, SchemaRights};
 use crate::pg::catalog::publications::{self, Publishing};
 use crate::pg::catalog::relation::{self, Relation};
@@ -50,6 +52,8 @@ pub struct Facts {
     pub position: Option<Position>,
     /// Partitions of either table, as far as whole ones may be handed over.
     pub partitions: Option<Looked>,
+    /// What of the server's burden we are shown.
+    pub sight: Sight,
 }
 
 /// A hot table.
@@ -67,6 +71,8 @@ pub struct Source {
     pub referrers: Vec<Referrer>,
     /// Who replicates its deletes.
     pub publishing: Publishing,
+    /// What stands in it beside its rows.
+    pub clutter: Clutter,
     /// Privileges we lack on it.
     pub missing: Vec<String>,
     /// We may reach what is in its schema.
@@ -145,7 +151,7 @@ pub async fn table(
     name: &TableName,
     policy: &ArchiveTable,
 ) -> Result<Facts, Fault> {
-    let source = source(reader.conn, name).await?;
+    let source = source(reader.conn, name, reader.server.version).await?;
     let target = target(reader.conn, &policy.into).await?;
     let owner = source.as_ref().map(|source| &source.relation.owner);
     let target_schema = match owner {
@@ -168,6 +174,7 @@ pub async fn table(
         None => Due::Unasked(None),
     };
     let position = position(reader.conn, name).await?;
+    let sight = pressure::sight(reader.conn).await?;
     let version = reader.server.version;
     let user = Ident::new(&reader.server.user)
         .map_err(|error| Fault::new(Kind::Bug, "read our role's name", error.to_string()))?;
@@ -183,6 +190,7 @@ pub async fn table(
         due,
         position,
         partitions,
+        sight,
     })
 }
 
@@ -206,7 +214,11 @@ pub fn due_rows(
     })
 }
 
-async fn source(conn: &mut PgConnection, name: &TableName) -> Result<Option<Source>, Fault> {
+async fn source(
+    conn: &mut PgConnection,
+    name: &TableName,
+    version: Version,
+) -> Result<Option<Source>, Fault> {
     let Some(relation) = relation::find(conn, name).await? else { return Ok(None) };
     let rights = privileges::in_schema_of(conn, name, &relation.owner).await?;
     Ok(Some(Source {
@@ -215,6 +227,7 @@ async fn source(conn: &mut PgConnection, name: &TableName) -> Result<Option<Sour
         hooks: triggers::of(conn, relation.oid, &relation.tree, Fires::OnDelete).await?,
         referrers: foreign_keys::pointing_at(conn, &relation.tree).await?,
         publishing: publications::of(conn, &relation).await?,
+        clutter: clutter::of(conn, &relation.tree, version).await?,
         missing: privileges::missing_on_table(conn, relation.oid, &SOURCE_PRIVILEGES).await?,
         may_use_schema: rights.is_some_and(|rights| rights.may_use),
         relation,

@@ -10,10 +10,11 @@ use super::hand_over;
 use super::observe::{Due, Facts, Seen, Source, due_rows};
 use super::preflight;
 use super::sql::{self, Texts};
+use super::vacuum;
 use super::walk::Walk;
 use crate::config::checked::{Archive, ArchiveTable, Limits, Pace};
 use crate::job::Plan;
-use crate::job::pace::Pacing;
+use crate::job::pace::{Pacing, blind_spots};
 use crate::pg::fault::{Fault, Kind};
 use crate::pg::ident::{Ident, TableName};
 
@@ -66,9 +67,12 @@ fn table(
         }
         return;
     }
+    let blind = blind_spots(limits, facts.sight, &facts.user);
+    plan.warnings.extend(blind.filter(|warning| !plan.warnings.contains(warning)));
     plan.actions.extend(job.create_target());
     plan.actions.extend(job.alter_target());
     plan.actions.push(job.rows(limits));
+    vacuum::after_move((name, policy), job.source, &facts.due, plan);
 }
 
 /// What the actions of one table are made of.

@@ -12,8 +12,10 @@ use super::plan::plan;
 use super::walk::Walk;
 use crate::config::checked::{Archive, ArchiveTable, Catchup, Limits, Pace, Schedule};
 use crate::job::JobName;
+use crate::pg::catalog::clutter::Clutter;
 use crate::pg::catalog::columns::Column;
 use crate::pg::catalog::indexes::Index;
+use crate::pg::catalog::pressure::Sight;
 use crate::pg::catalog::privileges::SchemaRights;
 use crate::pg::catalog::publications::Publishing;
 use crate::pg::catalog::relation::{Kind, Persistence, Relation};
@@ -95,6 +97,7 @@ fn world() -> World {
             create_target: true,
             pace: Pace::Gentle,
             adopt_new_columns: false,
+            vacuum: true,
             batch_rows: 10_000,
             max_rows: None,
         },
@@ -105,6 +108,7 @@ fn world() -> World {
             hooks: Vec::new(),
             referrers: Vec::new(),
             publishing: Publishing::default(),
+            clutter: Clutter { rows: 1_000_000, dead: 0, may_vacuum: true },
             missing: Vec::new(),
             may_use_schema: true,
         },
@@ -131,6 +135,7 @@ fn world() -> World {
             due: Due::Rows(1_234),
             position: None,
             partitions: None,
+            sight: Sight { is_clear: true, replicas: 0 },
         },
     }
 }
@@ -293,4 +298,48 @@ fn a_target_column_may_be_wider_and_never_narrower() {
     ] {
         assert_eq!(compared(&from, &into).len(), 1, "{from:?} {into:?}");
     }
+}
+
+/// What is planned of the VACUUM, or why there is none.
+fn vacuum_of(world: World) -> String {
+    let printed = world.printed();
+    let about = |line: &&str| line.to_lowercase().contains("vacuum");
+    printed.lines().filter(about).map(str::trim).collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn after_many_rows_the_table_is_vacuumed() {
+    let due = |rows| {
+        let mut world = world();
+        world.facts.due = Due::Rows(rows);
+        world
+    };
+    assert_eq!(vacuum_of(due(50_000)), "", "5 % of a million");
+    insta::assert_snapshot!(vacuum_of(due(50_001)), @r"
+    + vacuum public.jobs: what has moved leaves dead rows behind, through which the application's next query would wade; only if they are 50000 or more by then, and nobody else is at it
+    SET vacuum_cost_delay = '2ms';
+    VACUUM (ANALYZE, INDEX_CLEANUP ON, TRUNCATE OFF, PARALLEL 0) public.jobs;
+    RESET vacuum_cost_delay;
+    ");
+    let mut world = due(1);
+    world.source.clutter.dead = 60_000;
+    assert!(vacuum_of(world).contains("+ vacuum public.jobs"), "what an earlier run left counts");
+    let mut world = due(99_999);
+    world.source.clutter.rows = 2_000_000;
+    assert_eq!(vacuum_of(world), "", "5 % of two millions");
+    let mut world = due(100_001);
+    world.source.clutter.rows = 1 << 40;
+    assert!(vacuum_of(world).contains("+ vacuum public.jobs"), "nobody knows how many there are");
+    let mut world = due(60_000);
+    world.policy.pace = Pace::Full;
+    assert!(!vacuum_of(world).contains("vacuum_cost_delay"));
+    let mut world = due(60_000);
+    world.policy.vacuum = false;
+    assert_eq!(vacuum_of(world), "");
+    let mut world = due(60_000);
+    world.source.clutter.may_vacuum = false;
+    insta::assert_snapshot!(
+        vacuum_of(world),
+        @"· public.jobs: not vacuumed after the move, as our role neither owns it nor may MAINTAIN it (17 and later); autovacuum cleans up, or set vacuum = false"
+    );
 }

@@ -4,6 +4,7 @@
 //! an empty list, never an error.
 pub mod adoption;
 pub mod carve;
+pub mod clutter;
 pub mod columns;
 pub mod foreign_keys;
 pub mod functions;

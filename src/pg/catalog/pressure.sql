@@ -9,10 +9,12 @@ SELECT pg_wal_lsn_diff(here.lsn, '0/0')::int8,
             'silent_s', greatest(coalesce(extract(epoch FROM clock_timestamp() - r.reply_time), 0), 0)::int8)), '[]')
      FROM pg_stat_replication AS r
     WHERE r.state IN ('streaming', 'catchup') AND r.replay_lsn IS NOT NULL),
+  -- Without max_slot_wal_keep_size nothing is lost; GREATEST would take that NULL for 0.
   (SELECT coalesce(jsonb_agg(jsonb_build_object(
             'name', s.slot_name,
             'wal', greatest(pg_wal_lsn_diff(here.lsn, s.restart_lsn), 0)::int8,
-            'left', CASE WHEN s.wal_status = 'unreserved' THEN 0 ELSE greatest(s.safe_wal_size, 0) END)), '[]')
+            'left', CASE WHEN s.wal_status = 'unreserved' THEN 0
+                         WHEN s.safe_wal_size IS NOT NULL THEN greatest(s.safe_wal_size, 0) END)), '[]')
      FROM pg_replication_slots AS s
     WHERE s.restart_lsn IS NOT NULL AND s.wal_status <> 'lost'),
   CASE WHEN $1 THEN

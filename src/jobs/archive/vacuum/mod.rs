@@ -1,0 +1,13 @@
+//! After many rows have left: VACUUM and ANALYZE of the hot table.
+//!
+//! Not between batches: there it costs a quarter of the rate, and gains nothing, as the walk does not
+//! pass the dead rows. At the end it is the application that gains: its first query at the old head of
+//! an index was measured at 1.5 s before, and at 13 ms after.
+
+mod action;
+mod apply;
+mod plan;
+
+pub use action::Vacuum;
+pub use apply::vacuum;
+pub use plan::after_move;

@@ -1,0 +1,49 @@
+//! Whether a move leaves enough behind to be worth a VACUUM.
+
+use super::Vacuum;
+use crate::config::checked::{ArchiveTable, Pace};
+use crate::job::Plan;
+use crate::jobs::archive::action::ArchiveAction;
+use crate::jobs::archive::due::COUNT_MAX;
+use crate::jobs::archive::observe::{Due, Source};
+use crate::pg::ident::TableName;
+
+/// Fewer dead rows than this are no trouble in any table …
+const DEAD_MIN: u64 = 50_000;
+/// … nor is a smaller share of the table: 1 in so many rows.
+const SHARE: u64 = 20;
+
+/// Plans the VACUUM that follows the move of these rows, if one may be needed.
+pub fn after_move(
+    (name, policy): (&TableName, &ArchiveTable),
+    source: &Source,
+    due: &Due,
+    plan: &mut Plan<ArchiveAction>,
+) {
+    let dead_min = DEAD_MIN.max(source.clutter.rows / SHARE);
+    let is_likely = match due {
+        Due::Rows(count) if *count <= COUNT_MAX => source.clutter.dead + count > dead_min,
+        Due::Rows(_) | Due::Uncounted | Due::Unasked(_) => true,
+    };
+    if !policy.vacuum || !is_likely {
+        return;
+    }
+    if !source.clutter.may_vacuum {
+        plan.spare(
+            name,
+            "not vacuumed after the move, as our role neither owns it nor may MAINTAIN it (17 and \
+             later); autovacuum cleans up, or set vacuum = false",
+        );
+        return;
+    }
+    plan.actions.push(ArchiveAction::Vacuum(Vacuum {
+        table: name.clone(),
+        tree: source.relation.tree.iter().map(|oid| oid.0).collect(),
+        dead_min,
+        is_gentle: policy.pace == Pace::Gentle,
+        reason: format!(
+            "what has moved leaves dead rows behind, through which the application's next query would \
+             wade; only if they are {dead_min} or more by then, and nobody else is at it"
+        ),
+    }));
+}
