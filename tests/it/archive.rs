@@ -4,6 +4,8 @@ mod crashes;
 mod doubles;
 mod drift;
 mod hand_over;
+mod hand_over_hazards;
+mod hand_over_kills;
 mod hooks;
 mod keys;
 mod moves;

@@ -35,7 +35,7 @@ pub fn config() -> String {
 }
 
 /// The partitions of a table, in order.
-async fn partitions(db: &Db, table: &str) -> Vec<String> {
+pub async fn partitions(db: &Db, table: &str) -> Vec<String> {
     db.column(&format!(
         "SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhparent = '{table}'::regclass ORDER BY 1"
     ))
@@ -43,14 +43,14 @@ async fn partitions(db: &Db, table: &str) -> Vec<String> {
 }
 
 /// Nothing of ours is left on any table.
-async fn nothing_left(db: &Db) {
+pub async fn nothing_left(db: &Db) {
     let ours = "SELECT conname::text FROM pg_constraint WHERE conname LIKE 'pgtend%' \
                 UNION ALL SELECT relname::text FROM pg_class WHERE relkind = 'i' AND relname LIKE 'pgtend_left%'";
     assert_eq!(db.rows(ours).await, NO_ROWS);
 }
 
 /// What a run did, and what it left alone.
-async fn told(app: &InProcess) -> Vec<String> {
+pub async fn told(app: &InProcess) -> Vec<String> {
     let outcome = once(app).await;
     let done = outcome.actions.iter().map(|action| match &action.result {
         Ok(applied) => format!("{} {} {:?}", action.kind, action.object, applied.rows),

@@ -219,9 +219,8 @@ fn hand_over(
         _ => None,
     };
     let surplus = leaf.own_indexes.iter().filter(|index| Some(index.as_str()) != wanted);
-    let rows = leaf.rows_estimate.map_or_else(String::new, |rows| format!(", about {rows} rows"));
-    let condition =
-        if policy.condition.is_some() { " and none that the condition spares" } else { "" };
+    let rows = leaf.rows_estimate.filter(|rows| *rows > 0);
+    let rows = rows.map_or_else(String::new, |rows| format!(" about {rows}"));
     Some(HandOver {
         source: asked.name.clone(),
         into: policy.into.clone(),
@@ -250,8 +249,8 @@ fn hand_over(
         shape: asked.shape.to_owned(),
         lock_timeout: looked.lock_timeout,
         reason: format!(
-            "it ends at {}, before {}{condition}{rows}: it is detached from {} and attached to {} in \
-             one transaction",
+            "all of its{rows} rows are due, as it ends at {}, before {}: it is detached from {} and attached to \
+             {} in one transaction",
             leaf.ends, asked.cutoff, asked.name, policy.into
         ),
     })
