@@ -16,6 +16,7 @@ mod support;
 mod adopt;
 mod drain;
 mod exchange;
+mod hand_over;
 mod load;
 mod locks;
 mod verdict;

@@ -10,7 +10,7 @@ use crate::jobs::archive::columns;
 use crate::jobs::archive::observe::{Source, Target};
 use crate::pg::catalog::columns::Column;
 use crate::pg::catalog::hand_over::Leaf;
-use crate::pg::ident::{Ident, TableName};
+use crate::pg::ident::{TableName, quoted};
 
 /// What speaks against handing a partition over.
 pub enum Against {
@@ -30,7 +30,7 @@ pub struct Obstacle {
 
 impl fmt::Display for Obstacle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}; {}", self.why, self.cure)
+        write!(f, "{}; the cure: {}", self.why, self.cure)
     }
 }
 
@@ -74,7 +74,7 @@ pub fn tables(
         if !relation.rights.acts_as_owner {
             return Some(because(
                 format!("{table} belongs to {}, whose rights pgtend lacks", relation.owner),
-                format!("GRANT {} TO the role of pgtend", Ident::new(&relation.owner).ok()?),
+                format!("as a superuser: GRANT {} TO the role pgtend connects as", quoted(&relation.owner)),
             ));
         }
         if relation.foreign_keys {
@@ -88,6 +88,13 @@ pub fn tables(
         return Some(because(
             format!("trigger or rule {} on {} would not fire", hook.name, hook.table),
             "drop it, if nothing depends on it",
+        ));
+    }
+    let has = |column: &&Column| target.columns.iter().any(|other| other.name == column.name);
+    if let Some(column) = source.columns.iter().find(|column| !has(column)) {
+        return Some(because(
+            format!("{into} lacks column {}", column.name),
+            format!("ALTER TABLE {into} ADD COLUMN {} {}", column.name, column.type_sql),
         ));
     }
     if let Some(column) = pair.columns.first() {
@@ -112,7 +119,7 @@ pub fn tables(
     {
         return Some(because(
             format!(
-                "{into} has column {}, filled by itself: no row would be rewritten",
+                "{into} has column {}, which fills itself, and a hand-over writes no row",
                 column.name
             ),
             format!("ALTER TABLE {into} ALTER COLUMN {} DROP DEFAULT", column.name),
@@ -130,10 +137,11 @@ pub fn tables(
 /// What concerns one partition.
 fn partition(looked: &Looked, leaf: &Leaf, policy: &ArchiveTable) -> Option<Obstacle> {
     let (into, pair) = (&policy.into, &looked.pair);
+    let alter = format!("ALTER TABLE {}.{}", quoted(&leaf.schema), quoted(&leaf.name));
     if leaf.kind != "r" {
         return Some(because(
             "it is partitioned itself, or a foreign table",
-            "its partitions are moved row by row",
+            format!("give {into} a partition for its range, so that its rows move one by one"),
         ));
     }
     if !leaf.is_ours || leaf.owner != pair.owner && !looked.into.rights.may_give_to_owner {
@@ -142,19 +150,19 @@ fn partition(looked: &Looked, leaf: &Leaf, policy: &ArchiveTable) -> Option<Obst
                 "it belongs to {}, {into} to {}, and pgtend has not the rights of both",
                 leaf.owner, pair.owner
             ),
-            format!("ALTER TABLE … OWNER TO {}", pair.owner),
+            format!("{alter} OWNER TO {}", pair.owner),
         ));
     }
     if !leaf.is_permanent {
         return Some(because(
             "it is unlogged: a crash of the server would empty it",
-            "ALTER TABLE … SET LOGGED",
+            alter + " SET LOGGED",
         ));
     }
     if leaf.row_security {
         return Some(because(
             "row level security is on for it",
-            "ALTER TABLE … DISABLE ROW LEVEL SECURITY",
+            alter + " DISABLE ROW LEVEL SECURITY",
         ));
     }
     if let Some(hook) = leaf.hooks.first() {
@@ -162,7 +170,7 @@ fn partition(looked: &Looked, leaf: &Leaf, policy: &ArchiveTable) -> Option<Obst
     }
     if let Some(key) = leaf.foreign_keys.first() {
         return Some(because(
-            format!("it has, or is referred to by, foreign key {key}"),
+            format!("foreign key {key} of it or to it would stay"),
             "drop it",
         ));
     }
@@ -176,7 +184,7 @@ fn partition(looked: &Looked, leaf: &Leaf, policy: &ArchiveTable) -> Option<Obst
         let space = pair.tablespace.as_deref().unwrap_or_default();
         return Some(because(
             format!("{into} is kept in tablespace {space}, and a hand-over moves no bytes"),
-            format!("ALTER TABLE … SET TABLESPACE {space} in a quiet hour"),
+            format!("in a quiet hour: {alter} SET TABLESPACE {}", quoted(space)),
         ));
     }
     if pair.access_method.is_some() && pair.access_method != leaf.access_method {

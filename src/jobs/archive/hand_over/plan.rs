@@ -127,11 +127,7 @@ fn as_such(asked: &Asked<'_>, looked: &Looked) -> Option<(String, String)> {
     let is_candidate = |leaf: &&Leaf| leaf.is_past && leaf.overlaps.is_none() && !leaf.is_leaving;
     let first = looked.leaves.iter().find(is_candidate)?;
     let why = tables(looked, name, policy, (source, target))?;
-    let how = if looked.into_default.is_none() {
-        format!("their rows wait, as {into} has no partition for them, such as {}", first.bound)
-    } else {
-        "their rows move one by one".to_owned()
-    };
+    let how = rows(looked, policy, first);
     Some((name.to_string(), format!("its old partitions are not handed over: {why}; {how}")))
 }
 
@@ -188,17 +184,18 @@ fn verdict(asked: &Asked<'_>, looked: &Looked, leaf: &Leaf) -> Verdict {
     }
 }
 
-/// How the rows go that are due and not handed over.
+/// How those rows go that are due and not handed over.
 fn rows(looked: &Looked, policy: &ArchiveTable, leaf: &Leaf) -> String {
-    if looked.into_default.is_some() {
-        return "its rows move one by one".to_owned();
+    let name = TableName::new(&leaf.schema, &leaf.name);
+    match name {
+        Ok(name) if looked.into_default.is_none() => format!(
+            "what is due waits; to move it row by row: CREATE TABLE {} PARTITION OF {} {}",
+            policy.into.sibling(beside(&name.table, "_archive")),
+            policy.into,
+            leaf.bound
+        ),
+        _ => "what is due moves row by row".to_owned(),
     }
-    let into = &policy.into;
-    format!(
-        "its rows wait; to move those that are due one by one: CREATE TABLE {} PARTITION OF {into} {}",
-        into.sibling(beside(&into.table, &format!("_{}", leaf.oid))),
-        leaf.bound
-    )
 }
 
 fn hand_over(
