@@ -60,7 +60,8 @@ fn hand_over() {
         // What is prepared and what is done under the lock, apart.
         db.execute("UPDATE jobs SET status = 'completed' WHERE id = 1000001; ").await;
         db.execute("VACUUM jobs_2020").await;
-        let digest = "SELECT count(*), sum(hashtextextended((id, v, status, ts, payload)::text, 0)) FROM";
+        let digest =
+            "SELECT count(*), sum(hashtextextended((id, v, status, ts, payload)::text, 0)) FROM";
         let before = db.rows(&format!("{digest} jobs_2020")).await;
         let mut reader = db.connect().await;
         run(&mut reader, "BEGIN; LOCK TABLE ONLY jobs IN ACCESS SHARE MODE").await;
@@ -71,9 +72,14 @@ fn hand_over() {
         let mark = db.log_mark();
         let done = once(&db).await;
         assert_eq!(done.code, Some(0), "{done}");
-        let (ended, alone) = (wal(&db).await, locked_ms(&db.server_log_since(mark)).expect("handed over"));
+        let (ended, alone) =
+            (wal(&db).await, locked_ms(&db.server_log_since(mark)).expect("handed over"));
         assert_eq!(db.rows(&format!("{digest} jobs_2020")).await, before, "the same rows");
-        assert_eq!(db.value("SELECT count(*) FROM pg_inherits WHERE inhparent = 'jobs_archive'::regclass").await, "2");
+        assert_eq!(
+            db.value("SELECT count(*) FROM pg_inherits WHERE inhparent = 'jobs_archive'::regclass")
+                .await,
+            "2"
+        );
         eprintln!(
             "PostgreSQL {}: locked for {beside} ms beside four writers (run {runs}; {} transactions, {} rows in the ledger), \
              {alone} ms alone; WAL {} bytes, and {} before for what is prepared",
@@ -108,7 +114,10 @@ async fn handed_over(db: &Db) -> (i64, u32) {
 }
 
 async fn wal(db: &Db) -> i64 {
-    db.value("SELECT pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '0/0')::int8").await.parse().expect("a number")
+    db.value("SELECT pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '0/0')::int8")
+        .await
+        .parse()
+        .expect("a number")
 }
 
 /// From the grant of the strong lock to the end of the commit, by the server's log; absent where it was

@@ -237,9 +237,16 @@ impl<'a> Work<'a> {
 
     fn nothing_due(&self) -> String {
         let matching = if self.due.condition.is_some() { " that the condition allows" } else { "" };
-        let elsewhere =
-            if self.due.within.is_some() { ", outside of partitions that go as a whole" } else { "" };
-        format!("nothing older than {} ({}){matching}{elsewhere}", self.policy.older_than, self.age())
+        let elsewhere = if self.due.within.is_some() {
+            ", outside of partitions that go as a whole"
+        } else {
+            ""
+        };
+        format!(
+            "nothing older than {} ({}){matching}{elsewhere}",
+            self.policy.older_than,
+            self.age()
+        )
     }
 
     /// `created_at before 2025-01-01 00:00:00.000000+00`

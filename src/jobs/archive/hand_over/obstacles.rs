@@ -74,7 +74,10 @@ pub fn tables(
         if !relation.rights.acts_as_owner {
             return Some(because(
                 format!("{table} belongs to {}, whose rights pgtend lacks", relation.owner),
-                format!("as a superuser: GRANT {} TO the role pgtend connects as", quoted(&relation.owner)),
+                format!(
+                    "as a superuser: GRANT {} TO the role pgtend connects as",
+                    quoted(&relation.owner)
+                ),
             ));
         }
         if relation.foreign_keys {
@@ -169,10 +172,7 @@ fn partition(looked: &Looked, leaf: &Leaf, policy: &ArchiveTable) -> Option<Obst
         return Some(because(format!("it has {hook} of its own, and would keep it"), "drop it"));
     }
     if let Some(key) = leaf.foreign_keys.first() {
-        return Some(because(
-            format!("foreign key {key} of it or to it would stay"),
-            "drop it",
-        ));
+        return Some(because(format!("foreign key {key} of it or to it would stay"), "drop it"));
     }
     if let Some(publication) = leaf.publications.first() {
         return Some(because(
