@@ -46,8 +46,8 @@ pub async fn vacuum(cx: &mut Context<'_>, vacuum: &Vacuum) -> Result<Applied, Fa
 
 /// Runs it; a stop ends it at once. What it did until then is not lost.
 async fn run(cx: &mut Context<'_>, vacuum: &Vacuum) -> Result<Vec<String>, Fault> {
-    let (step, watch, stop) = (vacuum.step(), cx.session.watch(), cx.stop.clone());
-    let mut running = pin!(notices::collect(cx.session.run(&step)));
+    let (statement, watch, stop) = (vacuum.step(), cx.session.watch(), cx.stop.clone());
+    let mut running = pin!(notices::collect(cx.session.run(&statement)));
     let (result, warnings) = tokio::select! {
         ended = &mut running => ended,
         () = stop.cancelled() => {
