@@ -32,7 +32,7 @@ figures: ## Measure what the README states: release binary, idle daemon (10 minu
 lint: ## Formatting, clippy, documentation links, dependencies, units, scripts
 	@scripts/lint
 
-bench: ## Measure maintenance beside pg_partman (Debian's postgresql-15-partman) and with 10,000 partitions
+bench: ## Measure maintenance beside pg_partman (Debian's postgresql-15-partman), with 10,000 partitions, and the archive
 	@scripts/postgres 13 18
 	cargo bench --locked
 

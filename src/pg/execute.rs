@@ -27,7 +27,7 @@ pub(super) async fn execute(
     let mut results = if statement.binds.is_empty() {
         conn.fetch_many(sqlx::raw_sql(sql))
     } else {
-        let query = sqlx::query::<Postgres>(sql).persistent(false);
+        let query = sqlx::query::<Postgres>(sql).persistent(statement.is_repeated);
         let bound = statement.binds.iter().fold(query, sqlx::query::Query::bind);
         conn.fetch_many(bound)
     };
@@ -54,6 +54,7 @@ pub(super) fn check(
         Expect::RowsOf(index, sentence) => {
             (before.get(*index).is_some_and(|other| other.rows == done.rows), sentence)
         }
+        Expect::AtMost(most, sentence) => (done.rows <= *most, sentence),
         Expect::True(sentence) => {
             let answer = done.first.as_ref().and_then(|row| row.try_get::<bool, _>(0).ok());
             (answer == Some(true), sentence)

@@ -26,12 +26,17 @@ pub(super) fn control(facts: &ServerFacts) -> String {
 pub(super) fn work(facts: &ServerFacts, settings: &Database, name: &str) -> String {
     format!(
         "{}; SET statement_timeout = {}; SET lock_timeout = {}; SET row_security = off; \
-         SET client_min_messages = warning; SET default_transaction_read_only = on; {UNTRACKED}",
+         SET client_min_messages = warning; SET default_transaction_read_only = on; {PLAIN}; {UNTRACKED}",
         common(facts, name),
         settings.statement_timeout.as_millis(),
         settings.lock_timeout.as_millis(),
     )
 }
+
+/// Maintenance takes one process and no more, and reads a table from its beginning: ranges of the
+/// archive's sweep are in that order. Compiling a batch's expressions takes longer than the batch.
+const PLAIN: &str =
+    "SET max_parallel_workers_per_gather = 0; SET synchronize_seqscans = off; SET jit = off";
 
 /// Keeps our own work out of `pg_stat_statements`, and so out of the lines of `slow_queries`. Only
 /// a superuser may; for another role an administrator does it (`docs/jobs/slow_queries.md`).

@@ -15,6 +15,8 @@ pub struct Statement {
     /// which a REPEATABLE READ transaction sees every change of the schema that came before. Only the
     /// first statements of a step can.
     pub is_early: bool,
+    /// Many steps run it, with other values: the server keeps it prepared.
+    pub is_repeated: bool,
 }
 
 /// What must be true of a statement's result.
@@ -25,6 +27,9 @@ pub enum Expect {
     /// It touches as many rows as the statement at this index of the same step; otherwise the step
     /// is rolled back as `Changed`, with this sentence.
     RowsOf(usize, &'static str),
+    /// It touches no more rows than that; otherwise the step is rolled back as `Changed`, with this
+    /// sentence.
+    AtMost(u64, &'static str),
     /// It returns one row whose first column is the boolean `true`: evidence re-read under the
     /// lock. Otherwise the step is rolled back as `Changed`, with this sentence.
     True(&'static str),
@@ -34,7 +39,13 @@ impl Statement {
     /// A statement without values.
     #[must_use]
     pub fn new(sql: impl Into<String>) -> Self {
-        Self { sql: sql.into(), binds: Vec::new(), expect: Expect::Any, is_early: false }
+        Self {
+            sql: sql.into(),
+            binds: Vec::new(),
+            expect: Expect::Any,
+            is_early: false,
+            is_repeated: false,
+        }
     }
 
     /// The same with values.
@@ -48,6 +59,13 @@ impl Statement {
     #[must_use]
     pub fn early(mut self) -> Self {
         self.is_early = true;
+        self
+    }
+
+    /// The same, kept prepared by the server.
+    #[must_use]
+    pub fn repeated(mut self) -> Self {
+        self.is_repeated = true;
         self
     }
 

@@ -11,6 +11,7 @@ mod keys;
 mod moves;
 mod pace;
 mod refusals;
+mod sweeps;
 mod targets;
 mod values;
 

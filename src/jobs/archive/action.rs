@@ -78,6 +78,8 @@ pub struct Move {
     pub texts: Texts,
     /// Those for keys that the archive already holds, where they can be looked up.
     pub doubles: Option<Doubles>,
+    /// The passes after the first, where they go another way: they prove that nothing is left.
+    pub then: Option<Box<Self>>,
     /// Why.
     pub reason: String,
 }
@@ -89,6 +91,8 @@ pub struct Range {
     pub first: Vec<String>,
     /// Its last row.
     pub last: Vec<String>,
+    /// It was guessed, and holds no more rows than that, or it is not moved.
+    pub rows_max: Option<u64>,
 }
 
 /// How a range is moved.
@@ -116,6 +120,7 @@ pub struct Batch {
 const SWALLOWED: &str = "not as many rows were deleted as were copied; something swallows them";
 /// Said when a table has another shape.
 pub const ALTERED: &str = "the table or its archive was altered since it was looked at";
+const MORE: &str = "the range holds more rows than a batch may have";
 
 /// A row that somebody holds locked is waited for this long, twice: an application's transaction
 /// over a few rows is done by then, and stepping over is cheap.
@@ -171,9 +176,13 @@ impl Move {
             statements.push(free);
             statements.extend(self.unchanged());
         } else {
-            statements.push(self.over(&self.texts.insert, range));
+            let insert = self.over(&self.texts.insert, range).repeated();
+            statements.push(match range.rows_max {
+                Some(rows_max) => insert.expect(Expect::AtMost(rows_max, MORE)),
+                None => insert,
+            });
             statements.extend(self.unchanged());
-            let delete = self.over(&self.texts.delete, range);
+            let delete = self.over(&self.texts.delete, range).repeated();
             statements.push(delete.expect(Expect::RowsOf(moved, SWALLOWED)));
         }
         statements.push(self.remember(range));
@@ -193,6 +202,29 @@ impl Move {
         self.step(Mode::Transaction, LockWait::brief(TABLE_LOCK).tries, vec![statement])
     }
 
+    /// What it runs, that of the later passes last.
+    fn sql(&self) -> Vec<String> {
+        let texts = &self.texts;
+        let start = if self.after.is_none() { Some(&texts.first_range) } else { None };
+        let settled = self.shape.is_none().then_some(&texts.settled);
+        let doubles = self.doubles.iter();
+        let mut shown: Vec<String> = settled
+            .into_iter()
+            .chain(start)
+            .chain([&texts.next_range, &texts.lock, &texts.insert, &texts.unchanged])
+            .chain([&texts.delete, &texts.remember, &texts.step_over, &texts.left])
+            .chain(doubles.flat_map(|d| [&d.drop].into_iter().chain(&d.differing)))
+            .chain([&texts.forget])
+            .cloned()
+            .collect();
+        for text in self.then.iter().flat_map(|then| then.sql()) {
+            if !shown.contains(&text) {
+                shown.push(text);
+            }
+        }
+        shown
+    }
+
     /// A statement over a range, with its values.
     #[must_use]
     pub fn over(&self, text: &str, range: &Range) -> Statement {
@@ -204,13 +236,13 @@ impl Move {
     fn unchanged(&self) -> Option<Statement> {
         let shape = self.shape.clone()?;
         let statement = Statement::new(&self.texts.unchanged).bind(vec![Some(shape)]);
-        Some(statement.expect(Expect::True(ALTERED)))
+        Some(statement.expect(Expect::True(ALTERED)).repeated())
     }
 
     fn remember(&self, range: &Range) -> Statement {
         let after = serde_json::Value::from(range.last.clone()).to_string();
         let values = [self.source.to_string(), self.walk.signature(), after];
-        Statement::new(&self.texts.remember).bind(values.map(Some).to_vec())
+        Statement::new(&self.texts.remember).bind(values.map(Some).to_vec()).repeated()
     }
 
     fn step(&self, mode: Mode, tries: Vec<Duration>, statements: Vec<Statement>) -> Step {
@@ -271,21 +303,7 @@ impl Action for ArchiveAction {
             Self::Tidy(tidy) => tidy.steps().iter().flat_map(Step::sql).collect(),
             Self::AlterTarget(alter) => vec![alter.statement.clone()],
             Self::Vacuum(vacuum) => vacuum.sql(),
-            Self::Move(rows) => {
-                let texts = &rows.texts;
-                let start = if rows.after.is_none() { Some(&texts.first_range) } else { None };
-                let settled = rows.shape.is_none().then_some(&texts.settled);
-                let doubles = rows.doubles.iter();
-                settled
-                    .into_iter()
-                    .chain(start)
-                    .chain([&texts.next_range, &texts.lock, &texts.insert, &texts.unchanged])
-                    .chain([&texts.delete, &texts.remember, &texts.step_over, &texts.left])
-                    .chain(doubles.flat_map(|d| [&d.drop].into_iter().chain(&d.differing)))
-                    .chain([&texts.forget])
-                    .cloned()
-                    .collect()
-            }
+            Self::Move(rows) => rows.sql(),
         }
     }
 

@@ -10,11 +10,14 @@
 //!     └────────┤                                         next range ◀───────────────────────────┘
 //!              ▼ it moved none: done
 //! ```
+//!
+//! A first pass that sweeps guesses its ranges, and looks only where a guess held nothing or too much.
 
 use sqlx::{AssertSqlSafe, Row};
 
 use super::action::{ALTERED, Batch, How, Move, Range};
 use super::explain::explain;
+use super::sweep::Sweep;
 use crate::job::batch::{Batches, Ended, Limits, Measured, Portion, Totals, run};
 use crate::job::{Applied, Context};
 use crate::pg::fault::{Fault, Kind};
@@ -42,6 +45,7 @@ pub async fn rows(cx: &mut Context<'_>, rows: &Move) -> Result<Applied, Fault> {
         after: rows.after.clone(),
         pass: Pass { is_whole: rows.after.is_none(), ..Pass::default() },
         passes: 1,
+        sweep: rows.walk.blocks.map(Sweep::new),
         is_proven: false,
         doubles: 0,
         meets_doubles: false,
@@ -67,7 +71,9 @@ async fn settled(session: &mut Session, rows: &Move) -> Result<Move, Fault> {
     if !is_as_planned {
         return Err(Fault::new(Kind::Changed, "archive rows of", ALTERED).on(&rows.source));
     }
-    Ok(Move { shape: Some(shape), ..rows.clone() })
+    let later = |then: &Move| Box::new(Move { shape: Some(shape.clone()), ..then.clone() });
+    let then = rows.then.as_deref().map(later);
+    Ok(Move { shape: Some(shape), then, ..rows.clone() })
 }
 
 /// One walk from the start, or from a stored position, to the end.
@@ -95,6 +101,8 @@ struct Walker<'a> {
     after: Option<Vec<String>>,
     pass: Pass,
     passes: u32,
+    /// What is known of the blocks ahead, while this pass sweeps.
+    sweep: Option<Sweep>,
     /// A whole pass found nothing to move.
     is_proven: bool,
     /// Rows that the archive already held.
@@ -110,10 +118,11 @@ impl Batches for Walker<'_> {
         portion: Portion,
     ) -> Result<Option<Measured>, Fault> {
         loop {
+            if let Some(moved) = self.next_guess(session, portion).await? {
+                return Ok(Some(moved));
+            }
             if let Some(Found { range, rows, bytes }) = self.next_range(session, portion).await? {
-                let moved = self.move_range(session, &range).await?;
-                self.pass.moved += moved;
-                self.after = Some(range.last);
+                let moved = self.pass_over(session, range).await?;
                 let bytes = Some(bytes / rows.max(1) * moved);
                 return Ok(Some(Measured { bytes, ..Measured::of(moved) }));
             }
@@ -124,13 +133,51 @@ impl Batches for Walker<'_> {
             if self.is_proven || self.passes == PASSES_MAX {
                 return Ok(None);
             }
-            self.passes += 1;
-            self.pass = Pass { is_whole: true, ..Pass::default() };
+            self.begin_again();
         }
     }
 }
 
 impl Walker<'_> {
+    fn begin_again(&mut self) {
+        self.rows = self.rows.then.as_deref().unwrap_or(self.rows);
+        self.sweep = self.rows.walk.blocks.map(Sweep::new);
+        self.passes += 1;
+        self.pass = Pass { is_whole: true, ..Pass::default() };
+    }
+
+    /// Moves the next range of a sweep, if it can be guessed and holds something.
+    async fn next_guess(
+        &mut self,
+        session: &mut Session,
+        portion: Portion,
+    ) -> Result<Option<Measured>, Fault> {
+        let guess = self.sweep.and_then(|sweep| sweep.range(self.after.as_deref(), portion));
+        let Some(range) = guess else { return Ok(None) };
+        match self.pass_over(session, range).await {
+            Ok(0) => Ok(None),
+            Ok(moved) => {
+                let bytes = self.sweep.map(|sweep| sweep.bytes(moved));
+                Ok(Some(Measured { bytes, ..Measured::of(moved) }))
+            }
+            // It held too much; or the tables were altered, and then the next range says so too.
+            Err(fault) if fault.kind == Kind::Changed => {
+                self.sweep.iter_mut().for_each(Sweep::overshot);
+                Ok(None)
+            }
+            Err(fault) => Err(fault),
+        }
+    }
+
+    /// Moves a range, and stands behind it.
+    async fn pass_over(&mut self, session: &mut Session, range: Range) -> Result<u64, Fault> {
+        let moved = self.move_range(session, &range).await?;
+        self.pass.moved += moved;
+        self.sweep.iter_mut().for_each(|sweep| sweep.learn(&range, moved));
+        self.after = Some(range.last);
+        Ok(moved)
+    }
+
     /// The range of the next rows that are due; of fewer rows, where those that were asked for turn out
     /// too large.
     async fn next_range(
@@ -175,7 +222,7 @@ impl Walker<'_> {
             let count: Result<i64, _> = row.try_get(index);
             count.map(i64::unsigned_abs).map_err(|error| self.failed(&error))
         };
-        let range = Range { first: values(0)?, last: values(columns)? };
+        let range = Range { first: values(0)?, last: values(columns)?, rows_max: None };
         Ok(Some(Found { range, rows: count(2 * columns)?, bytes: count(2 * columns + 1)? }))
     }
 

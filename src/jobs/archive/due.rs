@@ -77,8 +77,12 @@ impl DueRows {
     /// be done for each row, so there it stands in a sub-select.
     #[must_use]
     pub fn predicate(&self) -> String {
+        self.served(self.by_index)
+    }
+
+    fn served(&self, by_index: bool) -> String {
         let cutoff = format!("$1::{}", self.age_type.sql());
-        let once = if self.by_index { cutoff } else { format!("(SELECT {cutoff})") };
+        let once = if by_index { cutoff } else { format!("(SELECT {cutoff})") };
         let age = format!("{} < {once}", self.age);
         let within =
             self.within.as_ref().map_or_else(String::new, |within| format!(" AND {within}"));
@@ -86,6 +90,12 @@ impl DueRows {
             Some(condition) => format!("{age}{within} AND {condition}"),
             None => age + &within,
         }
+    }
+
+    /// The same for a walk by place: no index can serve it, so that rows come in that order.
+    #[must_use]
+    pub fn predicate_by_place(&self) -> String {
+        format!("({}) IS TRUE", self.served(false))
     }
 
     /// Counts them, up to one more than [`COUNT_MAX`].
@@ -97,6 +107,13 @@ impl DueRows {
             self.predicate(),
             COUNT_MAX + 1
         )
+    }
+
+    /// Asks the planner how many there are.
+    #[must_use]
+    pub fn estimate(&self) -> String {
+        let (source, predicate) = (&self.source, self.predicate());
+        format!("EXPLAIN (FORMAT JSON) SELECT FROM {source} WHERE {predicate}")
     }
 
     /// The place in the condition that a place in [`Self::count`] stands for; both count

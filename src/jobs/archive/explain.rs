@@ -11,10 +11,14 @@ pub fn explain(mut fault: Fault, rows: &Move, is_stopping: bool) -> Fault {
         fault.kind = Kind::TimedOut;
     }
     if fault.kind == Kind::TimedOut {
-        return fault.on(source).with_hint(format!(
-            "lower batch_rows, raise database.statement_timeout, or create an index on {}",
-            rows.walk.list()
-        ));
+        let index = match (rows.walk.blocks, &rows.then) {
+            (None, _) => format!(", or create an index on {}", rows.walk.list()),
+            (Some(_), None) => ", or create an index that leads with age_column".to_owned(),
+            (Some(_), Some(_)) => String::new(),
+        };
+        return fault
+            .on(source)
+            .with_hint(format!("lower batch_rows, raise database.statement_timeout{index}"));
     }
     let Some(cure) = fault.sqlstate.as_deref().and_then(|state| cure(state, rows)) else {
         return fault;

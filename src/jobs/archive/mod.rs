@@ -22,8 +22,10 @@ mod hand_over;
 mod observe;
 mod plan;
 mod preflight;
+mod recipe;
 mod refusal;
 mod sql;
+mod sweep;
 #[cfg(test)]
 mod tests;
 mod vacuum;

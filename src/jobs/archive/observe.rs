@@ -16,7 +16,7 @@ use crate::pg::catalog::indexes::{self, Index};
 use crate::pg::catalog::pressure::{self, Sight};
 use crate::pg::catalog::privileges::{self, SchemaRights};
 use crate::pg::catalog::publications::{self, Publishing};
-use crate::pg::catalog::relation::{self, Relation};
+use crate::pg::catalog::relation::{self, Blocks, Relation};
 use crate::pg::catalog::shape;
 use crate::pg::catalog::triggers::{self, Fires, Hook};
 use crate::pg::fault::{Fault, Kind};
@@ -48,6 +48,8 @@ pub struct Facts {
     pub volatile: Vec<String>,
     /// How many rows are due.
     pub due: Due,
+    /// How many rows are due by the planner's estimate, where they were too many to count.
+    pub due_about: Option<u64>,
     /// Where an unfinished pass stands.
     pub position: Option<Position>,
     /// Partitions of either table, as far as whole ones may be handed over.
@@ -65,6 +67,8 @@ pub struct Source {
     pub columns: Vec<Column>,
     /// Its B-tree indexes.
     pub indexes: Vec<Index>,
+    /// Its blocks, as far as they are known.
+    pub blocks: Option<Blocks>,
     /// What fires on DELETE.
     pub hooks: Vec<Hook>,
     /// Foreign keys that point at it.
@@ -168,11 +172,11 @@ pub async fn table(
         (Some(source), Some(target)) => look(reader, name, policy, (source, target)).await?,
         _ => None,
     };
-    let due = match readable.and_then(|source| due_rows(name, policy, source, partitions.as_ref()))
-    {
-        Some(rows) => count(reader, &rows, policy).await?,
-        None => Due::Unasked(None),
-    };
+    let (due, due_about) =
+        match readable.and_then(|source| due_rows(name, policy, source, partitions.as_ref())) {
+            Some(rows) => count(reader, &rows, policy).await?,
+            None => (Due::Unasked(None), None),
+        };
     let position = position(reader.conn, name).await?;
     let sight = pressure::sight(reader.conn).await?;
     let version = reader.server.version;
@@ -188,6 +192,7 @@ pub async fn table(
         source_shape,
         volatile,
         due,
+        due_about,
         position,
         partitions,
         sight,
@@ -224,6 +229,7 @@ async fn source(
     Ok(Some(Source {
         columns: columns::of(conn, relation.oid).await?,
         indexes: indexes::of(conn, relation.oid).await?,
+        blocks: relation::blocks(conn, relation.oid).await?,
         hooks: triggers::of(conn, relation.oid, &relation.tree, Fires::OnDelete).await?,
         referrers: foreign_keys::pointing_at(conn, &relation.tree).await?,
         publishing: publications::of(conn, &relation).await?,
@@ -246,29 +252,51 @@ async fn target(conn: &mut PgConnection, name: &TableName) -> Result<Option<Targ
     }))
 }
 
-/// Counts the rows due, up to a limit. That the server refuses the condition is a fact too.
+/// Counts the rows due, up to a limit, and asks the planner about more. That the server refuses the
+/// condition is a fact too.
 async fn count(
     reader: &mut Reader<'_>,
     rows: &DueRows,
     policy: &ArchiveTable,
-) -> Result<Due, Fault> {
+) -> Result<(Due, Option<u64>), Fault> {
     let cutoff = rows.age_type.cutoff(policy.older_than.before(reader.now, chrono_tz::UTC));
     let counted = sqlx::query_scalar(AssertSqlSafe(rows.count()))
-        .bind(cutoff)
+        .bind(&cutoff)
         .persistent(false)
         .fetch_one(&mut *reader.conn)
-        .await;
+        .await
+        .map(i64::unsigned_abs);
     let error = match counted {
-        Ok(count) => return Ok(Due::Rows(i64::unsigned_abs(count))),
+        Ok(count) if count <= COUNT_MAX => return Ok((Due::Rows(count), None)),
+        Ok(count) => return Ok((Due::Rows(count), about(reader, rows, cutoff).await?)),
         Err(error) => error,
     };
     let fault = Fault::from_sqlx("check the condition for", &error).on(&rows.source);
     match fault.kind {
         // A time-out looks like a cancel; if it is one, the next statement is cancelled too.
-        Kind::TimedOut | Kind::Cancelled => Ok(Due::Uncounted),
+        Kind::TimedOut | Kind::Cancelled => {
+            Ok((Due::Uncounted, about(reader, rows, cutoff).await?))
+        }
         kind if kind.ends_run() => Err(fault),
-        _ => Ok(Due::Unasked(Some(explain(fault, &error, rows)))),
+        _ => Ok((Due::Unasked(Some(explain(fault, &error, rows))), None)),
     }
+}
+
+/// The planner's estimate; `None`: the server shows none.
+async fn about(
+    reader: &mut Reader<'_>,
+    rows: &DueRows,
+    cutoff: String,
+) -> Result<Option<u64>, Fault> {
+    let plan: sqlx::types::Json<serde_json::Value> =
+        sqlx::query_scalar(AssertSqlSafe(rows.estimate()))
+            .bind(cutoff)
+            .persistent(false)
+            .fetch_one(&mut *reader.conn)
+            .await
+            .map_err(|error| Fault::from_sqlx("estimate", &error).on(&rows.source))?;
+    let estimate = plan.0.pointer("/0/Plan/Plan Rows").and_then(serde_json::Value::as_f64);
+    Ok(estimate.and_then(|rows| format!("{rows:.0}").parse().ok()))
 }
 
 /// Says where in the condition the server stumbled.

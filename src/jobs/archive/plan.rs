@@ -9,9 +9,10 @@ use super::due::{COUNT_MAX, DueRows};
 use super::hand_over;
 use super::observe::{Due, Facts, Seen, Source, due_rows};
 use super::preflight;
+use super::recipe::{self, Sight};
 use super::sql::{self, Texts};
 use super::vacuum;
-use super::walk::Walk;
+use super::walk::{self, Walk};
 use crate::config::checked::{Archive, ArchiveTable, Limits, Pace};
 use crate::job::Plan;
 use crate::job::pace::{Pacing, blind_spots};
@@ -71,7 +72,7 @@ fn table(
     plan.warnings.extend(blind.filter(|warning| !plan.warnings.contains(warning)));
     plan.actions.extend(job.create_target());
     plan.actions.extend(job.alter_target());
-    plan.actions.push(job.rows(limits));
+    plan.actions.extend(job.rows(limits));
     vacuum::after_move((name, policy), job.source, &facts.due, plan);
 }
 
@@ -85,6 +86,8 @@ struct Work<'a> {
     walk: Walk,
     /// Clauses of the `ALTER TABLE` that the archive needs first.
     adopts: Vec<String>,
+    /// What comes before the walk, or instead of it.
+    sweep: Option<Walk>,
     cutoff: String,
 }
 
@@ -99,8 +102,22 @@ impl<'a> Work<'a> {
         let source = facts.source.as_ref()?;
         let due = due_rows(name, policy, source, facts.partitions.as_ref())?;
         let walk = Walk::choose(&source.columns, &source.indexes, &policy.age_column)?;
+        let sweep = recipe::sweep(Sight {
+            version: facts.version,
+            blocks: source.blocks,
+            by_index: due.by_index,
+            due: facts.due_about.or(match facts.due {
+                Due::Rows(count) => Some(count),
+                Due::Uncounted | Due::Unasked(_) => None,
+            }),
+            batch_rows: policy.batch_rows,
+            goes_on: source
+                .blocks
+                .zip(facts.position.as_ref())
+                .is_some_and(|(blocks, position)| position.walk == walk::signature_of(blocks)),
+        });
         let cutoff = due.age_type.cutoff(policy.older_than.before(now, chrono_tz::UTC));
-        Some(Self { name, policy, facts, source, due, walk, adopts, cutoff })
+        Some(Self { name, policy, facts, source, due, walk, adopts, sweep, cutoff })
     }
 
     /// Whole partitions come first; whether there are any.
@@ -130,11 +147,24 @@ impl<'a> Work<'a> {
         }
     }
 
-    /// A position counts only along the same walk.
+    /// The ways of the passes, the first one's first. An unfinished pass goes on the way it went.
+    fn walks(&self) -> Vec<&Walk> {
+        let Self { walk, sweep, due, .. } = self;
+        let again = self.sweep.is_none() || due.by_index;
+        let all = sweep.iter().chain(again.then_some(walk)).collect::<Vec<_>>();
+        let from = all.iter().position(|walk| self.after_on(walk).is_some()).unwrap_or(0);
+        all[from..].to_vec()
+    }
+
+    /// Where an unfinished pass stands.
     fn after(&self) -> Option<Vec<String>> {
+        self.after_on(self.walks().first()?)
+    }
+
+    /// A position counts only along the same walk.
+    fn after_on(&self, walk: &Walk) -> Option<Vec<String>> {
         let position = self.facts.position.as_ref()?;
-        let fits = position.walk == self.walk.signature()
-            && position.after.len() == self.walk.columns.len();
+        let fits = position.walk == walk.signature() && position.after.len() == walk.columns.len();
         fits.then(|| position.after.clone())
     }
 
@@ -164,21 +194,28 @@ impl<'a> Work<'a> {
         Some(ArchiveAction::AlterTarget(AlterTarget { into, source, statement }))
     }
 
-    fn rows(&self, limits: &Limits) -> ArchiveAction {
-        let Self { name, policy, facts, walk, .. } = self;
+    fn rows(&self, limits: &Limits) -> Option<ArchiveAction> {
+        let last_first = self.walks().into_iter().rev();
+        let moves = last_first.fold(None, |then, walk| Some(self.along(walk, then, limits)));
+        moves.map(|rows| ArchiveAction::Move(Box::new(rows)))
+    }
+
+    fn along(&self, walk: &Walk, then: Option<Move>, limits: &Limits) -> Move {
+        let Self { name, policy, facts, .. } = self;
         let map = self.map();
         let texts =
             Texts::new(&self.due, &policy.into, walk, &map, &columns::width(&self.source.columns));
         let unique = self.lookups(&map);
         let tables = (*name, &policy.into);
+        // Rows are named by their keys, whichever way they are met.
         let doubles =
-            Doubles::new(tables, &sql::due_in_range(&self.due, walk), walk, &map, &unique);
-        ArchiveAction::Move(Box::new(Move {
+            Doubles::new(tables, &sql::due_in_range(&self.due, walk), &self.walk, &map, &unique);
+        Move {
             source: (*name).clone(),
             into: policy.into.clone(),
             cutoff: self.cutoff.clone(),
             walk: walk.clone(),
-            after: self.after(),
+            after: self.after_on(walk),
             pacing: Pacing::of(policy.pace, policy.batch_rows.into(), limits.clone()),
             shape: facts
                 .target
@@ -193,8 +230,9 @@ impl<'a> Work<'a> {
             },
             texts,
             doubles,
-            reason: self.reason(),
-        }))
+            reason: self.reason(walk, then.as_ref()),
+            then: then.map(Box::new),
+        }
     }
 
     /// What leads from a row to its like in the archive. A target that is yet to be made has its key.
@@ -205,8 +243,8 @@ impl<'a> Work<'a> {
         doubles::lookups(&target.indexes, map, comparable)
     }
 
-    fn reason(&self) -> String {
-        let Self { policy, facts, walk, .. } = self;
+    fn reason(&self, walk: &Walk, then: Option<&Move>) -> String {
+        let Self { policy, facts, .. } = self;
         let rows = match facts.due {
             Due::Rows(count) if count > COUNT_MAX => format!("more than {COUNT_MAX} rows are due"),
             Due::Rows(1) => "1 row is due".to_owned(),
@@ -215,6 +253,13 @@ impl<'a> Work<'a> {
                 "rows may be due, too many to count within statement_timeout".to_owned()
             }
         };
+        let then = then.map_or_else(String::new, |then| {
+            format!(
+                "; then looks along {}, {}, for what is left",
+                then.walk.list(),
+                then.walk.reason
+            )
+        });
         let goes_on = if self.after().is_some() {
             "; goes on where an earlier run stopped, then looks from the start again"
         } else {
@@ -225,7 +270,7 @@ impl<'a> Work<'a> {
             Pace::Full => ", without pauses,",
         };
         format!(
-            "{rows}: older than {} ({}); moves them to {} by {} at most{pace} along {}, {}{goes_on}",
+            "{rows}: older than {} ({}); moves them to {} by {} at most{pace} along {}, {}{then}{goes_on}",
             policy.older_than,
             self.age(),
             policy.into,

@@ -45,13 +45,17 @@ VALUES ($1, $2, $3::jsonb, now())
 ON CONFLICT (source) DO UPDATE
 SET walk = excluded.walk, after = excluded.after, updated_at = excluded.updated_at";
 
+/// A crash takes a batch back whole, whose rows are then in the hot table again, as is the position.
+/// The record of the run is committed after all of them, waits for the disk, and so for them.
+const LATER: &str = "SET LOCAL synchronous_commit = off";
+
 const FORGET: &str = "DELETE FROM archive_position WHERE source = $1";
 
 impl Texts {
     /// Writes them.
     #[must_use]
     pub fn new(due: &DueRows, into: &TableName, walk: &Walk, map: &Mapping, width: &str) -> Self {
-        let (source, predicate) = (&due.source, due.predicate());
+        let (source, predicate) = (&due.source, predicate(due, walk));
         let range = range(walk);
         let (columns, values) = lists(map);
         let overriding = if map.overrides_identity { " OVERRIDING SYSTEM VALUE" } else { "" };
@@ -64,7 +68,7 @@ impl Texts {
                 walk,
                 width,
             ),
-            lock: format!("LOCK TABLE ONLY {source}, ONLY {into} IN ROW EXCLUSIVE MODE"),
+            lock: format!("{LATER};\nLOCK TABLE ONLY {source}, ONLY {into} IN ROW EXCLUSIVE MODE"),
             insert: format!(
                 "{insert_into}\nSELECT {values}\nFROM {source}\nWHERE {range}\n  AND {predicate}"
             ),
@@ -94,7 +98,11 @@ impl Texts {
 /// What follows WHERE for the due rows of a range; values as for the INSERT.
 #[must_use]
 pub fn due_in_range(due: &DueRows, walk: &Walk) -> String {
-    format!("{}\n  AND {}", range(walk), due.predicate())
+    format!("{}\n  AND {}", range(walk), predicate(due, walk))
+}
+
+fn predicate(due: &DueRows, walk: &Walk) -> String {
+    if walk.blocks.is_some() { due.predicate_by_place() } else { due.predicate() }
 }
 
 /// The two lists of the INSERT.
@@ -140,6 +148,8 @@ fn range(walk: &Walk) -> String {
 /// One row: the first row's values as text, then the last's, then the number of rows and their bytes.
 /// The first is what the sub-query gives first; were it another, rows would wait for the next pass.
 /// Names are qualified, or ORDER BY would mean the texts.
+///
+/// A sweep reads in the order of places by itself; to ask for that order would sort the whole table.
 fn edges(source: &TableName, condition: &str, walk: &Walk, width: &str) -> String {
     let each = |form: fn(&Ident) -> String| {
         walk.columns.iter().map(|(name, _)| form(name)).collect::<Vec<_>>().join(", ")
@@ -147,9 +157,10 @@ fn edges(source: &TableName, condition: &str, walk: &Walk, width: &str) -> Strin
     let plain = each(ToString::to_string);
     let text = each(|name| format!("due.{name}::text"));
     let down = each(|name| format!("due.{name} DESC"));
+    let order = if walk.blocks.is_some() { String::new() } else { format!("ORDER BY {plain} ") };
     format!(
         "WITH due AS MATERIALIZED (\nSELECT {plain},\n  {width} AS width\nFROM {source}\nWHERE {condition}\n\
-         ORDER BY {plain} LIMIT $2::bigint)\n\
+         {order}LIMIT $2::bigint)\n\
          SELECT * FROM (SELECT {text} FROM due LIMIT 1) AS lowest,\n\
          (SELECT {text} FROM due ORDER BY {down} LIMIT 1) AS highest,\n\
          (SELECT count(*), sum(width)::bigint FROM due) AS measured"

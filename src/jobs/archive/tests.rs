@@ -18,7 +18,7 @@ use crate::pg::catalog::indexes::Index;
 use crate::pg::catalog::pressure::Sight;
 use crate::pg::catalog::privileges::SchemaRights;
 use crate::pg::catalog::publications::Publishing;
-use crate::pg::catalog::relation::{Kind, Persistence, Relation};
+use crate::pg::catalog::relation::{Blocks, Kind, Persistence, Relation};
 use crate::pg::ident::{Ident, TableName};
 use crate::pg::version::Version;
 
@@ -105,6 +105,7 @@ fn world() -> World {
             relation: relation(1),
             columns: jobs_columns(),
             indexes: vec![primary(&["id"]), index("jobs_created_at_idx", &["created_at"])],
+            blocks: None,
             hooks: Vec::new(),
             referrers: Vec::new(),
             publishing: Publishing::default(),
@@ -133,6 +134,7 @@ fn world() -> World {
             source_shape: "41".into(),
             volatile: Vec::new(),
             due: Due::Rows(1_234),
+            due_about: None,
             position: None,
             partitions: None,
             sight: Sight { is_clear: true, replicas: 0 },
@@ -171,6 +173,31 @@ fn without_an_index_on_the_age_the_key_is_walked() {
     world.source.indexes = vec![primary(&["status", "id"])];
     world.policy.condition = None;
     insta::assert_snapshot!(world.printed());
+}
+
+#[test]
+fn a_backlog_is_swept_and_then_looked_for_along_the_index() {
+    let mut world = world();
+    world.facts.due = Due::Rows(100_001);
+    world.facts.due_about = Some(1_200_000);
+    world.source.blocks =
+        Some(Blocks { file: 16_384, count: 100_000, rows: 2_400_000, has_large: false });
+    insta::assert_snapshot!(world.printed());
+}
+
+#[test]
+fn an_unfinished_sweep_is_finished() {
+    let mut world = world();
+    world.facts.due = Due::Rows(1);
+    world.source.blocks =
+        Some(Blocks { file: 16_384, count: 100_000, rows: 2_400_000, has_large: false });
+    let place = vec!["(4711,65535)".to_owned()];
+    world.facts.position = Some(Position { walk: "blocks of file 16384".into(), after: place });
+    let printed = world.printed();
+    assert!(
+        printed.contains("along (ctid), block by block, as an earlier run began it so; then looks"),
+        "{printed}"
+    );
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use crate::pg::catalog::columns::Column;
 use crate::pg::catalog::indexes::Index;
+use crate::pg::catalog::relation::Blocks;
 use crate::pg::ident::Ident;
 
 /// An order without ties, which an index serves.
@@ -11,8 +12,10 @@ pub struct Walk {
     pub columns: Vec<(Ident, String)>,
     /// The columns that tell a row from all others.
     pub key: Vec<Ident>,
-    /// Why this order; continues "walks (…), ".
+    /// Why this order; continues "along (…), ".
     pub reason: String,
+    /// Where the order is that of the blocks on the disk.
+    pub blocks: Option<Blocks>,
 }
 
 impl Walk {
@@ -34,7 +37,21 @@ impl Walk {
             let column = columns.iter().find(|column| column.name == *name)?;
             Some((name.clone(), column.type_sql.clone()))
         };
-        Some(Self { columns: order.iter().filter_map(with_type).collect(), key, reason })
+        let columns = order.iter().filter_map(with_type).collect();
+        Some(Self { columns, key, reason, blocks: None })
+    }
+
+    /// The order of the rows' places. No index is read, no range is looked for, and where rows are
+    /// has nothing to do with what they hold.
+    #[must_use]
+    pub fn sweep(blocks: Blocks, reason: String) -> Option<Self> {
+        let place = Ident::new("ctid").ok()?;
+        Some(Self {
+            columns: vec![(place.clone(), "tid".to_owned())],
+            key: vec![place],
+            reason,
+            blocks: Some(blocks),
+        })
     }
 
     /// `(created_at, id)`
@@ -47,10 +64,19 @@ impl Walk {
     /// What a stored position belongs to: a position along other columns means nothing.
     #[must_use]
     pub fn signature(&self) -> String {
+        if let Some(blocks) = self.blocks {
+            return signature_of(blocks);
+        }
         let columns: Vec<String> =
             self.columns.iter().map(|(name, type_sql)| format!("{name} {type_sql}")).collect();
         columns.join(", ")
     }
+}
+
+/// What a stored position of a sweep over these blocks belongs to.
+#[must_use]
+pub fn signature_of(blocks: Blocks) -> String {
+    format!("blocks of file {}", blocks.file)
 }
 
 /// The indexes by which old rows are found at once. Whether a partial one serves the condition, only

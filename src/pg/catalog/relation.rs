@@ -56,6 +56,24 @@ pub struct Relation {
     pub ancestors: Vec<Oid>,
 }
 
+/// A table's blocks, as the last VACUUM or ANALYZE found them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Blocks {
+    /// The file they are in: a table that is rewritten gets another, where rows have other places.
+    pub file: u32,
+    /// How many, 1 or more.
+    pub count: u64,
+    /// Rows in all of them, 1 or more.
+    pub rows: u64,
+    /// Large values lie in a table beside it.
+    pub has_large: bool,
+}
+
+const BLOCKS: &str = "\
+SELECT c.relfilenode, c.relpages::bigint, c.reltuples::bigint, coalesce(t.relpages > 0, false) \
+FROM pg_class AS c LEFT JOIN pg_class AS t ON t.oid = c.reltoastrelid \
+WHERE c.oid = $1 AND c.relkind = 'r' AND c.relpages > 0 AND c.reltuples > 0";
+
 const RELATION: &str = "\
 SELECT c.oid, c.relkind::text, c.relpersistence::text, c.relrowsecurity, \
        c.relkind = 'r' AND EXISTS (SELECT FROM pg_inherits WHERE inhparent = c.oid), \
@@ -101,5 +119,20 @@ pub async fn find(conn: &mut PgConnection, name: &TableName) -> Result<Option<Re
         owner: ident(&row, 6)?,
         tree: row.try_get(7).map_err(failed)?,
         ancestors: row.try_get(8).map_err(failed)?,
+    }))
+}
+
+/// The blocks of a plain table; `None`: it has none, or nobody has looked yet.
+///
+/// # Errors
+/// Where the server does not answer.
+pub async fn blocks(conn: &mut PgConnection, table: Oid) -> Result<Option<Blocks>, Fault> {
+    let found: Option<(Oid, i64, i64, bool)> =
+        sqlx::query_as(BLOCKS).bind(table).fetch_optional(conn).await.map_err(failed)?;
+    Ok(found.map(|(file, count, rows, has_large)| Blocks {
+        file: file.0,
+        count: count.unsigned_abs().max(1),
+        rows: rows.unsigned_abs().max(1),
+        has_large,
     }))
 }

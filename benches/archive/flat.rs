@@ -1,0 +1,63 @@
+//! Whether batches become slower as the run goes on.
+//!
+//! Rows are stamped with the beginning of their batch, so the archive tells what each batch took.
+
+use sqlx::PgConnection;
+
+use super::common::{block_on, connect, promise};
+use super::support::{rows, run};
+use super::world::World;
+
+const JOBS: u32 = 2_000_000;
+const TIMES_MAX: f64 = 1.2;
+
+pub fn measure(major: u32) -> bool {
+    block_on(async {
+        let mut world = World::make(major, JOBS).await;
+        println!("PostgreSQL {major}, fsync on; {JOBS} jobs, half of them due");
+        let mut kept = true;
+        for beneath_a_snapshot in [false, true] {
+            let mut conn = world.fresh().await;
+            let mut reader = connect(&world.server, "bench").await;
+            if beneath_a_snapshot {
+                run(
+                    &mut reader,
+                    "BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT 1 FROM ml_jobs LIMIT 1",
+                )
+                .await;
+            }
+            world.archive("365 days");
+            let times = batches(&mut conn).await;
+            let tenth = times.len() / 10;
+            let first = middle(&times[..tenth]);
+            let last = middle(&times[times.len() - tenth..]);
+            let what =
+                if beneath_a_snapshot { "beneath an old snapshot" } else { "nobody else there" };
+            println!(
+                "  {what}: {} batches, the first tenth {first:.2} ms for a thousand rows, the last {last:.2}: {:.2}",
+                times.len(),
+                last / first
+            );
+            kept &= promise(
+                &format!("{what}: at most {TIMES_MAX} times slower"),
+                last / first <= TIMES_MAX,
+            );
+        }
+        kept
+    })
+}
+
+/// What each batch took until the next began, in ms for a thousand rows.
+async fn batches(conn: &mut PgConnection) -> Vec<f64> {
+    let sql = "SELECT extract(epoch FROM lead(at) OVER (ORDER BY at) - at) * 1e6 / count FROM ( \
+               SELECT archived_at AS at, count(*) FROM ml_jobs_archive GROUP BY 1) AS batch ORDER BY at";
+    let found = rows(conn, sql).await;
+    found.iter().filter_map(|row| row[0].as_deref()?.parse().ok()).collect()
+}
+
+/// The median: a checkpoint slows down a few.
+fn middle(times: &[f64]) -> f64 {
+    let mut times = times.to_vec();
+    times.sort_unstable_by(f64::total_cmp);
+    times[times.len() / 2]
+}

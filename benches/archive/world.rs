@@ -1,0 +1,137 @@
+//! A table of jobs, made once per server and copied for each measurement; and the program at work on
+//! it.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use pgtend::throwaway::{Binaries, Server};
+use pgtend::time::clock;
+use sqlx::PgConnection;
+
+use super::common::{connect, since, start};
+use super::support::{rows, run};
+
+/// Its columns.
+pub const COLUMNS: &str = "id, job_uuid, customer_id, status, created_at, score, payload";
+/// Which of the old rows are due; one in 200 is not.
+pub const FINISHED: &str = "status IN ('completed', 'failed')";
+
+/// The server, with the template `seed`: two years of jobs in order of age, 300 bytes of text each.
+pub struct World {
+    pub server: Server,
+    directory: tempfile::TempDir,
+    admin: PgConnection,
+}
+
+impl World {
+    pub async fn make(major: u32, jobs: u32) -> Self {
+        let binaries = Binaries::discover(Some(major)).unwrap_or_else(|fault| panic!("{fault}"));
+        let server = start(&binaries);
+        let mut admin = connect(&server, "postgres").await;
+        run(&mut admin, "CREATE EXTENSION pg_stat_statements").await;
+        run(&mut admin, "CREATE ROLE tender LOGIN PASSWORD 'tender'").await;
+        run(&mut admin, "CREATE DATABASE seed").await;
+        let mut seed = connect(&server, "seed").await;
+        run(&mut seed, &SEED.replace("{jobs}", &jobs.to_string())).await;
+        run(&mut seed, "VACUUM (FREEZE, ANALYZE)").await;
+        Self { server, directory: tempfile::tempdir().expect("a directory"), admin }
+    }
+
+    /// The database `bench`, as the template is, and all of it on the disk.
+    pub async fn fresh(&mut self) -> PgConnection {
+        run(&mut self.admin, "DROP DATABASE IF EXISTS bench WITH (FORCE)").await;
+        let strategy = if self.server.major() >= 15 { " STRATEGY file_copy" } else { "" };
+        run(&mut self.admin, &format!("CREATE DATABASE bench TEMPLATE seed{strategy}")).await;
+        run(&mut self.admin, "GRANT CREATE ON DATABASE bench TO tender").await;
+        run(&mut self.admin, "CHECKPOINT").await;
+        connect(&self.server, "bench").await
+    }
+
+    /// Sets a parameter of the server.
+    pub async fn set(&mut self, name: &str, value: &str) {
+        run(&mut self.admin, &format!("ALTER SYSTEM SET {name} = '{value}'")).await;
+        run(&mut self.admin, "SELECT pg_reload_conf()").await;
+    }
+
+    /// The one value of a query, asked in another database.
+    pub async fn value(&mut self, sql: &str) -> String {
+        value(&mut self.admin, sql).await
+    }
+
+    /// Moves what is older, as the program does it from its start to its end.
+    pub fn archive(&self, older_than: &str) -> Ran {
+        // No superuser, as its work is not counted by pg_stat_statements.
+        let url = format!("postgres://tender:tender@127.0.0.1:{}/bench", self.server.port());
+        let config = format!(
+            "[database]\nurl = \"{url}\"\n[archive]\nschedule = \"30 2 * * *\"\n\
+             [archive.tables.\"public.ml_jobs\"]\ninto = \"public.ml_jobs_archive\"\n\
+             age_column = \"created_at\"\nolder_than = \"{older_than}\"\nwhere = \"{FINISHED}\"\npace = \"full\"\n"
+        );
+        watched(self.directory.path(), &config)
+    }
+}
+
+/// What a run of the program took.
+pub struct Ran {
+    /// From its start to its end.
+    pub took: Duration,
+    /// The most memory it had, in MB.
+    pub peak_mb: f64,
+}
+
+fn watched(directory: &Path, config: &str) -> Ran {
+    let file = directory.join("pgtend.toml");
+    std::fs::write(&file, config).expect("write the configuration");
+    let started = clock::monotonic();
+    let mut child = Command::new(env!("CARGO_BIN_EXE_pgtend"))
+        .args(["once", "archive"])
+        .env_clear()
+        .env("PGTEND_CONFIG", &file)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("start pgtend");
+    let status = format!("/proc/{}/status", child.id());
+    let mut peak_mb = 0.0;
+    let code = loop {
+        peak_mb = peak_of(&status).unwrap_or(peak_mb);
+        if let Some(code) = child.try_wait().expect("its end") {
+            break code;
+        }
+        std::thread::sleep(Duration::from_millis(2));
+    };
+    let took = since(started);
+    assert!(code.success(), "pgtend once archive: {code}");
+    Ran { took, peak_mb }
+}
+
+fn peak_of(status: &str) -> Option<f64> {
+    let text = std::fs::read_to_string(status).ok()?;
+    let line = text.lines().find(|line| line.starts_with("VmHWM:"))?;
+    let kilobytes: f64 = line.split_whitespace().nth(1)?.parse().ok()?;
+    Some(kilobytes / 1024.0)
+}
+
+/// The one value of a query.
+pub async fn value(conn: &mut PgConnection, sql: &str) -> String {
+    let mut found = rows(conn, sql).await;
+    found[0].swap_remove(0).unwrap_or_default()
+}
+
+const SEED: &str = "
+CREATE TABLE ml_jobs (
+    id bigint PRIMARY KEY, job_uuid uuid NOT NULL UNIQUE, customer_id int NOT NULL,
+    status text NOT NULL, created_at timestamptz NOT NULL, score double precision, payload text NOT NULL
+);
+INSERT INTO ml_jobs
+SELECT i, md5(i::text)::uuid, i % 1000,
+       CASE WHEN i % 200 = 0 THEN 'running' WHEN i % 10 = 0 THEN 'failed' ELSE 'completed' END,
+       now() - interval '730 days' + i * (interval '730 days' / {jobs}), i / 7.0,
+       left(repeat(md5(i::text), 19), 100 + (i * 7919 % 401)::int)
+FROM generate_series(1::bigint, {jobs}) AS i;
+CREATE INDEX ml_jobs_created_at ON ml_jobs (created_at);
+CREATE INDEX ml_jobs_status ON ml_jobs (status);
+CREATE TABLE ml_jobs_archive (LIKE ml_jobs, archived_at timestamptz NOT NULL DEFAULT now(), PRIMARY KEY (id));
+ALTER TABLE ml_jobs OWNER TO tender;
+ALTER TABLE ml_jobs_archive OWNER TO tender";

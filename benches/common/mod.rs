@@ -1,0 +1,71 @@
+//! What the benchmarks share: servers, the program, times.
+#![allow(dead_code, reason = "each benchmark uses what it needs")]
+
+use std::future::Future;
+use std::time::{Duration, Instant};
+
+use pgtend::throwaway::{Binaries, Server};
+use pgtend::time::clock;
+use sqlx::{Connection, PgConnection};
+
+use super::support::run;
+
+/// As a server is run, not as a test's: commits reach the disk.
+pub const DURABLE: [(&str, &str); 3] =
+    [("fsync", "on"), ("full_page_writes", "on"), ("shared_buffers", "128MB")];
+
+pub fn start(binaries: &Binaries) -> Server {
+    Server::start(binaries, &DURABLE).unwrap_or_else(|fault| panic!("{fault}"))
+}
+
+pub fn block_on<T>(work: impl Future<Output = T>) -> T {
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    runtime.expect("a runtime").block_on(work)
+}
+
+pub async fn connect(server: &Server, database: &str) -> PgConnection {
+    PgConnection::connect(&server.url(database)).await.expect("connect")
+}
+
+/// What one statement, or several, take.
+pub async fn timed_sql(conn: &mut PgConnection, sql: &str) -> Duration {
+    let started = clock::monotonic();
+    run(conn, sql).await;
+    since(started)
+}
+
+/// The program with this configuration, from its start to its end.
+pub fn timed_pgtend(
+    directory: &std::path::Path,
+    config: &str,
+    arguments: &[&str],
+) -> (Duration, String) {
+    let file = directory.join("pgtend.toml");
+    std::fs::write(&file, config).expect("write the configuration");
+    let started = clock::monotonic();
+    let ran = std::process::Command::new(env!("CARGO_BIN_EXE_pgtend"))
+        .args(arguments)
+        .env_clear()
+        .env("PGTEND_CONFIG", &file)
+        .output()
+        .expect("start pgtend");
+    let took = since(started);
+    let (out, log) = (String::from_utf8_lossy(&ran.stdout), String::from_utf8_lossy(&ran.stderr));
+    assert!(ran.status.success(), "pgtend {arguments:?}: {}\n{out}\n{log}", ran.status);
+    (took, out.into_owned())
+}
+
+pub fn since(started: Instant) -> Duration {
+    clock::monotonic().saturating_duration_since(started)
+}
+
+pub fn median(mut times: Vec<Duration>) -> Duration {
+    times.sort_unstable();
+    times[times.len() / 2]
+}
+
+pub fn promise(what: &str, kept: bool) -> bool {
+    println!("  {} {what}", if kept { "kept:" } else { "NOT KEPT:" });
+    kept
+}
