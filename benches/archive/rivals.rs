@@ -38,7 +38,8 @@ pub async fn cursor(conn: &mut PgConnection, first: u32, count: u32) -> Duration
 #[derive(sqlx::FromRow)]
 struct Job {
     id: i64,
-    job_uuid: String,
+    #[sqlx(rename = "job_uuid")]
+    uuid: String,
     customer_id: i32,
     status: String,
     created_at: chrono::DateTime<chrono::Utc>,
@@ -63,7 +64,7 @@ pub async fn objects(conn: &mut PgConnection, first: u32, count: u32) -> Duratio
     for job in &jobs {
         sqlx::query(AssertSqlSafe(add.as_str()))
             .bind(job.id)
-            .bind(&job.job_uuid)
+            .bind(&job.uuid)
             .bind(job.customer_id)
             .bind(&job.status)
             .bind(job.created_at)

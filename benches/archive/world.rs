@@ -80,6 +80,7 @@ pub struct Ran {
     pub peak_mb: f64,
 }
 
+#[expect(clippy::disallowed_methods, reason = "a benchmark does nothing else meanwhile")]
 fn watched(directory: &Path, config: &str) -> Ran {
     let file = directory.join("pgtend.toml");
     std::fs::write(&file, config).expect("write the configuration");
