@@ -47,13 +47,13 @@ pub(super) fn read(rank: usize, path: &Path, problems: &mut Problems) -> Option<
             return None;
         }
     };
-    let file = File { rank, name: path.display().to_string().into(), text: "" };
+    let name = path.display().to_string().into();
     match text {
-        Ok(text) => File { text: &text, ..file }.layer(problems),
+        Ok(text) => File::new(rank, name, &text).layer(problems),
         Err(error) => {
             let good = &error.as_bytes()[..error.utf8_error().valid_up_to()];
             let text = String::from_utf8_lossy(good);
-            let file = File { text: &text, ..file };
+            let file = File::new(rank, name, &text);
             let message = "the file is not UTF-8 here; save it as UTF-8";
             problems.add(file.place(text.len()), None, message);
             None
@@ -78,14 +78,21 @@ struct File<'a> {
     rank: usize,
     name: Arc<str>,
     text: &'a str,
+    /// Where each line but the first starts.
+    lines: Vec<usize>,
 }
 
-impl File<'_> {
+impl<'a> File<'a> {
+    fn new(rank: usize, name: Arc<str>, text: &'a str) -> Self {
+        let lines = text.match_indices('\n').map(|(at, _)| at + 1).collect();
+        Self { rank, name, text, lines }
+    }
+
     fn place(&self, offset: usize) -> Place {
-        let before = &self.text[..offset.min(self.text.len())];
-        let line_start = before.rfind('\n').map_or(0, |at| at + 1);
-        let line = before.matches('\n').count() + 1;
-        let column = before[line_start..].chars().count() + 1;
+        let offset = offset.min(self.text.len());
+        let line = self.lines.partition_point(|&start| start <= offset) + 1;
+        let line_start = if line == 1 { 0 } else { self.lines[line - 2] };
+        let column = self.text[line_start..offset].chars().count() + 1;
         Place::File { rank: self.rank, file: self.name.clone(), at: Some((line, column)) }
     }
 
