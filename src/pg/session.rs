@@ -217,7 +217,7 @@ impl Session {
         look_first(&mut self.conn, step).await?;
         let result = match step.mode {
             Mode::Alone => self.alone(step, lock_timeout).await,
-            Mode::Transaction | Mode::RepeatableRead => self.transaction(step, lock_timeout).await,
+            _ => self.transaction(step, lock_timeout).await,
         };
         let tidied = match (&result, step.mode) {
             (_, Mode::Alone) => self.plain("SET default_transaction_read_only = on").await.err(),
@@ -229,16 +229,17 @@ impl Session {
     }
 
     async fn transaction(&mut self, step: &Step, lock: Duration) -> Result<Vec<Done>, Fault> {
-        let isolation = match step.mode {
-            Mode::RepeatableRead => "REPEATABLE READ",
-            Mode::Transaction | Mode::Alone => "READ COMMITTED",
+        let (isolation, flush) = match step.mode {
+            Mode::RepeatableRead => ("REPEATABLE READ", ""),
+            Mode::Unflushed => ("READ COMMITTED", " SET LOCAL synchronous_commit = off;"),
+            Mode::Transaction | Mode::Alone => ("READ COMMITTED", ""),
         };
         let fence = self.fence()?;
         let limit = step.lock.hold_max.map_or_else(String::new, |hold_max| {
             format!(" SET LOCAL statement_timeout = {};", at_least_1_ms(hold_max))
         });
         let begin = format!(
-            "BEGIN ISOLATION LEVEL {isolation} READ WRITE; SET LOCAL lock_timeout = {};{limit}",
+            "BEGIN ISOLATION LEVEL {isolation} READ WRITE; SET LOCAL lock_timeout = {};{limit}{flush}",
             at_least_1_ms(lock)
         );
         let early = step.statements.iter().take_while(|statement| statement.is_early).count();

@@ -82,6 +82,10 @@ impl Statement {
 pub enum Mode {
     /// One READ COMMITTED transaction, under the fence.
     Transaction,
+    /// The same, and its commit does not wait for the disk, so that nobody waits for its locks meanwhile.
+    /// Whatever commits later and did wait has it flushed too: no row can outlive the partition it is
+    /// in. For what the next run would make again.
+    Unflushed,
     /// One REPEATABLE READ transaction, under the fence: an edit meanwhile is an error, not a loss.
     RepeatableRead,
     /// Each statement by itself, outside any transaction, after a look at the claim: ANALYZE,

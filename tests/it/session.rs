@@ -3,7 +3,7 @@
 use pgtend::job::JobName;
 use pgtend::pg::fault::{Fault, Kind};
 use pgtend::pg::session::Session;
-use pgtend::pg::step::{Mode, Step};
+use pgtend::pg::step::{Expect, Mode, Statement, Step};
 use sqlx::{AssertSqlSafe, Executor};
 
 use crate::door::{TABLE, assert_untouched, claimed, pid, refused, sleeps};
@@ -44,7 +44,7 @@ fn without_a_claim_nothing_is_written() {
         db.execute(TABLE).await;
         let app = InProcess::new(&db, "").await;
         let mut session = app.session(None).await;
-        for mode in [Mode::Transaction, Mode::RepeatableRead, Mode::Alone] {
+        for mode in [Mode::Transaction, Mode::Unflushed, Mode::RepeatableRead, Mode::Alone] {
             let step = Step { mode, ..step(&["UPDATE public.t SET v = 0"]) };
             assert_eq!(refused(session.run(&step).await).kind, Kind::Bug);
             assert_untouched(&db).await;
@@ -62,12 +62,27 @@ fn a_lost_claim_writes_nothing() {
             "UPDATE pgtend.job_run SET lease_until = now() + interval '1 h', status = 'abandoned'",
         ] {
             db.execute(lost).await;
-            for mode in [Mode::Transaction, Mode::RepeatableRead, Mode::Alone] {
+            for mode in [Mode::Transaction, Mode::Unflushed, Mode::RepeatableRead, Mode::Alone] {
                 let step = Step { mode, ..step(&["UPDATE public.t SET v = 0"]) };
                 let fault = refused(session.run(&step).await);
                 assert_eq!(fault.kind, Kind::LeaseLost, "{mode:?} after {lost}: {fault}");
                 assert_untouched(&db).await;
             }
+        }
+    });
+}
+
+/// And only that one: the next commit of the same session waits, and flushes this one too.
+#[test]
+fn an_unflushed_transaction_does_not_wait_for_the_disk() {
+    on_every_major(|db| async move {
+        let (_app, mut session) = claimed(&db, "").await;
+        for (mode, waits) in [(Mode::Unflushed, "off"), (Mode::Transaction, "on")] {
+            let asked =
+                Statement::new(format!("SELECT current_setting('synchronous_commit') = '{waits}'"));
+            let asked = asked.expect(Expect::True("it waits, or does not"));
+            let step = Step { mode, statements: vec![asked], ..step(&[]) };
+            session.run(&step).await.unwrap();
         }
     });
 }

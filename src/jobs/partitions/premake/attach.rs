@@ -101,5 +101,5 @@ fn drop_check_sql(default: &TableName) -> String {
 
 fn step(doing: &'static str, object: &TableName, lock: LockWait, sql: Vec<String>) -> Step {
     let statements = sql.into_iter().map(Statement::new).collect();
-    Step { doing, object: object.to_string(), mode: Mode::Transaction, lock, statements }
+    Step { doing, object: object.to_string(), mode: Mode::Unflushed, lock, statements }
 }
