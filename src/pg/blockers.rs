@@ -44,6 +44,12 @@ pub async fn cancel(session: &Watch) {
     }
 }
 
+/// Most often there is none, and nothing more is to be asked.
+const STANDING_AT_ALL: &str = "\
+SELECT EXISTS (SELECT FROM pg_stat_activity AS a \
+               WHERE a.datname = current_database() AND a.pid <> pg_backend_pid() \
+                 AND a.xact_start < clock_timestamp() - $1::int8 * interval '1 millisecond')";
+
 /// `pg_partition_tree` would itself lock what it walks.
 const STANDING_IN_THE_WAY: &str = "\
 WITH RECURSIVE asked AS ( \
@@ -73,12 +79,16 @@ pub async fn in_the_way_of(
     conn: &mut PgConnection,
     strong: &[Strong],
 ) -> Result<Vec<Blocker>, sqlx::Error> {
+    let standing = i64::try_from(STANDING.as_millis()).unwrap_or(i64::MAX);
+    if !sqlx::query_scalar(STANDING_AT_ALL).bind(standing).fetch_one(&mut *conn).await? {
+        return Ok(Vec::new());
+    }
     let (tables, passes): (Vec<&str>, Vec<&str>) =
         strong.iter().map(|lock| (lock.table.as_str(), lock.mode.passes())).unzip();
     let rows = sqlx::query(STANDING_IN_THE_WAY)
         .bind(tables)
         .bind(passes)
-        .bind(i64::try_from(STANDING.as_millis()).unwrap_or(i64::MAX))
+        .bind(standing)
         .bind(strong.iter().map(|lock| lock.with_partitions).collect::<Vec<_>>())
         .fetch_all(conn)
         .await?;

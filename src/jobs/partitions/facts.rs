@@ -8,6 +8,7 @@ use chrono::{DateTime, Utc};
 use crate::jobs::partitions::grid::bounds::Span;
 use crate::jobs::partitions::grid::coverage::Piece;
 use crate::jobs::partitions::grid::key::Point;
+use crate::jobs::partitions::tended::Laid;
 use crate::pg::catalog::carve::{Begun, Source};
 use crate::pg::catalog::foreign_keys::Reference;
 use crate::pg::catalog::leftover::Leftover;
@@ -80,9 +81,9 @@ pub struct Facts {
     pub references: Vec<Reference>,
     /// For partitions that are to leave: the first foreign key whose rows refer to their rows.
     pub referenced: BTreeMap<i64, Result<Option<String>, Fault>>,
-    /// The tables that its foreign keys point at.
+    /// The tables that its foreign keys point at, where it may get a partition.
     pub points_at: Vec<TableName>,
-    /// What LIKE and ATTACH leave behind of it.
+    /// What LIKE and ATTACH leave behind of it, where it may get a partition.
     pub traits: Traits,
     /// Its row security policies, where they are needed.
     pub policies: Result<Vec<Policy>, Fault>,
@@ -100,6 +101,8 @@ pub struct Facts {
     pub wide: Option<Box<Wide>>,
     /// Partitions whose rows are to be taken over, by oid.
     pub emptying: BTreeMap<i64, Emptying>,
+    /// What follows from all this, where it was worked out.
+    pub laid: Option<Laid>,
 }
 
 /// A partition whose rows are to be taken over by others.
@@ -169,6 +172,7 @@ impl Facts {
             begun: Vec::new(),
             wide: None,
             emptying: BTreeMap::new(),
+            laid: None,
         }
     }
 }

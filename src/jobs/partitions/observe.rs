@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::adopt;
-use super::alike::{self, Like};
+use super::alike::{self, Drift};
 use super::facts::{Clocks, DefaultFacts, Facts, Look, Seen};
 use super::plan::{MADE_MAX, NAMES_TRIED, name_of};
 use super::premake::attach::STALE_CHECK;
@@ -13,7 +13,7 @@ use super::premake::new::mark_prefix;
 use super::retention::choice::Part;
 use super::retention::leftovers;
 use super::retention::plan::about_to_leave;
-use super::tended::tended;
+use super::tended::{lay_out, tended};
 use super::{Task, drain, split};
 use crate::config::checked::Partitions;
 use crate::jobs::partitions::grid::coverage::coverage;
@@ -22,6 +22,7 @@ use crate::pg::catalog::foreign_keys::{self, Reference};
 use crate::pg::catalog::leftover::Leftover;
 use crate::pg::catalog::partition::{self, Child, Relation};
 use crate::pg::catalog::quarantine::Held;
+use crate::pg::catalog::traits::Traits;
 use crate::pg::catalog::{adoption, carve, leftover, partition_default, quarantine, setting};
 use crate::pg::fault::{Fault, Kind};
 use crate::pg::ident::{TableName, quoted};
@@ -64,6 +65,7 @@ pub async fn observe(
         adoption: None,
         unfinished: Vec::new(),
     };
+    lay_out(section, &mut seen);
     // Boxed: its state is part of every run's, and few tables count ids.
     Box::pin(frontier::highest_ids(section, reader, &mut seen)).await?;
     let lacking = second_look(section, reader, &mut seen).await?;
@@ -199,8 +201,10 @@ async fn facts(
 ) -> Result<BTreeMap<TableName, Facts>, Fault> {
     let version = reader.server.version;
     let oids: Vec<i64> = relations.iter().map(|relation| relation.oid).collect();
+    let all = partition::children(reader.conn, version, &oids).await?;
+    let mut drift = Drift::of(reader, &all).await?;
     let mut children: BTreeMap<i64, Vec<Child>> = BTreeMap::new();
-    for child in partition::children(reader.conn, version, &oids).await? {
+    for child in all {
         children.entry(child.parent).or_default().push(child);
     }
     let name_asked = |relation: &Relation| {
@@ -216,7 +220,6 @@ async fn facts(
 
     let references = foreign_keys::references(reader.conn, &oids).await?;
     let begun = carve::begun(reader.conn, &oids).await?;
-    let mut like = Like::of(reader, &oids).await?;
     let agreed = if quarantine::exists(reader.conn).await? {
         quarantine::agreed(reader.conn, &oids).await?
     } else {
@@ -252,16 +255,17 @@ async fn facts(
             agreed: agreed.iter().find(|agreed| agreed.parent == oid).cloned(),
             references: references.iter().filter(|r| r.parent == oid).cloned().collect(),
             referenced: BTreeMap::new(),
-            points_at: like.points_at.remove(&oid).unwrap_or_default(),
-            traits: like.traits.remove(&oid).unwrap_or_default(),
+            points_at: Vec::new(),
+            traits: Traits::default(),
             policies: Ok(Vec::new()),
             storage: Vec::new(),
-            differences: like.differences_of(oid),
+            differences: drift.take(oid),
             blockers: Vec::new(),
             highest_id: None,
             wide: None,
             begun: begun.iter().filter(|begun| begun.parent == oid).cloned().collect(),
             emptying: BTreeMap::new(),
+            laid: None,
             relation,
         };
         tables.insert(name.clone(), facts);

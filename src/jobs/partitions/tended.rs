@@ -1,7 +1,7 @@
 //! Whether a table can be tended, and everything about it that does not depend on the time.
 
 use super::facts::{Facts, Seen};
-use crate::config::checked::PartitionTable;
+use crate::config::checked::{PartitionTable, Partitions};
 use crate::jobs::partitions::grid::axis::Axis;
 use crate::jobs::partitions::grid::bounds::{Span, parse_bound};
 use crate::jobs::partitions::grid::continued::{Continued, Sibling, continued};
@@ -38,6 +38,32 @@ pub struct Tended<'a> {
     pub within: Span,
 }
 
+/// What follows from a table's facts and its section alone. A run asks for it several times, and to read
+/// the bounds and names of all partitions is most of its own work: so it is worked out once.
+#[derive(Debug, Clone)]
+pub struct Laid {
+    axis: Axis,
+    key: Ident,
+    other_owner: Option<Ident>,
+    template: Template,
+    differs: Option<String>,
+    existing: Vec<Existing>,
+    within: Span,
+}
+
+/// Works it out for every table that can be tended.
+pub fn lay_out(section: &Partitions, seen: &mut Seen) {
+    let laid = |(name, facts): (&TableName, &Facts)| {
+        Some((name.clone(), laid(name, section.tables.get(name)?, facts, seen).ok()?))
+    };
+    let all: Vec<(TableName, Laid)> = seen.tables.iter().filter_map(laid).collect();
+    for (name, laid) in all {
+        if let Some(facts) = seen.tables.get_mut(&name) {
+            facts.laid = Some(laid);
+        }
+    }
+}
+
 /// Takes a table on, or says why not and what to do.
 ///
 /// # Errors
@@ -48,6 +74,20 @@ pub fn tended<'a>(
     facts: &'a Facts,
     seen: &Seen,
 ) -> Result<Tended<'a>, Fault> {
+    let laid = match &facts.laid {
+        Some(laid) => laid.clone(),
+        None => laid(name, config, facts, seen)?,
+    };
+    let Laid { axis, key, other_owner, template, differs, existing, within } = laid;
+    Ok(Tended { name, config, facts, axis, key, other_owner, template, differs, existing, within })
+}
+
+fn laid(
+    name: &TableName,
+    config: &PartitionTable,
+    facts: &Facts,
+    seen: &Seen,
+) -> Result<Laid, Fault> {
     is_range_parent(name, &facts.relation).map_err(|fault| fault.on(name))?;
     let (key, axis) = kind::axis(&facts.relation, config).map_err(|fault| fault.on(name))?;
     permitted(name, &facts.relation, seen).map_err(|fault| fault.on(name))?;
@@ -55,7 +95,7 @@ pub fn tended<'a>(
     let Continued { axis, template, differs } = continued(&siblings, axis, &name.table, config);
     let other_owner = Ident::new(&facts.relation.owner).ok().filter(|o| o.as_str() != seen.role);
     let within = within(facts.relation.own_bound.as_deref());
-    Ok(Tended { name, config, facts, axis, key, other_owner, template, differs, existing, within })
+    Ok(Laid { axis, key, other_owner, template, differs, existing, within })
 }
 
 /// What is being done when a table is refused.

@@ -6,6 +6,7 @@
 
 use sqlx::{AssertSqlSafe, FromRow, PgConnection};
 
+use super::likeness::STANDS_OUT;
 use crate::pg::fault::Fault;
 use crate::pg::ident::TableName;
 use crate::pg::version::Version;
@@ -77,6 +78,8 @@ pub struct Child {
     pub bound: String,
     /// A `DETACH … CONCURRENTLY` of it was begun and not finished.
     pub detach_pending: bool,
+    /// Something of it in `pg_class` is not as its parent's, or may not be: see [`super::likeness`].
+    pub stands_out: bool,
 }
 
 /// A table whose comment says that we made it and did not get to attaching it.
@@ -153,20 +156,36 @@ pub async fn children(
     parents: &[i64],
 ) -> Result<Vec<Child>, Fault> {
     let pending = if version.has_detach_concurrently() { "i.inhdetachpending" } else { "false" };
-    let sql = format!(
-        "SELECT i.inhparent::int8 AS parent, c.oid::int8 AS oid, n.nspname::text AS schema, \
-                c.relname::text AS name, c.relkind::text AS kind, \
-                pg_get_expr(c.relpartbound, 0) AS bound, \
-                {pending} AS detach_pending \
-         FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid \
-         JOIN pg_namespace n ON n.oid = c.relnamespace \
-         WHERE i.inhparent = ANY($1::int8[]::oid[]) AND c.relpartbound IS NOT NULL"
-    );
-    sqlx::query_as(AssertSqlSafe(sql))
+    sqlx::query_as(AssertSqlSafe(children_sql(pending, "i.inhparent = ANY($1::int8[]::oid[])")))
         .bind(parents)
         .fetch_all(conn)
         .await
         .map_err(failed("read the partitions"))
+}
+
+/// One partition by its name; absent where it is none. Whether its detach is pending is not asked.
+///
+/// # Errors
+/// Where the server does not answer.
+pub async fn child(conn: &mut PgConnection, name: &TableName) -> Result<Option<Child>, Fault> {
+    sqlx::query_as(AssertSqlSafe(children_sql("false", "i.inhrelid = to_regclass($1::text)")))
+        .bind(name.to_string())
+        .fetch_optional(conn)
+        .await
+        .map_err(failed("read the partition"))
+}
+
+fn children_sql(pending: &str, which: &str) -> String {
+    format!(
+        "SELECT i.inhparent::int8 AS parent, c.oid::int8 AS oid, n.nspname::text AS schema, \
+                c.relname::text AS name, c.relkind::text AS kind, \
+                pg_get_expr(c.relpartbound, 0) AS bound, \
+                {pending} AS detach_pending, {STANDS_OUT} AS stands_out \
+         FROM pg_inherits i JOIN pg_class p ON p.oid = i.inhparent \
+         JOIN pg_class c ON c.oid = i.inhrelid \
+         JOIN pg_namespace n ON n.oid = c.relnamespace \
+         WHERE {which} AND c.relpartbound IS NOT NULL"
+    )
 }
 
 /// Columns as far as `ATTACH` compares them, or a row's meaning depends on them.

@@ -95,19 +95,36 @@ pub async fn of(conn: &mut PgConnection, tables: &[i64]) -> Result<BTreeMap<i64,
     Ok(rows.into_iter().map(|row| (row.relation, row.traits)).collect())
 }
 
-/// The storage parameters of a table and of its TOAST table: `fillfactor=70`, `toast.…=…`.
+/// The storage parameters of these tables and of their TOAST tables, by oid: `fillfactor=70`,
+/// `toast.…=…`. A table without any is left out.
 ///
 /// # Errors
 /// Where the server does not answer.
-pub async fn storage(conn: &mut PgConnection, table: i64) -> Result<Vec<String>, Fault> {
-    sqlx::query_scalar(
-        "SELECT o FROM pg_class c CROSS JOIN unnest(c.reloptions) o WHERE c.oid = $1::int8::oid \
-         UNION ALL \
-         SELECT 'toast.' || o FROM pg_class c JOIN pg_class t ON t.oid = c.reltoastrelid \
-         CROSS JOIN unnest(t.reloptions) o WHERE c.oid = $1::int8::oid",
+pub async fn storage(
+    conn: &mut PgConnection,
+    tables: &[i64],
+) -> Result<BTreeMap<i64, Vec<String>>, Fault> {
+    if tables.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    let rows: Vec<(i64, Vec<String>)> = sqlx::query_as(
+        "SELECT c.oid::int8, coalesce(c.reloptions, '{}') \
+                             || ARRAY(SELECT 'toast.' || o FROM unnest(t.reloptions) o) \
+         FROM pg_class c LEFT JOIN pg_class t ON t.oid = c.reltoastrelid \
+         WHERE c.oid = ANY ($1::int8[]::oid[]) \
+           AND (c.reloptions IS NOT NULL OR t.reloptions IS NOT NULL)",
     )
-    .bind(table)
+    .bind(tables)
     .fetch_all(conn)
     .await
-    .map_err(failed)
+    .map_err(failed)?;
+    Ok(rows.into_iter().collect())
+}
+
+/// The same of one table.
+///
+/// # Errors
+/// Where the server does not answer.
+pub async fn storage_of(conn: &mut PgConnection, table: i64) -> Result<Vec<String>, Fault> {
+    Ok(storage(conn, &[table]).await?.remove(&table).unwrap_or_default())
 }

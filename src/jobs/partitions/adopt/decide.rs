@@ -137,5 +137,6 @@ pub fn first_partition(relation: &Relation, decided: &Decided) -> Child {
         kind: "r".to_owned(),
         bound: first_bound(&decided.cut),
         detach_pending: false,
+        stands_out: false,
     }
 }

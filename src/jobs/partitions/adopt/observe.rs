@@ -88,7 +88,7 @@ async fn first_look(wish: &Wish, reader: &mut Reader<'_>) -> Result<Facts, Fault
         let oid = relation.oid;
         facts.traits = traits::of(reader.conn, &[oid]).await?.remove(&oid).unwrap_or_default();
         facts.policies = policies::of(reader.conn, oid).await?;
-        facts.storage = traits::storage(reader.conn, oid).await?;
+        facts.storage = traits::storage_of(reader.conn, oid).await?;
         facts.inventory = inventory::of(reader.conn, version, oid).await?;
         // What an earlier run has put there is not the table's own.
         if let Some(inventory) = &mut facts.inventory {

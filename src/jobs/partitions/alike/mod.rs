@@ -14,47 +14,34 @@ use crate::jobs::partitions::grid::key::Point;
 use crate::jobs::partitions::premake::recipe::Recipe;
 use crate::pg::blockers::in_the_way_of;
 use crate::pg::catalog::likeness::{self, Aspect, Difference};
-use crate::pg::catalog::traits::{self, Traits};
-use crate::pg::catalog::{foreign_keys, policies};
+use crate::pg::catalog::partition::Child;
+use crate::pg::catalog::{foreign_keys, policies, traits};
 use crate::pg::fault::{Fault, Kind};
 use crate::pg::ident::TableName;
 use crate::pg::session::Reader;
 
-/// What is read of all tables at once, by their oids.
-pub struct Like {
-    /// See [`Traits`].
-    pub traits: BTreeMap<i64, Traits>,
-    /// What their foreign keys point at.
-    pub points_at: BTreeMap<i64, Vec<TableName>>,
-    differences: Result<BTreeMap<i64, Vec<Difference>>, Fault>,
-}
+/// In what partitions differ from their tables, by the tables' oids.
+pub struct Drift(Result<BTreeMap<i64, Vec<Difference>>, Fault>);
 
-impl Like {
-    /// Reads it.
+impl Drift {
+    /// Compares these partitions with the tables they are partitions of.
     ///
     /// # Errors
-    /// Where the server does not answer. That partitions could not be compared is a fact, not an error.
-    pub async fn of(reader: &mut Reader<'_>, tables: &[i64]) -> Result<Self, Fault> {
-        let traits = traits::of(reader.conn, tables).await?;
-        let mut points_at: BTreeMap<i64, Vec<TableName>> = BTreeMap::new();
-        for (oid, schema, table) in foreign_keys::pointed_at(reader.conn, tables).await? {
-            let name = TableName::new(schema, table).ok();
-            points_at.entry(oid).or_default().extend(name);
-        }
-        let differences = likeness::differences(reader.conn, tables).await;
-        let differences = known(differences)?.map(|all| {
+    /// Where the server is gone. That they could not be compared is a fact, not an error.
+    pub async fn of(reader: &mut Reader<'_>, children: &[Child]) -> Result<Self, Fault> {
+        let found = known(likeness::differences(reader.conn, children).await)?;
+        Ok(Self(found.map(|all| {
             let mut of: BTreeMap<i64, Vec<Difference>> = BTreeMap::new();
             for one in all {
                 of.entry(one.parent).or_default().push(one);
             }
             of
-        });
-        Ok(Self { traits, points_at, differences })
+        })))
     }
 
     /// In what the partitions of this table differ from it.
-    pub fn differences_of(&mut self, table: i64) -> Result<Vec<Difference>, Fault> {
-        let all = self.differences.as_mut().map_err(|fault| fault.clone())?;
+    pub fn take(&mut self, table: i64) -> Result<Vec<Difference>, Fault> {
+        let all = self.0.as_mut().map_err(|fault| fault.clone())?;
         Ok(all.remove(&table).unwrap_or_default())
     }
 }
@@ -77,6 +64,34 @@ pub fn model(facts: &Facts, now: Point) -> Option<i64> {
         .map(|(_, oid)| oid)
 }
 
+/// What new partitions of these tables are given. Only for those that may get one: most runs make none.
+async fn given(
+    reader: &mut Reader<'_>,
+    seen: &mut Seen,
+    tables: &[TableName],
+) -> Result<(), Fault> {
+    let oids: Vec<i64> =
+        tables.iter().filter_map(|name| Some(seen.tables.get(name)?.relation.oid)).collect();
+    if oids.is_empty() {
+        return Ok(());
+    }
+    let mut traits = traits::of(reader.conn, &oids).await?;
+    let mut points_at: BTreeMap<i64, Vec<TableName>> = BTreeMap::new();
+    for (oid, schema, table) in foreign_keys::pointed_at(reader.conn, &oids).await? {
+        points_at.entry(oid).or_default().extend(TableName::new(schema, table).ok());
+    }
+    for name in tables {
+        let Some(facts) = seen.tables.get_mut(name) else { continue };
+        let oid = facts.relation.oid;
+        facts.traits = traits.remove(&oid).unwrap_or_default();
+        facts.points_at = points_at.remove(&oid).unwrap_or_default();
+        if facts.traits.row_security && facts.traits.has_policies {
+            facts.policies = known(policies::of(reader.conn, oid).await)?;
+        }
+    }
+    Ok(())
+}
+
 /// For tables that miss a partition, each with its model: what the new one is given, and who stands in
 /// the way. For others that differ by a policy: what would cure that.
 ///
@@ -87,18 +102,17 @@ pub async fn look(
     seen: &mut Seen,
     lacking: &BTreeMap<TableName, Option<i64>>,
 ) -> Result<(), Fault> {
+    let tables: Vec<TableName> = lacking.keys().cloned().collect();
+    given(reader, seen, &tables).await?;
+    let models: Vec<i64> = lacking.values().flatten().copied().collect();
+    let mut storage = traits::storage(reader.conn, &models).await?;
     let version = seen.version;
     for (name, facts) in &mut seen.tables {
-        let model = lacking.get(name);
-        if (model.is_some() && facts.traits.row_security || differs_by_policy(facts))
-            && facts.traits.has_policies
-        {
+        if differs_by_policy(facts) {
             facts.policies = known(policies::of(reader.conn, facts.relation.oid).await)?;
         }
-        let Some(model) = model else { continue };
-        if let Some(model) = model {
-            facts.storage = traits::storage(reader.conn, *model).await?;
-        }
+        let Some(model) = lacking.get(name) else { continue };
+        facts.storage = model.and_then(|model| storage.remove(&model)).unwrap_or_default();
         let default = facts.default.as_ref().map(|default| default.name.clone());
         let recipe = Recipe::of(facts, version, None);
         if recipe.is_noticed() || default.is_some() {
@@ -120,16 +134,14 @@ pub async fn complete(
     seen: &mut Seen,
     table: &TableName,
 ) -> Result<(), Fault> {
+    given(reader, seen, std::slice::from_ref(table)).await?;
     let Some(facts) = seen.tables.get_mut(table) else { return Ok(()) };
-    if facts.traits.row_security && facts.traits.has_policies {
-        facts.policies = known(policies::of(reader.conn, facts.relation.oid).await)?;
-    }
     let spans = facts
         .children
         .iter()
         .filter_map(|child| Some((parse_bound(&child.bound).ok()??, child.oid)));
     if let (true, Some((_, newest))) = (facts.storage.is_empty(), spans.max()) {
-        facts.storage = traits::storage(reader.conn, newest).await?;
+        facts.storage = traits::storage_of(reader.conn, newest).await?;
     }
     Ok(())
 }

@@ -33,7 +33,7 @@ pub async fn look(reader: &mut Reader<'_>, seen: &mut Seen, source: &Source) -> 
     };
     let mut traits = traits::of(reader.conn, &[source.oid]).await?;
     let traits = traits.remove(&source.oid).unwrap_or_default();
-    let storage = traits::storage(reader.conn, source.oid).await?;
+    let storage = traits::storage_of(reader.conn, source.oid).await?;
     alike::complete(reader, seen, &source.table).await?;
     if let Some(facts_of) = seen.tables.get_mut(&source.table) {
         let emptying = Emptying { facts, owner: relation.owner, traits, storage, contents: None };

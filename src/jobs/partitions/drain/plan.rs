@@ -25,6 +25,10 @@ pub const RETIRED: &str = "_drained";
 /// A range is needed and cannot be attached, because the default partition holds rows of it.
 #[must_use]
 pub fn is_blocked(table: &Tended<'_>, aim: Aim) -> bool {
+    // It is asked about its rows only where a partition is missing.
+    if table.facts.default.as_ref().is_none_or(|default| default.look.is_none()) {
+        return false;
+    }
     let missing = coverage(&table.existing, &table.axis, aim, MADE_MAX).missing;
     missing.iter().any(|piece| matches!(beside_default(table, piece), Beside::Blocked))
 }

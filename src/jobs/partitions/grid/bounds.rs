@@ -108,8 +108,10 @@ fn parse_clock(text: &str) -> Option<TimeDelta> {
         Some(sign) => text.split_at(sign),
         None => (text, ""),
     };
-    let (whole, fraction) = clock.split_once('.').unwrap_or((clock, "0"));
-    let micros: i64 = format!("{fraction:0<6}").parse().ok()?;
+    let (whole, micros) = match clock.split_once('.') {
+        Some((whole, fraction)) => (whole, format!("{fraction:0<6}").parse().ok()?),
+        None => (clock, 0_i64),
+    };
     let offset = match offset.split_at_checked(1) {
         Some(("-", rest)) => -parse_sexagesimal(rest)?,
         Some((_, rest)) => parse_sexagesimal(rest)?,

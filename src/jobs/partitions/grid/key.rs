@@ -235,6 +235,9 @@ fn uuid(value: u128) -> String {
 /// Reads a uuid as the server writes it.
 #[must_use]
 pub fn parse_uuid(text: &str) -> Option<u128> {
+    if text.len() != 36 {
+        return None;
+    }
     let groups: Vec<&str> = text.split('-').collect();
     let lengths: Vec<usize> = groups.iter().map(|group| group.len()).collect();
     let is_hex = text.bytes().all(|byte| byte == b'-' || byte.is_ascii_hexdigit());

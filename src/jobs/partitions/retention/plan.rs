@@ -63,7 +63,6 @@ pub fn expire(
     now: DateTime<Utc>,
     is_confirmed: bool,
 ) -> Vec<PartitionAction> {
-    let parts = effective_parts(table, is_confirmed);
     let mut draft = Draft { plan, seen, table, now, leaving: Vec::new(), quarantined: Vec::new() };
     draft.carry_on(is_confirmed);
     let Some(expiry) = table.config.expiry.filter(|_| table.axis.key.tells_time()) else {
@@ -71,6 +70,7 @@ pub fn expire(
         draft.quarantine(None, None, false);
         return draft.leaving;
     };
+    let parts = effective_parts(table, is_confirmed);
     let doubt = clock_doubt(seen.clocks, &parts, &table.axis, now);
     let agreed = agreed(table, &expiry, is_confirmed);
     let choice = choose(&parts, &table.axis, &expiry, agreed, now);

@@ -78,6 +78,7 @@ pub fn table(name: &str) -> Table {
             begun: Vec::new(),
             wide: None,
             emptying: BTreeMap::new(),
+            laid: None,
         },
     }
 }
@@ -180,6 +181,7 @@ impl Table {
             kind: "r".into(),
             bound: format!("FOR VALUES FROM ({from}) TO ({to})"),
             detach_pending: false,
+            stands_out: false,
         });
         self
     }
