@@ -32,9 +32,11 @@ figures: ## Measure what the README states: release binary, idle daemon (10 minu
 lint: ## Formatting, clippy, documentation links, dependencies, units, scripts
 	@scripts/lint
 
-bench: ## Measure maintenance beside pg_partman (Debian's postgresql-15-partman), with 10,000 partitions, and the archive
+bench: ## Measure maintenance beside pg_partman, with 10,000 partitions, and the archive (SCENE=idle, creation or many: only that)
 	@scripts/postgres 13 18
-	cargo bench --locked
+	@scripts/partman
+	cargo bench --locked --bench partitions $(SCENE)
+	@[ -n "$(SCENE)" ] || cargo bench --locked --bench archive
 
 postgres: ## Fetch PostgreSQL 13 and 18 into target/postgres, for tests by hand
 	@scripts/postgres 13 18

@@ -44,10 +44,10 @@ pub fn measure(major: u32) -> bool {
                 ran.took
             );
         }
-        let ours = told("pgtend", moved, median(ours));
-        let giant = ours / told("one statement", moved, median(giants));
-        let cursor = ours / told("a cursor", SAMPLE.into(), median(cursors));
-        let objects = ours / told("objects", SAMPLE.into(), median(objects));
+        let ours = told("pgtend", moved, median(&ours));
+        let giant = ours / told("one statement", moved, median(&giants));
+        let cursor = ours / told("a cursor", SAMPLE.into(), median(&cursors));
+        let objects = ours / told("objects", SAMPLE.into(), median(&objects));
         println!(
             "  {giant:.2} of one statement, {cursor:.1} times a cursor, {objects:.1} times objects; at most {peak_mb:.1} MB"
         );

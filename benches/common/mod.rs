@@ -60,7 +60,8 @@ pub fn since(started: Instant) -> Duration {
     clock::monotonic().saturating_duration_since(started)
 }
 
-pub fn median(mut times: Vec<Duration>) -> Duration {
+pub fn median(times: &[Duration]) -> Duration {
+    let mut times = times.to_vec();
     times.sort_unstable();
     times[times.len() / 2]
 }

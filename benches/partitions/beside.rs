@@ -1,115 +1,95 @@
-//! Maintenance of 200 parents beside `pg_partman`, which does it in SQL inside the server.
+//! Two databases of one server that are copies of each other: one for `pg_partman`, one for us.
 //!
-//! Its own `create_parent` makes the sets: 17 monthly partitions and a default one each, with a
-//! primary key, an index and a thousand rows. The database is then copied, so both find the same.
-//! Both have run once before they are measured. `pg_partman`'s time is that of the CALL on an open
-//! connection; ours is that of the run, as the daemon has it, and beside it that of the program from
-//! its start to its end: configuration, connections, claim, history.
+//! `pg_partman`'s own `create_parent` makes the 200 sets: 17 monthly partitions and a default one
+//! each, with a primary key, an index and a thousand rows. It comes from Debian's package, which
+//! `scripts/partman` installs. Server, settings, tables, owner and grants are the same for both.
 
 use std::fmt::Write;
-use std::time::Duration;
 
 use pgtend::throwaway::Server;
 use sqlx::PgConnection;
 
-use super::support::{rows, run, with_partman};
-use super::{block_on, connect, median, promise, start, timed_pgtend, timed_sql};
+use super::support::{run, with_partman};
+use super::{connect, start, value};
 
-const PARENTS: u32 = 200;
+pub const PARENTS: u32 = 200;
 /// Eight months back, the present one and eight ahead.
-const PREMAKE: u32 = 8;
-const FURTHER: u32 = 12;
-const ROUNDS: usize = 5;
+pub const PREMAKE: u32 = 8;
 
-const NOOP_TIMES: f64 = 15.0;
-const CREATION_TIMES: f64 = 1.5;
+/// What `pg_partman` is asked to do: what its background worker calls, and `pg_cron` in its manual.
+/// It commits after each set.
+pub const MAINTENANCE: &str = "CALL partman.run_maintenance_proc()";
 
-pub fn measure() -> bool {
-    let Some(binaries) = with_partman() else {
-        println!(
-            "SKIPPED: pg_partman is not installed (Debian: apt-get install postgresql-15-partman)"
-        );
-        return true;
-    };
-    let server = start(&binaries);
-    let directory = tempfile::tempdir().expect("a directory");
-    block_on(async {
-        let mut theirs = connect(&server, "postgres").await;
-        run(&mut theirs, "CREATE DATABASE theirs").await;
-        let mut theirs = connect(&server, "theirs").await;
-        let version = make(&mut theirs).await;
-        drop(theirs);
-        let mut admin = connect(&server, "postgres").await;
-        run(&mut admin, "CREATE DATABASE ours TEMPLATE theirs").await;
+/// A server with both databases, both maintained once, so that nothing is left to do.
+pub struct Beside {
+    pub server: Server,
+    /// Of `pg_partman`.
+    pub version: String,
+}
 
-        println!(
-            "PostgreSQL {}, pg_partman {version}, fsync on; {PARENTS} parents of 17 partitions and a default one",
-            server.major()
-        );
-        let pgtend = |premake: u32| {
-            timed_pgtend(directory.path(), &config(&server, premake), &["once", "partitions"]).0
+impl Beside {
+    /// Makes it; nothing where `pg_partman` is not installed, which is said.
+    pub async fn make() -> Option<Self> {
+        let Some(binaries) = with_partman() else {
+            println!(
+                "SKIPPED: pg_partman is not installed; scripts/partman installs Debian's package"
+            );
+            return None;
         };
-        let mut theirs = connect(&server, "theirs").await;
-        let mut ours = connect(&server, "ours").await;
-        pgtend(PREMAKE);
-        run(&mut theirs, MAINTENANCE).await;
-        for conn in [&mut theirs, &mut ours] {
-            run(conn, "VACUUM ANALYZE").await;
-            run(conn, "CHECKPOINT").await;
-        }
+        let server = start(&binaries);
+        let mut admin = connect(&server, "postgres").await;
+        run(&mut admin, "CREATE DATABASE theirs").await;
+        let version = sets(&mut connect(&server, "theirs").await).await;
+        let this = Self { server, version };
+        this.copy(&mut admin, "theirs", "ours").await;
+        Some(this)
+    }
 
-        let [mut calls, mut runs, mut programs] = [const { Vec::new() }; 3];
-        for _ in 0..ROUNDS {
-            calls.push(timed_sql(&mut theirs, MAINTENANCE).await);
-            programs.push(pgtend(PREMAKE));
-            runs.push(last_run(&mut ours).await);
-        }
-        let noop = told("nothing to do", median(calls), median(runs), median(programs));
+    /// A copy of a database. Nobody may be connected to the one that is copied.
+    pub async fn copy(&self, admin: &mut PgConnection, from: &str, to: &str) {
+        run(admin, &format!("CREATE DATABASE {to} TEMPLATE {from}")).await;
+    }
 
-        let before = [partitions(&mut theirs).await, partitions(&mut ours).await];
-        run(
-            &mut theirs,
-            &format!("UPDATE partman.part_config SET premake = {}", PREMAKE + FURTHER),
+    /// What stands beside what, for the head of a scene.
+    pub fn words(&self) -> String {
+        format!(
+            "PostgreSQL {}, pg_partman {}, fsync on; {PARENTS} parents of 17 partitions and a default one",
+            self.server.major(),
+            self.version
         )
-        .await;
-        let call = timed_sql(&mut theirs, MAINTENANCE).await;
-        run(&mut ours, "CHECKPOINT").await;
-        // One run makes a thousand at most.
-        let (mut in_runs, mut in_programs) = (Duration::ZERO, Duration::ZERO);
-        let wanted = before[1] + PARENTS * FURTHER;
-        while partitions(&mut ours).await < wanted {
-            in_programs += pgtend(PREMAKE + FURTHER);
-            in_runs += last_run(&mut ours).await;
-        }
-        let after = [partitions(&mut theirs).await, partitions(&mut ours).await];
-        assert_eq!(after, [before[0] + PARENTS * FURTHER, wanted], "partitions of theirs and ours");
-        let creation = told("12 further each", call, in_runs, in_programs);
-        let quick =
-            promise(&format!("nothing to do: {NOOP_TIMES} times faster"), noop >= NOOP_TIMES);
-        promise(&format!("creation: {CREATION_TIMES} times faster"), creation >= CREATION_TIMES)
-            && quick
-    })
+    }
+
+    /// Our configuration of the same sets.
+    pub fn config(&self, database: &str, premake: u32) -> String {
+        format!("[database]\nurl = \"{}\"\n{}", self.server.url(database), sections(premake))
+    }
 }
 
-/// What the last run took, by the record.
-async fn last_run(conn: &mut PgConnection) -> Duration {
-    let sql = "SELECT extract(epoch FROM finished_at - started_at) FROM pgtend.job_run ORDER BY run_id DESC LIMIT 1";
-    let found = rows(conn, sql).await;
-    let seconds = found[0][0].as_deref().and_then(|seconds| seconds.parse().ok());
-    Duration::from_secs_f64(seconds.expect("seconds"))
+/// The sections of all sets.
+pub fn sections(premake: u32) -> String {
+    let mut text = "[partitions]\nschedule = \"17 * * * *\"\n".to_owned();
+    for number in 0..PARENTS {
+        // Writing to a string cannot fail.
+        let _ = write!(
+            text,
+            "[partitions.tables.\"public.set_{number}\"]\ninterval = \"1 month\"\npremake = \"{premake} months\"\n"
+        );
+    }
+    text
 }
-
-const MAINTENANCE: &str = "CALL partman.run_maintenance_proc()";
 
 /// Makes the sets, and says which version of the extension did.
-async fn make(conn: &mut PgConnection) -> String {
+async fn sets(conn: &mut PgConnection) -> String {
     run(conn, "CREATE SCHEMA partman; CREATE EXTENSION pg_partman SCHEMA partman").await;
+    let sql = "SELECT extversion FROM pg_extension WHERE extname = 'pg_partman'";
+    let version = value(conn, sql).await;
+    let shape = if version.starts_with('4') { "'native', 'monthly'" } else { "'1 month'" };
     for number in 0..PARENTS {
         let sql = format!(
             "CREATE TABLE set_{number} (id bigint NOT NULL, at timestamptz NOT NULL, kind text, payload jsonb, \
                 PRIMARY KEY (id, at)) PARTITION BY RANGE (at);
              CREATE INDEX ON set_{number} (kind, at);
-             SELECT partman.create_parent('public.set_{number}', 'at', 'native', 'monthly', p_premake := {PREMAKE})"
+             SELECT partman.create_parent('public.set_{number}', 'at', {shape}, p_premake := {PREMAKE})"
         );
         run(conn, &sql).await;
     }
@@ -123,37 +103,13 @@ async fn make(conn: &mut PgConnection) -> String {
         PARENTS - 1
     );
     run(conn, &fill).await;
-    let found =
-        rows(conn, "SELECT extversion FROM pg_extension WHERE extname = 'pg_partman'").await;
-    found[0][0].clone().unwrap_or_default()
+    run(conn, MAINTENANCE).await;
+    run(conn, "VACUUM ANALYZE").await;
+    version
 }
 
-fn config(server: &Server, premake: u32) -> String {
-    let mut text = format!(
-        "[database]\nurl = \"{}\"\n[partitions]\nschedule = \"17 * * * *\"\n",
-        server.url("ours")
-    );
-    for number in 0..PARENTS {
-        // Writing to a string cannot fail.
-        let _ = write!(
-            text,
-            "[partitions.tables.\"public.set_{number}\"]\ninterval = \"1 month\"\npremake = \"{premake} months\"\n"
-        );
-    }
-    text
-}
-
-async fn partitions(conn: &mut PgConnection) -> u32 {
-    let found =
-        rows(conn, "SELECT count(*) FROM pg_class WHERE relispartition AND relkind = 'r'").await;
-    found[0][0].as_deref().and_then(|count| count.parse().ok()).expect("a count")
-}
-
-/// Prints all three, and says how many times the run is faster than the CALL.
-fn told(what: &str, call: Duration, run: Duration, program: Duration) -> f64 {
-    let times = call.as_secs_f64() / run.as_secs_f64();
-    println!(
-        "  {what:<16} pg_partman {call:>8.3?}   pgtend {run:>8.3?} (the program {program:.3?})   {times:.1} times faster"
-    );
-    times
+/// How many partitions there are.
+pub async fn partitions(conn: &mut PgConnection) -> u32 {
+    let sql = "SELECT count(*) FROM pg_class WHERE relispartition AND relkind = 'r'";
+    value(conn, sql).await.parse().expect("a count")
 }

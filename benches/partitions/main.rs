@@ -1,7 +1,11 @@
-//! `cargo bench --bench partitions`: what maintenance costs.
+//! `cargo bench --bench partitions`: what maintenance costs. Scenes, each by its name; without one, all.
 //!
-//! `beside`: `pg_partman` and pgtend, on one server, in databases that are copies of each other.
-//! `many`: a table of 10,000 partitions. Without a name, both. Servers are the benchmark's own.
+//! - `idle`: nothing to do for 200 tables, beside `pg_partman`.
+//! - `creation`: twelve further partitions for each of them, beside `pg_partman`.
+//! - `many`: a table of 10,000 partitions.
+//!
+//! Servers are the benchmark's own. What is made to be measured is made without fsync; what is
+//! measured is measured with it.
 #![expect(
     clippy::expect_used,
     clippy::panic,
@@ -17,21 +21,64 @@ mod support;
 mod common;
 
 mod beside;
+mod creation;
+mod idle;
 mod many;
 
-use std::process::ExitCode;
+use std::process::{Command, ExitCode};
+use std::time::Duration;
 
-use common::{block_on, connect, median, promise, start, timed_pgtend, timed_sql};
+use common::{block_on, connect, median, promise, since, timed_pgtend, timed_sql};
+use pgtend::throwaway::{Binaries, Server};
+use sqlx::PgConnection;
+use support::{rows, run};
 
 fn main() -> ExitCode {
     let asked: Vec<String> = std::env::args().skip(1).filter(|a| !a.starts_with('-')).collect();
-    let is_asked = |name: &str| asked.is_empty() || asked.iter().any(|a| a == name);
-    let mut kept = true;
-    if is_asked("beside") {
-        kept &= beside::measure();
+    let scenes: [(&str, fn() -> bool); 3] =
+        [("idle", idle::measure), ("creation", creation::measure), ("many", many::measure)];
+    if let Some(stranger) = asked.iter().find(|a| scenes.iter().all(|(name, _)| name != a)) {
+        eprintln!("there is no scene {stranger}; there are idle, creation and many");
+        return ExitCode::FAILURE;
     }
-    if is_asked("many") {
-        kept &= many::measure();
+    let mut kept = true;
+    for (name, measure) in scenes {
+        if asked.is_empty() || asked.iter().any(|a| a == name) {
+            kept &= measure();
+        }
     }
     if kept { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// Rounds of each measurement, ours and theirs in turn; what is told is the median.
+const ROUNDS: usize = 3;
+
+/// A server as one is run, but for fsync, which [`durable`] turns on: locks, cache and all else are
+/// what a server has that nobody has configured.
+fn start(binaries: &Binaries) -> Server {
+    let settings = [("full_page_writes", "on"), ("shared_buffers", "128MB")];
+    Server::start(binaries, &settings).unwrap_or_else(|fault| panic!("{fault}"))
+}
+
+/// From here on commits reach the disk. What was made before is there already.
+async fn durable(conn: &mut PgConnection) {
+    run(conn, "CHECKPOINT").await;
+    let synced = Command::new("sync").status().expect("run sync");
+    assert!(synced.success(), "sync: {synced}");
+    // Of what follows in the server's directory, not of this session.
+    run(conn, "ALTER SYSTEM SET fsync = on").await;
+    run(conn, "SELECT pg_reload_conf()").await;
+    while value(conn, "SELECT setting FROM pg_settings WHERE name = 'fsync'").await != "on" {
+        tokio::task::yield_now().await;
+    }
+}
+
+/// The one value of a query, as text.
+async fn value(conn: &mut PgConnection, sql: &str) -> String {
+    rows(conn, sql).await[0][0].clone().unwrap_or_default()
+}
+
+/// How many times `theirs` is `ours`.
+fn times(theirs: Duration, ours: Duration) -> f64 {
+    theirs.as_secs_f64() / ours.as_secs_f64()
 }

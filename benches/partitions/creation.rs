@@ -1,0 +1,61 @@
+//! Twelve further partitions for each set.
+//!
+//! `pg_partman` makes the twelve of a set in one transaction: 200 commits in all, which wait for the
+//! disk. We make each for itself: a table like its parent, committed; attached, verified and committed;
+//! compared with its parent. That is 4,800 commits, which do not wait for the disk: each is made durable
+//! by the next that does, at the latest by the run's row of history, which the time includes. Each
+//! round has a fresh copy of both databases. `pg_partman`'s time is that of the CALL; ours is that of
+//! the program, started as often as it takes, because one run makes a thousand at most.
+
+use std::time::Duration;
+
+use super::beside::{Beside, MAINTENANCE, PARENTS, PREMAKE, partitions};
+use super::support::run;
+use super::{ROUNDS, block_on, connect, durable, median, promise, timed_pgtend, timed_sql, times};
+
+const FURTHER: u32 = 12;
+const TIMES: f64 = 1.5;
+
+pub fn measure() -> bool {
+    let directory = tempfile::tempdir().expect("a directory");
+    block_on(async {
+        let Some(beside) = Beside::make().await else { return true };
+        let server = &beside.server;
+        let mut admin = connect(server, "postgres").await;
+        let config = |premake| beside.config("ours_now", premake);
+        println!("creation: {}; {FURTHER} further for each", beside.words());
+        let [mut theirs, mut ours] = [const { Vec::new() }; 2];
+        for _ in 0..ROUNDS {
+            for name in ["theirs", "ours"] {
+                let now = format!("{name}_now");
+                run(&mut admin, &format!("DROP DATABASE IF EXISTS {now}")).await;
+                beside.copy(&mut admin, name, &now).await;
+            }
+            timed_pgtend(directory.path(), &config(PREMAKE), &["once", "partitions"]);
+            durable(&mut admin).await;
+
+            let mut conn = connect(server, "theirs_now").await;
+            let before = partitions(&mut conn).await;
+            let sql = format!("UPDATE partman.part_config SET premake = {}", PREMAKE + FURTHER);
+            run(&mut conn, &sql).await;
+            theirs.push(timed_sql(&mut conn, MAINTENANCE).await);
+            assert_eq!(partitions(&mut conn).await, before + PARENTS * FURTHER, "theirs");
+            drop(conn);
+
+            run(&mut admin, "CHECKPOINT").await;
+            let mut conn = connect(server, "ours_now").await;
+            let wanted = partitions(&mut conn).await + PARENTS * FURTHER;
+            let mut took = Duration::ZERO;
+            while partitions(&mut conn).await < wanted {
+                let arguments = ["once", "partitions"];
+                took += timed_pgtend(directory.path(), &config(PREMAKE + FURTHER), &arguments).0;
+            }
+            assert_eq!(partitions(&mut conn).await, wanted, "ours");
+            ours.push(took);
+        }
+        let (theirs, ours) = (median(&theirs), median(&ours));
+        let faster = times(theirs, ours);
+        println!("  pg_partman {theirs:>8.2?}   pgtend {ours:>8.2?}   {faster:.2} times faster");
+        promise(&format!("{TIMES} times faster"), faster >= TIMES)
+    })
+}

@@ -1,0 +1,72 @@
+//! Nothing to do: the run that comes every hour.
+//!
+//! Both are measured twice in each round: in a session of their own that has just begun, as
+//! `pg_partman`'s background worker, `pg_cron` and our daemon open one each time; and once more in the
+//! same session, whose caches are warm. `pg_partman`'s time is that of the CALL. Ours is that of the
+//! whole run: claim, session, look, plan, history. Beside it stands the program, from its start to
+//! its end.
+
+use std::time::Duration;
+
+use pgtend::job::{JobName, Verdict};
+use pgtend::time::clock;
+
+use super::beside::{Beside, MAINTENANCE, PREMAKE, sections};
+use super::support::{InProcess, run};
+use super::{
+    ROUNDS, block_on, connect, durable, median, promise, since, timed_pgtend, timed_sql, times,
+};
+
+const TIMES: f64 = 15.0;
+
+pub fn measure() -> bool {
+    let directory = tempfile::tempdir().expect("a directory");
+    block_on(async {
+        let Some(beside) = Beside::make().await else { return true };
+        let server = &beside.server;
+        let url = server.url("ours");
+        let config = beside.config("ours", PREMAKE);
+        // Its schema, and what a first run leaves.
+        timed_pgtend(directory.path(), &config, &["once", "partitions"]);
+        run(&mut connect(server, "ours").await, "VACUUM ANALYZE").await;
+        durable(&mut connect(server, "postgres").await).await;
+
+        println!("idle: {}", beside.words());
+        let [mut theirs, mut ours] = [const { [const { Vec::new() }; 2] }; 2];
+        let mut programs = Vec::new();
+        for _ in 0..ROUNDS {
+            let mut conn = connect(server, "theirs").await;
+            for times in &mut theirs {
+                times.push(timed_sql(&mut conn, MAINTENANCE).await);
+            }
+            let process = InProcess::without_schema(&url, &sections(PREMAKE)).await;
+            for times in &mut ours {
+                times.push(timed_run(&process).await);
+            }
+            programs.push(timed_pgtend(directory.path(), &config, &["once", "partitions"]).0);
+        }
+        let mut kept = true;
+        for (what, (theirs, ours)) in
+            ["in a new session", "in the same session"].into_iter().zip(theirs.iter().zip(&ours))
+        {
+            let (theirs, ours) = (median(theirs), median(ours));
+            let faster = times(theirs, ours);
+            println!(
+                "  {what:<20} pg_partman {theirs:>8.1?}   pgtend {ours:>8.1?}   {faster:>5.1} times faster"
+            );
+            kept &= promise(&format!("{what}: {TIMES} times faster"), faster >= TIMES);
+        }
+        println!("  the program          {:>31.1?}, from its start to its end", median(&programs));
+        kept
+    })
+}
+
+/// One run, from its claim to its row of history.
+async fn timed_run(process: &InProcess) -> Duration {
+    let started = clock::monotonic();
+    let outcome = process.once(JobName::Partitions).await.expect("nobody else runs it");
+    let took = since(started);
+    assert_eq!(outcome.verdict, Verdict::Succeeded, "{outcome:?}");
+    assert_eq!(outcome.done(), 0, "{outcome:?}");
+    took
+}
