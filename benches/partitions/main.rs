@@ -33,9 +33,12 @@ use pgtend::throwaway::{Binaries, Server};
 use sqlx::PgConnection;
 use support::{rows, run};
 
+/// Its name, and what measures it: whether all that was promised was kept.
+type Scene = (&'static str, fn() -> bool);
+
 fn main() -> ExitCode {
     let asked: Vec<String> = std::env::args().skip(1).filter(|a| !a.starts_with('-')).collect();
-    let scenes: [(&str, fn() -> bool); 3] =
+    let scenes: [Scene; 3] =
         [("idle", idle::measure), ("creation", creation::measure), ("many", many::measure)];
     if let Some(stranger) = asked.iter().find(|a| scenes.iter().all(|(name, _)| name != a)) {
         eprintln!("there is no scene {stranger}; there are idle, creation and many");

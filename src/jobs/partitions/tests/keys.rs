@@ -140,7 +140,7 @@ fn a_type_that_ends_is_told_before_it_does() {
 
 #[test]
 fn what_does_not_fit_together_is_refused() {
-    insta::assert_snapshot!(shown([
+    insta::assert_snapshot!(shown(vec![
         table("a.date_hours").date_key().interval("1 hour"),
         table("b.date_ids").date_key().interval("1000").premake("1000"),
         table("c.date_code").key(1082, "date", TimeCode::UuidV7),
