@@ -108,19 +108,23 @@ impl Sizer {
     /// Learns from a batch.
     pub fn learn(&mut self, batch: Measured, took: Duration) {
         let Some(target) = self.law.target else { return };
+        let work = batch.work();
+        let is_full = work >= FULL * self.work;
         if batch.hurt {
+            // Half of what it was, not of what was allowed before its rows were measured.
+            if is_full {
+                self.work = self.work.min(work);
+            }
             self.shrink();
         }
         if batch.rows == 0 {
             return;
         }
-        let work = batch.work();
         self.per_row = work / float(batch.rows);
         let share = took.as_secs_f64() / target.as_secs_f64();
         let growth = if self.is_climbing { CLIMB } else { GROW };
         self.is_climbing &= share < 0.5 && !batch.hurt;
         let next = work * (1.0 / share.max(1e-6)).clamp(SHRINK, growth);
-        let is_full = work >= FULL * self.work;
         if share > 1.0 {
             self.work = self.work.min(next);
         } else if is_full && !batch.hurt {
