@@ -58,27 +58,8 @@ pub fn table(name: &str) -> Table {
             expiry: None,
         },
         facts: Facts {
-            relation: relation(),
-            children: Vec::new(),
-            unattached: Vec::new(),
-            default: None,
-            held: Vec::new(),
-            leftovers: Vec::new(),
-            written: BTreeMap::new(),
-            agreed: None,
-            references: Vec::new(),
-            referenced: BTreeMap::new(),
-            highest_id: None,
-            points_at: Vec::new(),
             traits: Traits { replica_identity: "d".into(), ..Traits::default() },
-            policies: Ok(Vec::new()),
-            storage: Vec::new(),
-            differences: Ok(Vec::new()),
-            blockers: Vec::new(),
-            begun: Vec::new(),
-            wide: None,
-            emptying: BTreeMap::new(),
-            laid: None,
+            ..Facts::bare(relation())
         },
     }
 }
