@@ -187,6 +187,7 @@ fn archive(section: &Section<'_>) -> Result<Archive, Unread> {
             pace: table.need("pace")?,
             adopt_new_columns: table.need("adopt_new_columns")?,
             vacuum: table.need("vacuum")?,
+            children: table.get("children").unwrap_or_default(),
             batch_rows: table.need("batch_rows")?,
             max_rows: table.get("max_rows"),
         })

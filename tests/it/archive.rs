@@ -1,4 +1,5 @@
 //! The archive job against real servers.
+mod children;
 mod conflicts;
 mod crashes;
 mod doubles;

@@ -37,6 +37,8 @@ pub struct ArchiveTable {
     pub adopt_new_columns: bool,
     /// VACUUM and ANALYZE the hot table after many rows have left.
     pub vacuum: bool,
+    /// Tables that refer to this one, whose rows move with the rows they refer to.
+    pub children: Vec<TableName>,
     /// Rows per batch at most.
     pub batch_rows: u32,
     /// Rows per run at most; absent: no limit but the job's timeout.

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::children::Child;
 use super::doubles::Doubles;
 use super::hand_over::action::{HandOver, Tidy};
 use super::sql::Texts;
@@ -80,6 +81,8 @@ pub struct Move {
     pub doubles: Option<Doubles>,
     /// The passes after the first, where they go another way: they prove that nothing is left.
     pub then: Option<Box<Self>>,
+    /// What moves first, with the rows it refers to.
+    pub children: Vec<Child>,
     /// Why.
     pub reason: String,
 }
@@ -113,6 +116,8 @@ pub struct Batch {
     pub doubles: Option<usize>,
     /// The statement that tells how many rows are moved.
     pub moved: usize,
+    /// The statements that tell how many rows of each child are moved.
+    pub children: Vec<usize>,
 }
 
 /// What the INSERT read is what the DELETE deletes: both see one snapshot. A difference means that
@@ -165,6 +170,19 @@ impl Move {
     #[must_use]
     pub fn batch(&self, range: &Range, how: How) -> Batch {
         let mut statements = vec![Statement::new(&self.texts.lock).early()];
+        let children: Vec<usize> = self
+            .children
+            .iter()
+            .map(|child| {
+                let doubles = child.doubles.as_ref().filter(|_| how.drops_doubles);
+                statements.extend(doubles.map(|doubles| self.over(&doubles.drop, range)));
+                let insert = statements.len();
+                statements.push(self.over(&child.insert, range));
+                let delete = self.over(&child.delete, range);
+                statements.push(delete.expect(Expect::RowsOf(insert, SWALLOWED)));
+                insert
+            })
+            .collect();
         let doubles = self.doubles.as_ref().filter(|_| how.drops_doubles).map(|doubles| {
             let text = if how.steps_over { &doubles.drop_free } else { &doubles.drop };
             statements.push(self.over(text, range));
@@ -191,7 +209,7 @@ impl Move {
         } else {
             self.step(Mode::RepeatableRead, ROW_LOCKS.to_vec(), statements)
         };
-        Batch { step, doubles, moved }
+        Batch { step, doubles, moved, children }
     }
 
     /// Ends a pass.
@@ -207,12 +225,16 @@ impl Move {
         let texts = &self.texts;
         let start = if self.after.is_none() { Some(&texts.first_range) } else { None };
         let settled = self.shape.is_none().then_some(&texts.settled);
-        let doubles = self.doubles.iter();
+        let of_children = self.children.iter().filter_map(|child| child.doubles.as_ref());
+        let doubles = self.doubles.iter().chain(of_children);
+        let step_over = self.children.is_empty().then_some([&texts.step_over, &texts.left]);
         let mut shown: Vec<String> = settled
             .into_iter()
             .chain(start)
-            .chain([&texts.next_range, &texts.lock, &texts.insert, &texts.unchanged])
-            .chain([&texts.delete, &texts.remember, &texts.step_over, &texts.left])
+            .chain([&texts.next_range, &texts.lock])
+            .chain(self.children.iter().flat_map(|child| [&child.insert, &child.delete]))
+            .chain([&texts.insert, &texts.unchanged, &texts.delete, &texts.remember])
+            .chain(step_over.into_iter().flatten())
             .chain(doubles.flat_map(|d| [&d.drop].into_iter().chain(&d.differing)))
             .chain([&texts.forget])
             .cloned()

@@ -11,6 +11,8 @@
 //!              ▼ it moved none: done
 //! ```
 //!
+//! A range of rows with children is not stepped over but halved, until what is held stands alone.
+//!
 //! A first pass that sweeps guesses its ranges, and looks only where a guess held nothing or too much.
 
 use sqlx::{AssertSqlSafe, Row};
@@ -21,6 +23,7 @@ use super::sweep::Sweep;
 use crate::job::batch::{Batches, Ended, Limits, Measured, Portion, Totals, run};
 use crate::job::{Applied, Context};
 use crate::pg::fault::{Fault, Kind};
+use crate::pg::ident::TableName;
 use crate::pg::session::{Done, Session};
 use crate::pg::step::Statement;
 
@@ -47,6 +50,9 @@ pub async fn rows(cx: &mut Context<'_>, rows: &Move) -> Result<Applied, Fault> {
         passes: 1,
         sweep: rows.walk.blocks.map(Sweep::new),
         is_proven: false,
+        narrow: None,
+        held: 0,
+        children: vec![0; rows.children.len()],
         doubles: 0,
         meets_doubles: false,
     };
@@ -75,6 +81,9 @@ async fn settled(session: &mut Session, rows: &Move) -> Result<Move, Fault> {
     let then = rows.then.as_deref().map(later);
     Ok(Move { shape: Some(shape), then, ..rows.clone() })
 }
+
+/// So many rows that are held one behind the other mean that the table is.
+const HELD_MAX: u32 = 3;
 
 /// One walk from the start, or from a stored position, to the end.
 #[derive(Debug, Clone, Copy, Default)]
@@ -105,6 +114,12 @@ struct Walker<'a> {
     sweep: Option<Sweep>,
     /// A whole pass found nothing to move.
     is_proven: bool,
+    /// Rows per range at most, while the one that is held is looked for.
+    narrow: Option<u64>,
+    /// Ranges of one row that were held, one behind the other.
+    held: u32,
+    /// Rows of each child that moved.
+    children: Vec<u64>,
     /// Rows that the archive already held.
     doubles: u64,
     /// The batch before met some: the next one probably does too.
@@ -117,12 +132,18 @@ impl Batches for Walker<'_> {
         session: &mut Session,
         portion: Portion,
     ) -> Result<Option<Measured>, Fault> {
+        let asked = portion.rows;
         loop {
+            let portion = Portion { rows: self.narrow.map_or(asked, |narrow| narrow.min(asked)), ..portion };
             if let Some(moved) = self.next_guess(session, portion).await? {
+                self.widen(asked);
                 return Ok(Some(moved));
             }
             if let Some(Found { range, rows, bytes }) = self.next_range(session, portion).await? {
-                let moved = self.pass_over(session, range).await?;
+                let Some(moved) = self.pass_over_or_narrow(session, range, rows).await? else {
+                    continue;
+                };
+                self.widen(asked);
                 let bytes = Some(bytes / rows.max(1) * moved);
                 return Ok(Some(Measured { bytes, ..Measured::of(moved) }));
             }
@@ -146,6 +167,17 @@ impl Walker<'_> {
         self.pass = Pass { is_whole: true, ..Pass::default() };
     }
 
+    /// With children, whose rows may be held too, no statement can step over: the range is halved
+    /// until what is held stands alone.
+    fn narrows(&self, fault: &Fault) -> bool {
+        !self.rows.children.is_empty() && matches!(fault.kind, Kind::LockNotHad | Kind::Conflict)
+    }
+
+    /// Behind what was held, ranges grow again.
+    fn widen(&mut self, asked: u64) {
+        self.narrow = self.narrow.map(|rows| rows.saturating_mul(2)).filter(|&rows| rows < asked);
+    }
+
     /// Moves the next range of a sweep, if it can be guessed and holds something.
     async fn next_guess(
         &mut self,
@@ -160,8 +192,9 @@ impl Walker<'_> {
                 let bytes = self.sweep.map(|sweep| sweep.bytes(moved));
                 Ok(Some(Measured { bytes, ..Measured::of(moved) }))
             }
-            // It held too much; or the tables were altered, and then the next range says so too.
-            Err(fault) if fault.kind == Kind::Changed => {
+            // It held too much, or something that others hold; or the tables were altered, and then the
+            // next range says so too.
+            Err(fault) if fault.kind == Kind::Changed || self.narrows(&fault) => {
                 self.sweep.iter_mut().for_each(Sweep::overshot);
                 Ok(None)
             }
@@ -172,10 +205,40 @@ impl Walker<'_> {
     /// Moves a range, and stands behind it.
     async fn pass_over(&mut self, session: &mut Session, range: Range) -> Result<u64, Fault> {
         let moved = self.move_range(session, &range).await?;
+        self.held = 0;
+        self.stand_behind(range, moved);
+        Ok(moved)
+    }
+
+    fn stand_behind(&mut self, range: Range, moved: u64) {
         self.pass.moved += moved;
         self.sweep.iter_mut().for_each(|sweep| sweep.learn(&range, moved));
         self.after = Some(range.last);
-        Ok(moved)
+    }
+
+    /// The same of a range of so many rows. `None`: something in it is held, and the next one is to be
+    /// narrower; of one row that is held, none moves.
+    async fn pass_over_or_narrow(
+        &mut self,
+        session: &mut Session,
+        range: Range,
+        rows: u64,
+    ) -> Result<Option<u64>, Fault> {
+        let fault = match self.pass_over(session, range.clone()).await {
+            Err(fault) if self.narrows(&fault) => fault,
+            other => return other.map(Some),
+        };
+        if rows > 1 {
+            self.narrow = Some(rows / 2);
+            return Ok(None);
+        }
+        self.held += 1;
+        if self.held > HELD_MAX {
+            return Err(fault);
+        }
+        self.pass.left += 1;
+        self.stand_behind(range, 0);
+        Ok(Some(0))
     }
 
     /// The range of the next rows that are due; of fewer rows, where those that were asked for turn out
@@ -229,6 +292,9 @@ impl Walker<'_> {
     /// Moves a range: as it is, stepping over rows that stay locked or are edited again and again, and
     /// comparing rows whose key is archived already.
     async fn move_range(&mut self, session: &mut Session, range: &Range) -> Result<u64, Fault> {
+        let Move { doubles, children, .. } = self.rows;
+        let compares = doubles.is_some() || children.iter().any(|child| child.doubles.is_some());
+        let may_step_over = children.is_empty();
         let mut how = How { drops_doubles: self.meets_doubles, ..How::default() };
         loop {
             let batch = self.rows.batch(range, how);
@@ -236,10 +302,11 @@ impl Walker<'_> {
                 Ok(done) => return self.moved(session, range, how, &batch, &done).await,
                 Err(fault) => fault,
             };
-            let is_double =
-                fault.sqlstate.as_deref() == Some("23505") && self.rows.doubles.is_some();
+            let is_double = fault.sqlstate.as_deref() == Some("23505") && compares;
             match fault.kind {
-                Kind::LockNotHad | Kind::Conflict if !how.steps_over => how.steps_over = true,
+                Kind::LockNotHad | Kind::Conflict if !how.steps_over && may_step_over => {
+                    how.steps_over = true
+                }
                 _ if is_double && !how.drops_doubles => how.drops_doubles = true,
                 _ if is_double => return Err(self.differing(session, range, fault).await?),
                 _ => return Err(fault),
@@ -268,6 +335,9 @@ impl Walker<'_> {
             done.get(batch.moved).map_or(0, |insert| insert.rows)
         };
         self.meets_doubles = doubles > 0;
+        for (&statement, moved) in batch.children.iter().zip(&mut self.children) {
+            *moved += done.get(statement).map_or(0, |insert| insert.rows);
+        }
         self.doubles += doubles;
         if how.steps_over {
             let left = self.ask(session, &self.rows.over(&self.rows.texts.left, range)).await?;
@@ -285,8 +355,18 @@ impl Walker<'_> {
         range: &Range,
         mut fault: Fault,
     ) -> Result<Fault, Fault> {
-        let Move { source, into, doubles, .. } = self.rows;
-        for text in doubles.iter().flat_map(|doubles| &doubles.differing) {
+        let Move { source, into, doubles, children, .. } = self.rows;
+        let own = doubles.iter().map(|doubles| (source, into, doubles));
+        let of_children = children
+            .iter()
+            .filter_map(|child| Some((&child.name, &child.into, child.doubles.as_ref()?)));
+        let texts: Vec<(&TableName, &TableName, &String)> = own
+            .chain(of_children)
+            .flat_map(|(from, into, doubles)| {
+                doubles.differing.iter().map(move |t| (from, into, t))
+            })
+            .collect();
+        for (source, into, text) in texts {
             let Some(row) = self.ask(session, &self.rows.over(text, range)).await? else {
                 continue;
             };
@@ -352,6 +432,15 @@ fn note(totals: &Totals, walker: &Walker<'_>) -> Option<String> {
     });
     let waited = !totals.waits.total().is_zero();
     let waited = waited.then(|| format!("waited {}", totals.waits));
-    let parts: Vec<String> = [rate, end, left, doubles, waited].into_iter().flatten().collect();
+    let children: Vec<String> = walker
+        .rows
+        .children
+        .iter()
+        .zip(&walker.children)
+        .map(|(child, rows)| format!("{rows} rows of {}", child.name))
+        .collect();
+    let children = (!children.is_empty()).then(|| format!("with {}", children.join(", ")));
+    let parts: Vec<String> =
+        [rate, end, left, doubles, waited, children].into_iter().flatten().collect();
     (!parts.is_empty()).then(|| parts.join("; "))
 }

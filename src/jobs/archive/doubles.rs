@@ -5,7 +5,7 @@
 //! table: which of the two is right only a person knows.
 
 use super::columns::Mapping;
-use super::walk::Walk;
+use super::sql::list;
 use crate::pg::catalog::indexes::Index;
 use crate::pg::ident::{Ident, TableName};
 
@@ -32,21 +32,21 @@ impl Doubles {
     pub fn new(
         (source, into): (&TableName, &TableName),
         condition: &str,
-        walk: &Walk,
+        key: &[Ident],
         map: &Mapping,
         unique: &[Vec<Ident>],
     ) -> Option<Self> {
-        let is_key = |columns: &&Vec<Ident>| columns.iter().all(|c| walk.key.contains(c));
+        let is_key = |columns: &&Vec<Ident>| columns.iter().all(|c| key.contains(c));
         let lookup = unique.iter().find(is_key).or_else(|| unique.first())?;
         let same = format!("{}\n  AND {}", equal(source, lookup), alike(source, map));
-        let key = list(&walk.key);
+        let keys = list(key);
         let drop = |lock: &str| {
             format!(
                 "-- only where keys are in the archive already: what is there, the same, leaves here\n\
-                 WITH doubles AS MATERIALIZED (\nSELECT {key}\nFROM {source}\nWHERE {condition}\n  \
+                 WITH doubles AS MATERIALIZED (\nSELECT {keys}\nFROM {source}\nWHERE {condition}\n  \
                  AND EXISTS (SELECT FROM {into} AS kept WHERE {same} FOR SHARE)\n{lock}),\n\
                  dropped AS (\nDELETE FROM {source}\nWHERE {condition}\n  \
-                 AND ({key}) IN (SELECT {key} FROM doubles)\nRETURNING 1)\n\
+                 AND ({keys}) IN (SELECT {keys} FROM doubles)\nRETURNING 1)\n\
                  SELECT count(*) FROM dropped"
             )
         };
@@ -58,8 +58,8 @@ impl Doubles {
                  (SELECT {} FROM {into} AS kept WHERE {other} LIMIT 1) AS there\n\
                  FROM {source}\nWHERE {condition})\n\
                  SELECT here, there, '{}' FROM met WHERE there IS NOT NULL LIMIT {NAMED_MAX}",
-                shown(&walk.key, &source.to_string()),
-                shown(&walk.key, "kept"),
+                shown(key, &source.to_string()),
+                shown(key, "kept"),
                 format!("({})", list(shared)).replace('\'', "''"),
             )
         });
@@ -85,10 +85,6 @@ pub fn lookups(
         .filter_map(|index| index.columns.iter().cloned().collect::<Option<Vec<Ident>>>())
         .filter(|columns| columns.iter().all(|name| map.into.contains(name) && is_comparable(name)))
         .collect()
-}
-
-fn list(names: &[Ident]) -> String {
-    names.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
 fn equal(source: &TableName, columns: &[Ident]) -> String {

@@ -14,6 +14,8 @@ use crate::pg::session::Reader;
 
 mod action;
 mod apply;
+mod children;
+mod children_check;
 mod columns;
 mod doubles;
 mod due;

@@ -1,8 +1,10 @@
 //! What the archive job looks at. Questions, no policy.
 
+use sqlx::postgres::types::Oid;
 use sqlx::postgres::{PgDatabaseError, PgErrorPosition};
 use sqlx::{AssertSqlSafe, PgConnection};
 
+use super::children::{self, ChildFacts};
 use super::due::{AgeType, COUNT_MAX, DueRows};
 use super::hand_over::look::{Looked, look};
 use super::hand_over::plan::within;
@@ -46,6 +48,8 @@ pub struct Facts {
     pub source_shape: String,
     /// Functions in the condition that may answer differently each time.
     pub volatile: Vec<String>,
+    /// Tables whose rows leave with those they refer to.
+    pub children: Vec<ChildFacts>,
     /// How many rows are due.
     pub due: Due,
     /// How many rows are due by the planner's estimate, where they were too many to count.
@@ -155,21 +159,33 @@ pub async fn table(
     name: &TableName,
     policy: &ArchiveTable,
 ) -> Result<Facts, Fault> {
-    let source = source(reader.conn, name, reader.server.version).await?;
+    let version = reader.server.version;
+    let source = source(reader.conn, name, version).await?;
     let target = target(reader.conn, &policy.into).await?;
     let owner = source.as_ref().map(|source| &source.relation.owner);
     let target_schema = match owner {
         Some(owner) => privileges::in_schema_of(reader.conn, &policy.into, owner).await?,
         None => None,
     };
-    let tables = [source.as_ref().map(|s| s.relation.oid), target.as_ref().map(|t| t.relation.oid)];
-    let shape = shape::of(reader.conn, &tables.into_iter().flatten().collect::<Vec<_>>()).await?;
-    let source_shape = shape::of(reader.conn, &tables[0].into_iter().collect::<Vec<_>>()).await?;
+    let relation = source.as_ref().map(|source| &source.relation);
+    let children = children::observe(reader.conn, relation, policy, version).await?;
+    let of = |source: &Option<Source>, target: &Option<Target>| {
+        let oids =
+            [source.as_ref().map(|s| s.relation.oid), target.as_ref().map(|t| t.relation.oid)];
+        oids.into_iter().flatten()
+    };
+    let children_oids = children.iter().flat_map(|child| of(&child.source, &child.target));
+    let tables: Vec<Oid> = of(&source, &target).chain(children_oids).collect();
+    let shape = shape::of(reader.conn, &tables).await?;
+    let source_shape = shape::of(reader.conn, &of(&source, &None).collect::<Vec<_>>()).await?;
     let functions = policy.condition.as_ref().map_or(&[][..], |condition| condition.functions());
     let volatile = functions::volatile_among(reader.conn, functions).await?;
     let readable = source.as_ref().filter(|source| source.is_readable() && volatile.is_empty());
     let partitions = match (readable, &target) {
-        (Some(source), Some(target)) => look(reader, name, policy, (source, target)).await?,
+        // A partition that others refer to goes row by row.
+        (Some(source), Some(target)) if policy.children.is_empty() => {
+            look(reader, name, policy, (source, target)).await?
+        }
         _ => None,
     };
     let (due, due_about) =
@@ -179,7 +195,6 @@ pub async fn table(
         };
     let position = position(reader.conn, name).await?;
     let sight = pressure::sight(reader.conn).await?;
-    let version = reader.server.version;
     let user = Ident::new(&reader.server.user)
         .map_err(|error| Fault::new(Kind::Bug, "read our role's name", error.to_string()))?;
     Ok(Facts {
@@ -191,6 +206,7 @@ pub async fn table(
         shape,
         source_shape,
         volatile,
+        children,
         due,
         due_about,
         position,
@@ -219,7 +235,11 @@ pub fn due_rows(
     })
 }
 
-async fn source(
+/// A hot table, or a child of one.
+///
+/// # Errors
+/// Where the server does not answer.
+pub async fn source(
     conn: &mut PgConnection,
     name: &TableName,
     version: Version,
@@ -240,7 +260,11 @@ async fn source(
     }))
 }
 
-async fn target(conn: &mut PgConnection, name: &TableName) -> Result<Option<Target>, Fault> {
+/// The archive of one.
+///
+/// # Errors
+/// Where the server does not answer.
+pub async fn target(conn: &mut PgConnection, name: &TableName) -> Result<Option<Target>, Fault> {
     let Some(relation) = relation::find(conn, name).await? else { return Ok(None) };
     Ok(Some(Target {
         columns: columns::of(conn, relation.oid).await?,

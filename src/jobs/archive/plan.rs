@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 
 use super::action::{AlterTarget, ArchiveAction, CreateTarget, Move};
+use super::children::{Child, ChildFacts};
 use super::columns;
 use super::doubles::{self, Doubles};
 use super::due::{COUNT_MAX, DueRows};
@@ -71,6 +72,7 @@ fn table(
     let blind = blind_spots(limits, facts.sight, &facts.user);
     plan.warnings.extend(blind.filter(|warning| !plan.warnings.contains(warning)));
     plan.actions.extend(job.create_target());
+    plan.actions.extend(job.create_children());
     plan.actions.extend(job.alter_target());
     plan.actions.extend(job.rows(limits));
     vacuum::after_move((name, policy), job.source, &facts.due, plan);
@@ -175,13 +177,29 @@ impl<'a> Work<'a> {
         }
         let Self { name, policy, facts, source, walk, .. } = self;
         let into = &policy.into;
-        let mut statements = vec![sql::create_target(name, into, walk, &self.map(), facts.version)];
+        let mut statements =
+            vec![sql::create_target(name, into, &walk.key, &self.map(), facts.version)];
         let owner = &source.relation.owner;
         if *owner != facts.user && facts.target_schema.is_some_and(|rights| rights.may_hand_over) {
             statements.push(format!("ALTER TABLE {into} OWNER TO {owner}"));
         }
         let (into, source) = (into.clone(), (*name).clone());
         Some(ArchiveAction::CreateTarget(CreateTarget { into, source, statements }))
+    }
+
+    /// The children's archives that are missing.
+    fn create_children(&self) -> Vec<ArchiveAction> {
+        let facts = self.facts;
+        let create = |child: &ChildFacts| {
+            let mut statements = vec![child.create(facts.version)?];
+            let (owner, into) = (&child.source.as_ref()?.relation.owner, child.into.clone());
+            if *owner != facts.user && child.target_schema.is_some_and(|r| r.may_hand_over) {
+                statements.push(format!("ALTER TABLE {into} OWNER TO {owner}"));
+            }
+            let source = child.name.clone();
+            Some(ArchiveAction::CreateTarget(CreateTarget { into, source, statements }))
+        };
+        facts.children.iter().filter_map(create).collect()
     }
 
     fn alter_target(&self) -> Option<ArchiveAction> {
@@ -203,13 +221,15 @@ impl<'a> Work<'a> {
     fn along(&self, walk: &Walk, then: Option<Move>, limits: &Limits) -> Move {
         let Self { name, policy, facts, .. } = self;
         let map = self.map();
-        let texts =
-            Texts::new(&self.due, &policy.into, walk, &map, &columns::width(&self.source.columns));
+        let due_in_range = sql::due_in_range(&self.due, walk);
+        let children: Vec<Child> =
+            facts.children.iter().filter_map(|child| child.moves(name, &due_in_range)).collect();
+        let width = columns::width(&self.source.columns);
+        let texts = Texts::new(&self.due, &policy.into, walk, &map, &width, &children);
         let unique = self.lookups(&map);
         let tables = (*name, &policy.into);
         // Rows are named by their keys, whichever way they are met.
-        let doubles =
-            Doubles::new(tables, &sql::due_in_range(&self.due, walk), &self.walk, &map, &unique);
+        let doubles = Doubles::new(tables, &due_in_range, &self.walk.key, &map, &unique);
         Move {
             source: (*name).clone(),
             into: policy.into.clone(),
@@ -221,6 +241,7 @@ impl<'a> Work<'a> {
                 .target
                 .as_ref()
                 .filter(|_| self.adopts.is_empty())
+                .filter(|_| facts.children.iter().all(|child| child.target.is_some()))
                 .map(|_| facts.shape.clone()),
             source_shape: facts.source_shape.clone(),
             max_rows: policy.max_rows,
@@ -230,6 +251,7 @@ impl<'a> Work<'a> {
             },
             texts,
             doubles,
+            children,
             reason: self.reason(walk, then.as_ref()),
             then: then.map(Box::new),
         }

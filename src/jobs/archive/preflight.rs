@@ -6,6 +6,7 @@ use super::observe::{Facts, Source, Target};
 use super::refusal::Refusal;
 use super::walk::Walk;
 use crate::config::checked::ArchiveTable;
+use crate::pg::catalog::foreign_keys::Referrer;
 use crate::pg::catalog::privileges::SchemaRights;
 use crate::pg::catalog::relation::{Kind, Persistence, Relation};
 use crate::pg::catalog::triggers::Hook;
@@ -23,7 +24,7 @@ pub struct Findings {
 }
 
 impl Findings {
-    fn refuse(&mut self, why: impl Into<String>, cure: impl Into<String>) {
+    pub(super) fn refuse(&mut self, why: impl Into<String>, cure: impl Into<String>) {
         self.refusals.push(Refusal::new(why, cure));
     }
 }
@@ -41,7 +42,9 @@ pub fn check(name: &TableName, policy: &ArchiveTable, facts: &Facts) -> Findings
     if !found.refusals.is_empty() {
         return found;
     }
-    source_side(name, policy, source, &facts.user, &mut found);
+    source_side(name, source, &facts.user, &mut found);
+    referrers(name, policy, source, &mut found);
+    age_and_key(policy, source, &mut found);
     volatile(&facts.volatile, &mut found);
     match (&facts.target, facts.target_schema) {
         (_, None) => {
@@ -54,13 +57,21 @@ pub fn check(name: &TableName, policy: &ArchiveTable, facts: &Facts) -> Findings
             }
             target_side(policy, source, target, &facts.user, &mut found);
         }
-        (None, Some(rights)) => missing_target(name, policy, rights, facts, &mut found),
+        (None, Some(rights)) => {
+            missing_target(name, policy, source, rights, &facts.user, &mut found)
+        }
+    }
+    for child in &facts.children {
+        let of_child = super::children_check::check(name, policy, child, &facts.user);
+        let refusals = of_child.refusals.into_iter();
+        found.refusals.extend(refusals.map(|refusal| refusal.of_child(&child.name)));
+        found.warnings.extend(of_child.warnings);
     }
     found
 }
 
 /// Only tables that last can be moved from or to.
-fn kind(relation: &Relation, name: &TableName, found: &mut Findings) {
+pub(super) fn kind(relation: &Relation, name: &TableName, found: &mut Findings) {
     let what = match (relation.kind, relation.persistence) {
         (Kind::View, _) => "a view",
         (Kind::Foreign, _) => "a foreign table, which one transaction cannot move rows from or to",
@@ -74,13 +85,8 @@ fn kind(relation: &Relation, name: &TableName, found: &mut Findings) {
     found.refuse(format!("{name} is {what}"), "name a table");
 }
 
-fn source_side(
-    name: &TableName,
-    policy: &ArchiveTable,
-    source: &Source,
-    user: &Ident,
-    found: &mut Findings,
-) {
+/// What is asked of a hot table, and of a child.
+pub(super) fn source_side(name: &TableName, source: &Source, user: &Ident, found: &mut Findings) {
     let relation = &source.relation;
     if relation.has_heirs {
         found.refuse(
@@ -89,19 +95,6 @@ fn source_side(
         );
     }
     row_security(relation, name, found);
-    for referrer in &source.referrers {
-        let (constraint, table) = (&referrer.constraint, &referrer.table);
-        found.refuse(
-            format!(
-                "foreign key {constraint} of {table} points at it: a delete would fail, or delete or \
-                 change rows there"
-            ),
-            format!(
-                "ALTER TABLE {table} DROP CONSTRAINT {constraint}, or take this table out of \
-                 [archive.tables]"
-            ),
-        );
-    }
     hooks(&source.hooks, "DELETE", found);
     publishing(source, found);
     if !source.may_use_schema {
@@ -110,7 +103,29 @@ fn source_side(
     if !source.missing.is_empty() {
         grant(&format!("{} ON {name}", source.missing.join(", ")), user, found);
     }
-    age_and_key(policy, source, found);
+}
+
+/// Who refers to its rows, and is no child that moves with them.
+fn referrers(name: &TableName, policy: &ArchiveTable, source: &Source, found: &mut Findings) {
+    for Referrer { constraint, table } in &source.referrers {
+        let is_own = table == name;
+        if policy.children.contains(table) && !is_own {
+            continue;
+        }
+        let drop = format!("ALTER TABLE {table} DROP CONSTRAINT {constraint}");
+        let cure = if is_own {
+            drop
+        } else {
+            format!("move its rows too with children = ['{table}'], or {drop}")
+        };
+        found.refuse(
+            format!(
+                "foreign key {constraint} of {table} points at it: a delete would fail, or delete or \
+                 change rows there"
+            ),
+            cure,
+        );
+    }
 }
 
 fn row_security(relation: &Relation, name: &TableName, found: &mut Findings) {
@@ -203,7 +218,8 @@ fn volatile(functions: &[String], found: &mut Findings) {
     }
 }
 
-fn target_side(
+/// What is asked of an archive.
+pub(super) fn target_side(
     policy: &ArchiveTable,
     source: &Source,
     target: &Target,
@@ -253,11 +269,12 @@ fn target_side(
 }
 
 /// The target will be created, if that is allowed.
-fn missing_target(
+pub(super) fn missing_target(
     name: &TableName,
     policy: &ArchiveTable,
+    source: &Source,
     rights: SchemaRights,
-    facts: &Facts,
+    user: &Ident,
     found: &mut Findings,
 ) {
     let into = &policy.into;
@@ -269,18 +286,17 @@ fn missing_target(
         return;
     }
     if !rights.may_create {
-        grant(&format!("CREATE ON SCHEMA {}", into.schema), &facts.user, found);
+        grant(&format!("CREATE ON SCHEMA {}", into.schema), user, found);
     }
-    let owner = facts.source.as_ref().map(|source| &source.relation.owner);
-    if let Some(owner) = owner.filter(|owner| **owner != facts.user && !rights.may_hand_over) {
+    let owner = &source.relation.owner;
+    if owner != user && !rights.may_hand_over {
         found.warnings.push(format!(
-            "{into} will belong to {}, not to {owner}, who owns {name}: {} may not hand it over",
-            facts.user, facts.user
+            "{into} will belong to {user}, not to {owner}, who owns {name}: {user} may not hand it over"
         ));
     }
 }
 
-fn grant(what: &str, user: &Ident, found: &mut Findings) {
+pub(super) fn grant(what: &str, user: &Ident, found: &mut Findings) {
     let (privileges, on) = what.split_once(" ON ").unwrap_or((what, ""));
     found.refusals.push(Refusal::permission(
         format!("{user} lacks {privileges} on {}", on.strip_prefix("SCHEMA ").unwrap_or(on)),

@@ -22,6 +22,12 @@ impl Refusal {
         Self { kind: Kind::Permission, why: why.into(), cure: grant.into() }
     }
 
+    /// The same of a table whose rows leave with those they refer to.
+    #[must_use]
+    pub fn of_child(self, child: &TableName) -> Self {
+        Self { why: format!("of its child {child}: {}", self.why), ..self }
+    }
+
     /// As the plan reports it.
     #[must_use]
     pub fn fault(self, source: &TableName) -> Fault {

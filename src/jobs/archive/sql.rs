@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use super::children::Child;
 use super::columns::{ARCHIVED_AT, Mapping};
 use super::due::DueRows;
 use super::walk::Walk;
@@ -54,12 +55,19 @@ const FORGET: &str = "DELETE FROM archive_position WHERE source = $1";
 impl Texts {
     /// Writes them.
     #[must_use]
-    pub fn new(due: &DueRows, into: &TableName, walk: &Walk, map: &Mapping, width: &str) -> Self {
+    pub fn new(
+        due: &DueRows,
+        into: &TableName,
+        walk: &Walk,
+        map: &Mapping,
+        width: &str,
+        children: &[Child],
+    ) -> Self {
         let (source, predicate) = (&due.source, predicate(due, walk));
         let range = range(walk);
-        let (columns, values) = lists(map);
-        let overriding = if map.overrides_identity { " OVERRIDING SYSTEM VALUE" } else { "" };
-        let insert_into = format!("INSERT INTO {into} ({columns}){overriding}");
+        let mut tables = vec![source, into];
+        tables.extend(children.iter().flat_map(|child| [&child.name, &child.into]));
+        let only: Vec<String> = tables.iter().map(|table| format!("ONLY {table}")).collect();
         Self {
             first_range: edges(source, &predicate, walk, width),
             next_range: edges(
@@ -68,20 +76,14 @@ impl Texts {
                 walk,
                 width,
             ),
-            lock: format!("{LATER};\nLOCK TABLE ONLY {source}, ONLY {into} IN ROW EXCLUSIVE MODE"),
-            insert: format!(
-                "{insert_into}\nSELECT {values}\nFROM {source}\nWHERE {range}\n  AND {predicate}"
-            ),
-            unchanged: format!("SELECT {} = $1", shape::sql(&[source, into])),
-            settled: format!(
-                "SELECT {} = $1, {}",
-                shape::sql(&[source]),
-                shape::sql(&[source, into])
-            ),
+            lock: format!("{LATER};\nLOCK TABLE {} IN ROW EXCLUSIVE MODE", only.join(", ")),
+            insert: insert(into, source, map, &format!("{range}\n  AND {predicate}")),
+            unchanged: format!("SELECT {} = $1", shape::sql(&tables)),
+            settled: format!("SELECT {} = $1, {}", shape::sql(&[source]), shape::sql(&tables)),
             delete: format!("DELETE FROM {source}\nWHERE {range}\n  AND {predicate}"),
             step_over: step_over(
                 source,
-                &insert_into,
+                &insert_into(into, map),
                 walk,
                 map,
                 &format!("{range}\n  AND {predicate}"),
@@ -93,6 +95,19 @@ impl Texts {
             forget: FORGET.to_owned(),
         }
     }
+}
+
+/// Copies the rows of a condition.
+#[must_use]
+pub fn insert(into: &TableName, source: &TableName, map: &Mapping, condition: &str) -> String {
+    let (_, values) = lists(map);
+    format!("{}\nSELECT {values}\nFROM {source}\nWHERE {condition}", insert_into(into, map))
+}
+
+fn insert_into(into: &TableName, map: &Mapping) -> String {
+    let (columns, _) = lists(map);
+    let overriding = if map.overrides_identity { " OVERRIDING SYSTEM VALUE" } else { "" };
+    format!("INSERT INTO {into} ({columns}){overriding}")
 }
 
 /// What follows WHERE for the due rows of a range; values as for the INSERT.
@@ -115,7 +130,9 @@ fn lists(map: &Mapping) -> (String, String) {
     (columns, values)
 }
 
-fn list(names: &[Ident]) -> String {
+/// `a, b`
+#[must_use]
+pub fn list(names: &[Ident]) -> String {
     names.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
@@ -194,19 +211,19 @@ fn step_over(
 pub fn create_target(
     source: &TableName,
     into: &TableName,
-    walk: &Walk,
+    key: &[Ident],
     map: &Mapping,
     version: Version,
 ) -> String {
     let compression = if version.has_column_compression() { " INCLUDING COMPRESSION" } else { "" };
-    let stamp = if map.stamps {
-        format!("  {ARCHIVED_AT} timestamptz NOT NULL DEFAULT now(),\n")
-    } else {
-        String::new()
-    };
-    format!(
-        "CREATE TABLE IF NOT EXISTS {into} (\n  LIKE {source} INCLUDING COMMENTS INCLUDING STORAGE\
-         {compression},\n{stamp}  PRIMARY KEY ({})\n)",
-        list(&walk.key)
-    )
+    // The LIKE, and what follows it.
+    let mut parts =
+        vec![format!("  LIKE {source} INCLUDING COMMENTS INCLUDING STORAGE{compression}")];
+    if map.stamps {
+        parts.push(format!("  {ARCHIVED_AT} timestamptz NOT NULL DEFAULT now()"));
+    }
+    if !key.is_empty() {
+        parts.push(format!("  PRIMARY KEY ({})", list(key)));
+    }
+    format!("CREATE TABLE IF NOT EXISTS {into} (\n{}\n)", parts.join(",\n"))
 }

@@ -23,7 +23,7 @@ impl Walk {
     /// ages has no gaps; without one the key alone is walked, from one end to the other.
     #[must_use]
     pub fn choose(columns: &[Column], indexes: &[Index], age: &Ident) -> Option<Self> {
-        let key = indexes.iter().find_map(|index| key_of(index, columns))?;
+        let key = key(columns, indexes)?;
         let by_age = on_age(indexes, age).max_by_key(|index| shared_columns(index, age, &key));
         let (order, reason) = match by_age {
             Some(index) => {
@@ -91,6 +91,12 @@ pub fn on_age<'a>(indexes: &'a [Index], age: &'a Ident) -> impl Iterator<Item = 
 fn shared_columns(index: &Index, age: &Ident, key: &[Ident]) -> usize {
     let walk = std::iter::once(age).chain(key.iter().filter(|column| *column != age));
     index.columns.iter().zip(walk).take_while(|(a, b)| a.as_ref() == Some(*b)).count()
+}
+
+/// The columns that tell a row from all others, if an index says which.
+#[must_use]
+pub fn key(columns: &[Column], indexes: &[Index]) -> Option<Vec<Ident>> {
+    indexes.iter().find_map(|index| key_of(index, columns))
 }
 
 /// The index's columns, if they tell each row from all others and their order is the server's own.

@@ -1,5 +1,6 @@
 //! Foreign keys that point at a table.
 
+use sqlx::postgres::PgRow;
 use sqlx::postgres::types::Oid;
 use sqlx::{AssertSqlSafe, Executor, FromRow, PgConnection, Row};
 
@@ -37,6 +38,51 @@ pub async fn pointing_at(conn: &mut PgConnection, tree: &[Oid]) -> Result<Vec<Re
     rows.iter()
         .map(|row| Ok(Referrer { constraint: ident(row, 0)?, table: table_name(row, 1)? }))
         .collect()
+}
+
+/// A foreign key with the columns it joins by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ForeignKey {
+    /// The constraint.
+    pub constraint: Ident,
+    /// The columns of the table that has it.
+    pub columns: Vec<Ident>,
+    /// The columns it points at, in the same order.
+    pub referenced: Vec<Ident>,
+}
+
+const BETWEEN: &str = "\
+SELECT f.conname::text, \
+       ARRAY(SELECT a.attname::text FROM unnest(f.conkey) WITH ORDINALITY AS k (n, place) \
+             JOIN pg_attribute AS a ON a.attrelid = f.conrelid AND a.attnum = k.n ORDER BY place), \
+       ARRAY(SELECT a.attname::text FROM unnest(f.confkey) WITH ORDINALITY AS k (n, place) \
+             JOIN pg_attribute AS a ON a.attrelid = f.confrelid AND a.attnum = k.n ORDER BY place) \
+FROM pg_constraint AS f \
+WHERE f.contype = 'f' AND f.conrelid = $1 AND f.confrelid = ANY ($2) \
+  AND NOT EXISTS (SELECT FROM pg_constraint AS p \
+                  WHERE p.oid = f.conparentid AND p.conrelid = f.conrelid) \
+ORDER BY f.conname";
+
+/// The foreign keys of one table that point at any of these.
+///
+/// # Errors
+/// Where the server does not answer.
+pub async fn between(
+    conn: &mut PgConnection,
+    child: Oid,
+    parents: &[Oid],
+) -> Result<Vec<ForeignKey>, Fault> {
+    let rows = sqlx::query(BETWEEN).bind(child).bind(parents).fetch_all(conn).await;
+    let columns = |row: &PgRow, index: usize| -> Result<Vec<Ident>, Fault> {
+        let names: Vec<String> = row.try_get(index).map_err(failed)?;
+        // A name of the catalog is always an identifier.
+        Ok(names.into_iter().filter_map(|name| Ident::new(name).ok()).collect())
+    };
+    let key = |row: &PgRow| -> Result<ForeignKey, Fault> {
+        let (columns, referenced) = (columns(row, 1)?, columns(row, 2)?);
+        Ok(ForeignKey { constraint: ident(row, 0)?, columns, referenced })
+    };
+    rows.map_err(failed)?.iter().map(key).collect()
 }
 
 /// A foreign key that points at a partitioned table, with its columns.

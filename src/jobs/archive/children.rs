@@ -1,0 +1,144 @@
+//! Tables that refer to the hot table, and whose rows leave with the rows they refer to.
+//!
+//! Each batch first moves the child rows of its range, then the rows themselves, in one transaction
+//! and under one snapshot. Whatever the foreign key would do on a delete, it finds nothing left to do
+//! it to: a child row that came after the snapshot is a serialization error, not a cascade.
+
+use sqlx::PgConnection;
+
+use super::columns;
+use super::doubles::{self, Doubles};
+use super::observe::{self, Source, Target};
+use super::{sql, walk};
+use crate::config::checked::ArchiveTable;
+use crate::pg::catalog::foreign_keys::{self, ForeignKey};
+use crate::pg::catalog::privileges::{self, SchemaRights};
+use crate::pg::catalog::relation::Relation;
+use crate::pg::fault::{Fault, Kind};
+use crate::pg::ident::{Ident, TableName};
+use crate::pg::version::Version;
+
+/// What concerns one child.
+#[derive(Debug, Clone)]
+pub struct ChildFacts {
+    /// It.
+    pub name: TableName,
+    /// Where its rows go.
+    pub into: TableName,
+    /// It; `None`: there is no table of that name.
+    pub source: Option<Source>,
+    /// Its archive; `None`: there is none.
+    pub target: Option<Target>,
+    /// What we may do in its schema.
+    pub target_schema: Option<SchemaRights>,
+    /// Its foreign keys that point at the hot table.
+    pub keys: Vec<ForeignKey>,
+}
+
+/// How the rows of one child move.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Child {
+    /// From here …
+    pub name: TableName,
+    /// … to there.
+    pub into: TableName,
+    /// Copies the child rows of a range; values as for the parent's INSERT.
+    pub insert: String,
+    /// Deletes the same.
+    pub delete: String,
+    /// For keys that its archive already holds.
+    pub doubles: Option<Doubles>,
+}
+
+/// Looks at the children of a table, in the configuration's order.
+///
+/// # Errors
+/// Where the server does not answer, or a name is too long for its archive's.
+pub async fn observe(
+    conn: &mut PgConnection,
+    parent: Option<&Relation>,
+    policy: &ArchiveTable,
+    version: Version,
+) -> Result<Vec<ChildFacts>, Fault> {
+    let mut found = Vec::with_capacity(policy.children.len());
+    for name in &policy.children {
+        let into = archive_of(name)?;
+        let source = observe::source(conn, name, version).await?;
+        let (mut keys, mut target_schema) = (Vec::new(), None);
+        if let (Some(source), Some(parent)) = (&source, parent) {
+            keys = foreign_keys::between(conn, source.relation.oid, &parent.tree).await?;
+            target_schema = privileges::in_schema_of(conn, &into, &source.relation.owner).await?;
+        }
+        let target = observe::target(conn, &into).await?;
+        found.push(ChildFacts { name: name.clone(), into, source, target, target_schema, keys });
+    }
+    Ok(found)
+}
+
+fn archive_of(name: &TableName) -> Result<TableName, Fault> {
+    let archive = Ident::new(format!("{}_archive", name.table.as_str()));
+    archive.map(|table| name.sibling(table)).map_err(|error| {
+        Fault::new(Kind::Refused, "name the archive of", error.to_string())
+            .on(name)
+            .with_hint("rename the child, or take it out of `children`")
+    })
+}
+
+impl ChildFacts {
+    fn map(&self, source: &Source) -> columns::Mapping {
+        match &self.target {
+            Some(target) => columns::map(&source.columns, &target.columns),
+            None => columns::map_to_copy(&source.columns),
+        }
+    }
+
+    /// How its rows move: those of the parent's rows that this condition finds. `None` where the
+    /// preflight has refused it.
+    #[must_use]
+    pub fn moves(&self, parent: &TableName, due_in_range: &str) -> Option<Child> {
+        let source = self.source.as_ref()?;
+        let [key] = self.keys.as_slice() else { return None };
+        let Self { name, into, .. } = self;
+        let map = self.map(source);
+        let condition = format!(
+            "({}) IN (\nSELECT {} FROM {parent}\nWHERE {due_in_range})",
+            sql::list(&key.columns),
+            sql::list(&key.referenced)
+        );
+        let own_key = walk::key(&source.columns, &source.indexes);
+        let doubles = own_key.and_then(|own_key| {
+            let comparable =
+                |name: &Ident| source.columns.iter().any(|c| c.name == *name && c.has_own_order);
+            let unique = match &self.target {
+                Some(target) => doubles::lookups(&target.indexes, &map, comparable),
+                None => vec![own_key.clone()],
+            };
+            Doubles::new((name, into), &condition, &own_key, &map, &unique)
+        });
+        let insert = sql::insert(into, name, &map, &condition);
+        let delete = format!("DELETE FROM {name}\nWHERE {condition}");
+        Some(Child { name: name.clone(), into: into.clone(), insert, delete, doubles })
+    }
+
+    /// The statement that creates its archive, if there is none.
+    #[must_use]
+    pub fn create(&self, version: Version) -> Option<String> {
+        let source = self.source.as_ref().filter(|_| self.target.is_none())?;
+        let key = walk::key(&source.columns, &source.indexes).unwrap_or_default();
+        Some(sql::create_target(&self.name, &self.into, &key, &self.map(source), version))
+    }
+
+    /// Whether an index finds the rows that refer to one of the parent's: without one, the child is
+    /// read as a whole, for each batch by us, and by the server for each row.
+    #[must_use]
+    pub fn has_index(&self, key: &ForeignKey) -> bool {
+        let count = key.columns.len();
+        let leads = |columns: &[Option<Ident>]| {
+            columns.len() >= count
+                && columns[..count].iter().flatten().all(|c| key.columns.contains(c))
+                && columns[..count].iter().flatten().count() == count
+        };
+        let mut indexes = self.source.iter().flat_map(|source| &source.indexes);
+        indexes.any(|index| !index.is_partial && leads(&index.columns))
+    }
+}
