@@ -134,7 +134,8 @@ impl Batches for Walker<'_> {
     ) -> Result<Option<Measured>, Fault> {
         let asked = portion.rows;
         loop {
-            let portion = Portion { rows: self.narrow.map_or(asked, |narrow| narrow.min(asked)), ..portion };
+            let portion =
+                Portion { rows: self.narrow.map_or(asked, |narrow| narrow.min(asked)), ..portion };
             if let Some(moved) = self.next_guess(session, portion).await? {
                 self.widen(asked);
                 return Ok(Some(moved));

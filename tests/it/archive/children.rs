@@ -149,6 +149,32 @@ fn a_job_whose_child_is_held_stays_and_the_others_go() {
     });
 }
 
+/// From 14 on by blocks, before along the index; and in guesses too large for what is held.
+#[test]
+fn a_backlog_with_children_moves_around_what_is_held() {
+    on_every_major(|db| async move {
+        let bulk = "INSERT INTO jobs (name, created_at) SELECT 'bulk ' || i || repeat(' ', 200), \
+                    now() - interval '40 days' FROM generate_series(1, 600) AS i; ANALYZE jobs";
+        let sql = format!("{bulk}; {}", events("CASCADE"));
+        let app = world(&db, &sql, &format!("batch_rows = 100\n{CHILDREN}")).await;
+        let plan = app.plan(JobName::Archive).await;
+        let sweeps = plan.actions.iter().any(|a| a.reason.contains("along (ctid), block by block"));
+        assert_eq!(sweeps, db.major() >= 14, "{plan}");
+        let mut other = db.connect().await;
+        run(&mut other, "BEGIN; SELECT FROM events WHERE job_id = 300 LIMIT 1 FOR UPDATE").await;
+        run(&mut other, "SELECT FROM jobs WHERE id = 302 FOR UPDATE").await;
+        let applied = moved(&app).await;
+        assert_eq!(applied.rows, Some(609));
+        let stayed = "SELECT id FROM jobs WHERE name LIKE 'bulk %' ORDER BY id";
+        assert_eq!(db.column(stayed).await, ["300", "302"]);
+        assert_events_whole(&db).await;
+        run(&mut other, "COMMIT").await;
+        assert_eq!(moved(&app).await.rows, Some(2));
+        assert_whole(&db, "jobs", "jobs_archive").await;
+        assert_events_whole(&db).await;
+    });
+}
+
 #[test]
 fn children_that_are_archived_already_are_compared_too() {
     on_every_major(|db| async move {
@@ -182,7 +208,7 @@ fn parents_and_children_survive_every_kill() {
         db.execute(&events("CASCADE")).await;
         db.execute(
             "CREATE TABLE jobs_archive (LIKE jobs, PRIMARY KEY (id)); \
-             CREATE TABLE events_archive (LIKE events, PRIMARY KEY (id))",
+             CREATE TABLE events_archive (LIKE events, PRIMARY KEY (id)); ANALYZE jobs",
         )
         .await;
         let config = config("batch_rows = 6\nchildren = ['events']");
