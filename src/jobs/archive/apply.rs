@@ -20,12 +20,13 @@ use sqlx::{AssertSqlSafe, Row};
 use super::action::{ALTERED, Batch, How, Move, Range};
 use super::explain::explain;
 use super::sweep::Sweep;
-use crate::job::batch::{Batches, Ended, Limits, Measured, Portion, Totals, run};
+use crate::job::batch::{Batches, Limits, Measured, Portion, run};
 use crate::job::{Applied, Context};
 use crate::pg::fault::{Fault, Kind};
-use crate::pg::ident::TableName;
 use crate::pg::session::{Done, Session};
 use crate::pg::step::Statement;
+
+mod report;
 
 /// Passes per run at most. The second proves that nothing is left; more are needed only while rows
 /// become due in the middle of the run.
@@ -58,7 +59,11 @@ pub async fn rows(cx: &mut Context<'_>, rows: &Move) -> Result<Applied, Fault> {
     };
     let totals = run(cx, &limits, &mut walker).await;
     let totals = totals.map_err(|fault| explain(fault, rows, cx.stop.is_cancelled()))?;
-    Ok(Applied { rows: Some(totals.rows), batches: totals.batches, note: note(&totals, &walker) })
+    Ok(Applied {
+        rows: Some(totals.rows),
+        batches: totals.batches,
+        note: report::note(&totals, &walker),
+    })
 }
 
 /// A move whose target was made or altered by this very run: from here on it must stay as it is now.
@@ -306,7 +311,7 @@ impl Walker<'_> {
             let is_double = fault.sqlstate.as_deref() == Some("23505") && compares;
             match fault.kind {
                 Kind::LockNotHad | Kind::Conflict if !how.steps_over && may_step_over => {
-                    how.steps_over = true
+                    how.steps_over = true;
                 }
                 _ if is_double && !how.drops_doubles => how.drops_doubles = true,
                 _ if is_double => return Err(self.differing(session, range, fault).await?),
@@ -349,48 +354,6 @@ impl Walker<'_> {
         Ok(moved)
     }
 
-    /// Names the rows that the archive holds otherwise, by their keys.
-    async fn differing(
-        &self,
-        session: &mut Session,
-        range: &Range,
-        mut fault: Fault,
-    ) -> Result<Fault, Fault> {
-        let Move { source, into, doubles, children, .. } = self.rows;
-        let own = doubles.iter().map(|doubles| (source, into, doubles));
-        let of_children = children
-            .iter()
-            .filter_map(|child| Some((&child.name, &child.into, child.doubles.as_ref()?)));
-        let texts: Vec<(&TableName, &TableName, &String)> = own
-            .chain(of_children)
-            .flat_map(|(from, into, doubles)| {
-                doubles.differing.iter().map(move |t| (from, into, t))
-            })
-            .collect();
-        for (source, into, text) in texts {
-            let Some(row) = self.ask(session, &self.rows.over(text, range)).await? else {
-                continue;
-            };
-            let name =
-                |column: usize| row.try_get::<String, _>(column).map_err(|e| self.failed(&e));
-            fault.kind = Kind::Refused;
-            fault.sqlstate = None;
-            fault.message = format!(
-                "row {} differs from row {} of {into}, and both have the same {}",
-                name(0)?,
-                name(1)?,
-                name(2)?
-            );
-            fault.hint = Some(
-                "nothing of this batch was moved; compare both rows, and delete or correct the wrong \
-                 one"
-                .to_owned(),
-            );
-            return Ok(fault.on(source));
-        }
-        Ok(fault)
-    }
-
     /// A question outside any transaction.
     async fn ask(
         &self,
@@ -410,38 +373,4 @@ impl Walker<'_> {
     fn failed(&self, error: &sqlx::Error) -> Fault {
         Fault::from_sqlx("find the next rows of", error).on(&self.rows.source)
     }
-}
-
-/// What the operator should know of a move that went well.
-fn note(totals: &Totals, walker: &Walker<'_>) -> Option<String> {
-    let rate = (totals.rows > 0).then(|| format!("{} rows/s", totals.rows_per_s));
-    let end = match totals.ended {
-        Ended::Done if walker.is_proven => None,
-        Ended::Done => Some("rows became due all the while; the next run goes on".to_owned()),
-        Ended::AtLimit => {
-            let max = walker.rows.max_rows.unwrap_or(totals.rows);
-            Some(format!("stopped at max_rows = {max}; the next run goes on"))
-        }
-        Ended::Stopped => Some("stopped on request; the next run goes on".to_owned()),
-    };
-    let left = walker.pass.left;
-    let left = (left > 0)
-        .then(|| format!("{left} rows that others hold locked are left for the next run"));
-    let doubles = (walker.doubles > 0).then(|| {
-        let (count, into) = (walker.doubles, &walker.rows.into);
-        format!("{count} rows were in {into} already, the same in every column, and only left here")
-    });
-    let waited = !totals.waits.total().is_zero();
-    let waited = waited.then(|| format!("waited {}", totals.waits));
-    let children: Vec<String> = walker
-        .rows
-        .children
-        .iter()
-        .zip(&walker.children)
-        .map(|(child, rows)| format!("{rows} rows of {}", child.name))
-        .collect();
-    let children = (!children.is_empty()).then(|| format!("with {}", children.join(", ")));
-    let parts: Vec<String> =
-        [rate, end, left, doubles, waited, children].into_iter().flatten().collect();
-    (!parts.is_empty()).then(|| parts.join("; "))
 }

@@ -58,7 +58,7 @@ pub fn check(name: &TableName, policy: &ArchiveTable, facts: &Facts) -> Findings
             target_side(policy, source, target, &facts.user, &mut found);
         }
         (None, Some(rights)) => {
-            missing_target(name, policy, source, rights, &facts.user, &mut found)
+            missing_target(name, policy, source, rights, &facts.user, &mut found);
         }
     }
     for child in &facts.children {
