@@ -66,6 +66,9 @@ pub enum Command {
     /// Work on one partitioned table
     #[command(subcommand)]
     Partitions(PartitionsCommand),
+    /// Look after what was archived
+    #[command(subcommand)]
+    Archive(ArchiveCommand),
     /// The runs of the past, newest first
     History(HistoryArgs),
     /// Keep a job from starting, here and in every daemon on this database
@@ -135,6 +138,72 @@ pub struct PlanArgs {
     /// As if `once` were run with --confirm
     #[arg(long)]
     pub confirm: bool,
+}
+
+/// `archive …`
+#[derive(Debug, Subcommand)]
+pub enum ArchiveCommand {
+    /// Compare what was recorded as moved with what the archive holds now; changes nothing
+    ///
+    /// Count and checksum of every batch on record are made again from the archive's rows, in one read
+    /// from end to end. Exit 0: as recorded. 1: something differs, and is named.
+    Verify(VerifyArgs),
+    /// Bring archived rows back to the hot table
+    ///
+    /// In batches, each a transaction. A row whose key the hot table has already stays in the archive,
+    /// and is counted; nothing is overwritten. What came back is not archived again for as long as
+    /// --keep says. Cut off at any point, the same command carries on.
+    Restore(RestoreArgs),
+}
+
+/// `archive restore`
+#[derive(Debug, Args)]
+pub struct RestoreArgs {
+    /// The hot table, as in the configuration: schema.table
+    #[arg(value_name = "TABLE")]
+    pub table: String,
+    /// Only rows of this age or younger, by age_column; RFC 3339, or a day: 2026-01-31
+    #[arg(long, value_name = "TIME", value_parser = instant)]
+    pub since: Option<chrono::DateTime<chrono::Utc>>,
+    /// Only rows older than this
+    #[arg(long, value_name = "TIME", value_parser = instant)]
+    pub until: Option<chrono::DateTime<chrono::Utc>>,
+    /// Only these: an SQL condition over the hot table's columns
+    #[arg(long = "where", value_name = "CONDITION")]
+    pub condition: Option<crate::pg::condition::Condition>,
+    /// So long they are not archived again
+    #[arg(long, value_name = "PERIOD", default_value = "30 days")]
+    pub keep: crate::time::period::Period,
+    /// Show what would be done, and the very SQL; change nothing
+    #[arg(long)]
+    pub plan: bool,
+    /// How the result is printed
+    #[arg(long, value_enum, default_value_t)]
+    pub format: Format,
+}
+
+/// `archive verify`
+#[derive(Debug, Args)]
+pub struct VerifyArgs {
+    /// The hot table, as in the configuration: schema.table; default: all
+    #[arg(value_name = "TABLE")]
+    pub table: Option<String>,
+    /// Only batches with rows of this age or younger, by age_column; RFC 3339, or a day: 2026-01-31
+    #[arg(long, value_name = "TIME", value_parser = instant)]
+    pub since: Option<chrono::DateTime<chrono::Utc>>,
+    /// Only batches with rows older than this
+    #[arg(long, value_name = "TIME", value_parser = instant)]
+    pub until: Option<chrono::DateTime<chrono::Utc>>,
+    /// How the result is printed
+    #[arg(long, value_enum, default_value_t)]
+    pub format: Format,
+}
+
+/// A time, or the beginning of a day in UTC.
+fn instant(text: &str) -> Result<chrono::DateTime<chrono::Utc>, String> {
+    let day =
+        text.parse::<chrono::NaiveDate>().map(|day| day.and_time(chrono::NaiveTime::MIN).and_utc());
+    text.parse().or(day).map_err(|_| "write 2026-01-31T12:00:00Z, or 2026-01-31".to_owned())
 }
 
 /// `partitions …`

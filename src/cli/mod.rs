@@ -10,6 +10,7 @@ use futures_util::FutureExt;
 use args::{Cli, Command, ConfigCommand};
 pub use exit::Failure;
 
+mod archive;
 pub mod args;
 mod check;
 mod config;
@@ -26,6 +27,7 @@ mod run;
 mod setup;
 mod signals;
 mod status;
+mod task;
 
 use crate::pg::fault::{Fault, Kind};
 
@@ -63,6 +65,7 @@ async fn dispatch(cli: Cli) -> Result<u8, Failure> {
         Command::Config(ConfigCommand::Show) => config::show(file),
         Command::Config(ConfigCommand::Schema) => config::schema(),
         Command::Partitions(command) => Box::pin(partitions::partitions(file, &command)).await,
+        Command::Archive(command) => Box::pin(archive::archive(file, &command)).await,
         Command::History(args) => history::history(file, &args).await,
         Command::Pause(args) => operate::pause(file, &args).await,
         Command::Resume { job } => operate::resume(file, &job).await,

@@ -4,15 +4,12 @@
 
 use std::path::Path;
 
-use super::args::{Format, PartitionsCommand, Slot};
-use super::once::{self, run_one};
-use super::plan::{self, plan_one};
-use super::{Failure, output, setup, signals};
+use super::args::{Format, PartitionsCommand};
+use super::{Failure, output, plan, setup, task};
 use crate::job::JobName;
 use crate::jobs::partitions::adopt::Wish;
 use crate::jobs::partitions::{Task, partman};
 use crate::pg::ident::TableName;
-use crate::shutdown::Stop;
 
 pub async fn partitions(file: Option<&Path>, command: &PartitionsCommand) -> Result<u8, Failure> {
     match command {
@@ -64,31 +61,5 @@ async fn run(
     is_plan: bool,
     format: Format,
 ) -> Result<u8, Failure> {
-    let setup = setup::configure(file)?;
-    let mut jobs = setup.jobs(&[JobName::Partitions.as_str().to_owned()])?;
-    for job in &mut jobs {
-        job.ask(task);
-    }
-    if is_plan {
-        let server = setup.connect().await?;
-        let now = server.now().await?;
-        let mut plans = Vec::new();
-        for job in &jobs {
-            plans.push(plan_one(&server, job, now).await?);
-        }
-        server.close().await;
-        plan::show(&server, now, &plans, format)?;
-        return Ok(u8::from(plans.iter().any(|plan| !plan.refused.is_empty())));
-    }
-    let stop = Stop::default();
-    let listening =
-        signals::stop_on_signals(stop.clone(), setup.loaded.config.daemon.drain_timeout)?;
-    let engine = setup.engine(stop).await?;
-    let mut outcomes = Vec::new();
-    for job in &jobs {
-        outcomes.push(Box::pin(run_one(&engine, job, Slot::Now)).await?);
-    }
-    engine.server.close().await;
-    drop(listening);
-    once::show(&outcomes, format)
+    task::run(file, JobName::Partitions, |job| job.ask(task), is_plan, format).await
 }

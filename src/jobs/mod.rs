@@ -81,6 +81,13 @@ macro_rules! jobs {
 }
 
 impl AnyJob {
+    /// Gives the job `archive` another task.
+    pub fn ask_archive(&mut self, task: &archive::Task) {
+        if let Self::Archive(job, _) = self {
+            job.ask(task.clone());
+        }
+    }
+
     /// Gives the job `partitions` another task; the others have but one.
     pub fn ask(&mut self, task: &partitions::Task) {
         if let Self::Partitions(job, _) = self {

@@ -55,6 +55,11 @@ pub(super) fn check(
             (before.get(*index).is_some_and(|other| other.rows == done.rows), sentence)
         }
         Expect::AtMost(most, sentence) => (done.rows <= *most, sentence),
+        Expect::CountOf(index, sentence) => {
+            let said = done.first.as_ref().map_or(Ok(0), |row| row.try_get::<i64, _>(0));
+            let counted = before.get(*index).map(|other| other.rows);
+            (said.is_ok_and(|said| u64::try_from(said).ok() == counted), sentence)
+        }
         Expect::True(sentence) => {
             let answer = done.first.as_ref().and_then(|row| row.try_get::<bool, _>(0).ok());
             (answer == Some(true), sentence)

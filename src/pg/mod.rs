@@ -1,5 +1,6 @@
 //! PostgreSQL: names, versions, faults, reads in `catalog`, and the one door for writes.
 
+mod beside;
 pub mod blockers;
 pub mod catalog;
 pub mod condition;

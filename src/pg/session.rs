@@ -17,6 +17,7 @@ use sqlx::pool::PoolConnection;
 use sqlx::{PgConnection, PgPool, Postgres, Row};
 use tokio_util::sync::CancellationToken;
 
+use super::beside::{self, Beside, Limits};
 use super::blockers::{blockers_of, look_first};
 use super::connect::Server;
 pub use super::execute::Done;
@@ -24,6 +25,7 @@ use super::execute::{check, execute};
 use super::fault::{Class, Fault, Kind};
 pub use super::fence::Fence;
 use super::probe::ServerFacts;
+use super::settings::at_least_1_ms;
 use super::step::{LockWait, Mode, Statement, Step};
 use crate::telemetry::{self, Event};
 use crate::time::clock;
@@ -249,15 +251,26 @@ impl Session {
             self.plain(&format!("{begin} {}", fence.hold())).await?
         } else {
             self.plain(&begin).await?;
-            self.statements(step, early, lock, &mut done).await?;
+            self.statements(step, early, lock, &mut done, None).await?;
             self.plain(&fence.hold()).await?
         };
         fence.still_ours(held.first.is_some())?;
-        self.statements(step, rest, lock, &mut done).await?;
+        let beside = self.ask_beside(step, lock).await?;
+        self.statements(step, rest, lock, &mut done, beside).await?;
         // What is deferred to the commit fails as part of the step.
         let committed = self.plain("COMMIT").await;
         committed.map_err(|fault| Fault { doing: step.doing.to_owned(), ..fault })?;
         Ok(done)
+    }
+
+    async fn ask_beside(&mut self, step: &Step, lock: Duration) -> Result<Option<Beside>, Fault> {
+        let questions = beside::questions(step);
+        if questions.is_empty() {
+            return Ok(None);
+        }
+        let exported = self.plain(beside::EXPORT).await?;
+        let limits = Limits { lock_ms: at_least_1_ms(lock), statement: self.statement_timeout };
+        Ok(Some(Beside::ask(self.control.clone(), &exported, questions, limits)))
     }
 
     async fn alone(&mut self, step: &Step, lock: Duration) -> Result<Vec<Done>, Fault> {
@@ -271,7 +284,7 @@ impl Session {
             .await?;
         fence.still_ours(held.first.is_some())?;
         let mut done = Vec::with_capacity(step.statements.len());
-        self.statements(step, &step.statements, lock, &mut done).await?;
+        self.statements(step, &step.statements, lock, &mut done, None).await?;
         Ok(done)
     }
 
@@ -287,8 +300,10 @@ impl Session {
         statements: &[Statement],
         lock: Duration,
         all: &mut Vec<Done>,
+        mut beside: Option<Beside>,
     ) -> Result<(), Fault> {
         for statement in statements {
+            let statement = &*beside::answered(step, statement, &mut beside).await?;
             let done = self.watched(step, statement, lock).await?;
             check(step, &statement.expect, &done, all)?;
             all.push(done);
@@ -373,11 +388,6 @@ impl Drop for Session {
 fn is_temporary(step: &Step, fault: &Fault) -> bool {
     let held_too_long = fault.kind == Kind::TimedOut && step.lock.hold_max.is_some();
     (fault.class() == Class::Retry && !fault.kind.ends_run()) || held_too_long
-}
-
-/// To the server, 0 is no limit.
-fn at_least_1_ms(lock: Duration) -> u128 {
-    lock.as_millis().max(1)
 }
 
 /// Coped: the step was done, but not at the first try.

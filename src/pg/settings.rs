@@ -45,7 +45,7 @@ SELECT set_config('pg_stat_statements.track', 'none', false) FROM pg_catalog.pg_
 WHERE rolname = current_user AND rolsuper";
 
 /// The first makes the others' quotes mean what they say; READ COMMITTED is what claims stand on;
-/// definitions are compared as the server prints them by default. The keep-alive settings make the
+/// definitions are compared as the server prints them by default, values hashed as it prints them. The keep-alive settings make the
 /// server free our locks within about 25 s of a lost network, instead of two hours (shared
 /// findings: ARCHITECTURE.md).
 fn common(facts: &ServerFacts, name: &str) -> String {
@@ -59,11 +59,17 @@ fn common(facts: &ServerFacts, name: &str) -> String {
         "SET standard_conforming_strings = on; SET quote_all_identifiers = off; \
          SET application_name = {application}; \
          SET search_path = {}; SET TimeZone = 'UTC'; SET DateStyle = 'ISO, YMD'; \
-         SET IntervalStyle = 'postgres'; \
+         SET IntervalStyle = 'postgres'; SET bytea_output = 'hex'; SET extra_float_digits = 1; \
+         SET lc_monetary = 'C'; \
          SET default_transaction_isolation = 'read committed'; \
          SET idle_in_transaction_session_timeout = '60s'; SET tcp_keepalives_idle = 10; \
          SET tcp_keepalives_interval = 5; SET tcp_keepalives_count = 3; \
          SET tcp_user_timeout = 15000{since_14}",
         facts.schema
     )
+}
+
+/// A limit in milliseconds: to the server, 0 is none.
+pub(super) fn at_least_1_ms(limit: Duration) -> u128 {
+    limit.as_millis().max(1)
 }

@@ -17,6 +17,10 @@ pub struct Statement {
     pub is_early: bool,
     /// Many steps run it, with other values: the server keeps it prepared.
     pub is_repeated: bool,
+    /// Its further values: the one row, all of text, that this question is answered with. It is asked
+    /// when the step begins, on a second connection that sees the same snapshot, so that the answer
+    /// costs the step no time. In [`Mode::RepeatableRead`] only.
+    pub beside: Option<Box<Self>>,
 }
 
 /// What must be true of a statement's result.
@@ -30,6 +34,9 @@ pub enum Expect {
     /// It touches no more rows than that; otherwise the step is rolled back as `Changed`, with this
     /// sentence.
     AtMost(u64, &'static str),
+    /// Its one row begins with a bigint, how many rows the statement at this index of the same step
+    /// touched; no row is none. Otherwise the step is rolled back as `Changed`, with this sentence.
+    CountOf(usize, &'static str),
     /// It returns one row whose first column is the boolean `true`: evidence re-read under the
     /// lock. Otherwise the step is rolled back as `Changed`, with this sentence.
     True(&'static str),
@@ -45,6 +52,7 @@ impl Statement {
             expect: Expect::Any,
             is_early: false,
             is_repeated: false,
+            beside: None,
         }
     }
 
@@ -66,6 +74,13 @@ impl Statement {
     #[must_use]
     pub fn repeated(mut self) -> Self {
         self.is_repeated = true;
+        self
+    }
+
+    /// The same with further values, the answer of this question.
+    #[must_use]
+    pub fn beside(mut self, question: Self) -> Self {
+        self.beside = Some(Box::new(question));
         self
     }
 

@@ -101,17 +101,23 @@ DELETE FROM job_run WHERE run_id IN (\
   AND run_id <> coalesce((SELECT run_id FROM job_run WHERE job = $1 AND trigger = 'schedule' \
                          ORDER BY slot DESC LIMIT 1), 0) ORDER BY slot LIMIT 100)";
 
+// A batch that went out of the archive counts against the one that went in, and stays as long as it.
+const PURGE_BATCHES: &str = "\
+DELETE FROM archive_batch WHERE batch_id IN (\
+  SELECT batch_id FROM archive_batch WHERE coalesce(stamp, at) < $1 AND at < $1 \
+  ORDER BY at LIMIT 20000)";
+
 /// Deletes up to 100 entries of a job with a slot before this: more than one run adds, so that
 /// history shrinks to its limit, and a run never pays for a backlog.
 ///
 /// # Errors
 /// Where the server does not answer.
 pub async fn purge(control: &PgPool, job: JobName, before: DateTime<Utc>) -> Result<(), Fault> {
-    sqlx::query(PURGE)
-        .bind(job.as_str())
-        .bind(before)
-        .execute(control)
-        .await
-        .map(|_| ())
-        .map_err(|error| Fault::from_sqlx("shorten history of", &error).on(job))
+    let failed = |error| Fault::from_sqlx("shorten history of", &error).on(job);
+    let runs = sqlx::query(PURGE).bind(job.as_str()).bind(before);
+    runs.execute(control).await.map_err(failed)?;
+    if job == JobName::Archive {
+        sqlx::query(PURGE_BATCHES).bind(before).execute(control).await.map_err(failed)?;
+    }
+    Ok(())
 }

@@ -1,4 +1,5 @@
 //! The archive job against real servers.
+mod account;
 mod children;
 mod conflicts;
 mod crashes;
@@ -12,9 +13,11 @@ mod keys;
 mod moves;
 mod pace;
 mod refusals;
+mod restore;
 mod sweeps;
 mod targets;
 mod values;
+mod verify;
 
 use pgtend::job::{Applied, JobName, Outcome, Verdict};
 

@@ -14,6 +14,7 @@
 mod support;
 
 mod adopt;
+mod archive;
 mod drain;
 mod exchange;
 mod hand_over;

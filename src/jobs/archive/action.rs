@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
+use super::account::Entry;
 use super::children::Child;
 use super::doubles::Doubles;
 use super::hand_over::action::{HandOver, Tidy};
+use super::restore::Restore;
 use super::sql::Texts;
 use super::vacuum::Vacuum;
 use super::walk::Walk;
@@ -28,6 +30,8 @@ pub enum ArchiveAction {
     Move(Box<Move>),
     /// Clean up behind them.
     Vacuum(Vacuum),
+    /// Bring rows back.
+    Restore(Box<Restore>),
 }
 
 /// Create the archive table.
@@ -123,6 +127,7 @@ pub struct Batch {
 /// What the INSERT read is what the DELETE deletes: both see one snapshot. A difference means that
 /// something swallowed rows on the way.
 const SWALLOWED: &str = "not as many rows were deleted as were copied; something swallows them";
+const MISCOUNTED: &str = "not as many rows were copied as a second connection sees";
 /// Said when a table has another shape.
 pub const ALTERED: &str = "the table or its archive was altered since it was looked at";
 const MORE: &str = "the range holds more rows than a batch may have";
@@ -178,6 +183,9 @@ impl Move {
                 statements.extend(doubles.map(|doubles| self.over(&doubles.drop, range)));
                 let insert = statements.len();
                 statements.push(self.over(&child.insert, range));
+                if how.drops_doubles {
+                    statements.push(self.record_within(&child.entry, range, insert));
+                }
                 let delete = self.over(&child.delete, range);
                 statements.push(delete.expect(Expect::RowsOf(insert, SWALLOWED)));
                 insert
@@ -200,8 +208,16 @@ impl Move {
                 None => insert,
             });
             statements.extend(self.unchanged());
+            if how.drops_doubles {
+                statements.push(self.record_within(&self.texts.entry, range, moved));
+            }
             let delete = self.over(&self.texts.delete, range).repeated();
             statements.push(delete.expect(Expect::RowsOf(moved, SWALLOWED)));
+            if !how.drops_doubles {
+                let counted = std::iter::once(moved).chain(children.iter().copied());
+                let records = self.entries().zip(counted);
+                statements.extend(records.map(|(entry, moved)| self.record(entry, range, moved)));
+            }
         }
         statements.push(self.remember(range));
         let step = if how.steps_over {
@@ -228,14 +244,18 @@ impl Move {
         let of_children = self.children.iter().filter_map(|child| child.doubles.as_ref());
         let doubles = self.doubles.iter().chain(of_children);
         let step_over = self.children.is_empty().then_some([&texts.step_over, &texts.left]);
+        let compares = self.doubles.is_some() || self.children.iter().any(|c| c.doubles.is_some());
         let mut shown: Vec<String> = settled
             .into_iter()
             .chain(start)
             .chain([&texts.next_range, &texts.lock])
             .chain(self.children.iter().flat_map(|child| [&child.insert, &child.delete]))
-            .chain([&texts.insert, &texts.unchanged, &texts.delete, &texts.remember])
+            .chain([&texts.insert, &texts.unchanged, &texts.delete])
+            .chain(self.entries().flat_map(|entry| [&entry.question, &entry.answered]))
+            .chain([&texts.remember])
             .chain(step_over.into_iter().flatten())
             .chain(doubles.flat_map(|d| [&d.drop].into_iter().chain(&d.differing)))
+            .chain(self.entries().filter(|_| compares).map(|entry| &entry.within))
             .chain([&texts.forget])
             .cloned()
             .collect();
@@ -259,6 +279,27 @@ impl Move {
         let shape = self.shape.clone()?;
         let statement = Statement::new(&self.texts.unchanged).bind(vec![Some(shape)]);
         Some(statement.expect(Expect::True(ALTERED)).repeated())
+    }
+
+    /// What is recorded of a batch: of the table itself, then of its children.
+    fn entries(&self) -> impl Iterator<Item = &Entry> {
+        std::iter::once(&self.texts.entry).chain(self.children.iter().map(|child| &child.entry))
+    }
+
+    /// What the second connection counted is what was copied: both see one snapshot.
+    fn record(&self, entry: &Entry, range: &Range, moved: usize) -> Statement {
+        let end = |row: &[String]| Some(serde_json::Value::from(row).to_string());
+        Statement::new(&entry.answered)
+            .bind(vec![end(&range.first), end(&range.last)])
+            .beside(self.over(&entry.question, range).repeated())
+            .expect(Expect::CountOf(moved, MISCOUNTED))
+            .repeated()
+    }
+
+    /// The same in the batch's own connection, where another could not see what the batch itself has
+    /// deleted already.
+    fn record_within(&self, entry: &Entry, range: &Range, moved: usize) -> Statement {
+        self.over(&entry.within, range).expect(Expect::CountOf(moved, MISCOUNTED))
     }
 
     fn remember(&self, range: &Range) -> Statement {
@@ -287,6 +328,7 @@ impl Action for ArchiveAction {
             Self::AlterTarget(_) => "alter_target",
             Self::Move(_) => "move_rows",
             Self::Vacuum(_) => "vacuum",
+            Self::Restore(_) => "restore_rows",
         }
     }
 
@@ -298,6 +340,7 @@ impl Action for ArchiveAction {
             Self::AlterTarget(alter) => alter.into.to_string(),
             Self::Move(rows) => rows.source.to_string(),
             Self::Vacuum(vacuum) => vacuum.table.to_string(),
+            Self::Restore(restore) => restore.table.to_string(),
         }
     }
 
@@ -315,6 +358,7 @@ impl Action for ArchiveAction {
             }
             Self::Move(rows) => rows.reason.clone(),
             Self::Vacuum(vacuum) => vacuum.reason.clone(),
+            Self::Restore(restore) => restore.reason.clone(),
         }
     }
 
@@ -325,6 +369,7 @@ impl Action for ArchiveAction {
             Self::Tidy(tidy) => tidy.steps().iter().flat_map(Step::sql).collect(),
             Self::AlterTarget(alter) => vec![alter.statement.clone()],
             Self::Vacuum(vacuum) => vacuum.sql(),
+            Self::Restore(restore) => restore.sql(),
             Self::Move(rows) => rows.sql(),
         }
     }
@@ -337,7 +382,8 @@ impl Action for ArchiveAction {
             | Self::AlterTarget(_)
             | Self::Tidy(_)
             | Self::Move(_)
-            | Self::Vacuum(_) => None,
+            | Self::Vacuum(_)
+            | Self::Restore(_) => None,
         }
     }
 }

@@ -6,9 +6,13 @@
 
 use sqlx::PgConnection;
 
+use super::account::layout::layout_of;
+use super::account::{self, Entry, Record};
 use super::columns;
 use super::doubles::{self, Doubles};
+use super::due::DueRows;
 use super::observe::{self, Source, Target};
+use super::walk::Walk;
 use super::{sql, walk};
 use crate::config::checked::ArchiveTable;
 use crate::pg::catalog::foreign_keys::{self, ForeignKey};
@@ -46,6 +50,8 @@ pub struct Child {
     pub insert: String,
     /// Deletes the same.
     pub delete: String,
+    /// Records them.
+    pub entry: Entry,
     /// For keys that its archive already holds.
     pub doubles: Option<Doubles>,
 }
@@ -75,7 +81,11 @@ pub async fn observe(
     Ok(found)
 }
 
-fn archive_of(name: &TableName) -> Result<TableName, Fault> {
+/// Where a child's rows go.
+///
+/// # Errors
+/// Its name would be too long.
+pub fn archive_of(name: &TableName) -> Result<TableName, Fault> {
     let archive = Ident::new(format!("{}_archive", name.table.as_str()));
     archive.map(|table| name.sibling(table)).map_err(|error| {
         Fault::new(Kind::Refused, "name the archive of", error.to_string())
@@ -95,7 +105,8 @@ impl ChildFacts {
     /// How its rows move: those of the parent's rows that this condition finds. `None` where the
     /// preflight has refused it.
     #[must_use]
-    pub fn moves(&self, parent: &TableName, due_in_range: &str) -> Option<Child> {
+    pub fn moves(&self, due: &DueRows, walk: &Walk, due_in_range: &str) -> Option<Child> {
+        let parent = &due.source;
         let source = self.source.as_ref()?;
         let [key] = self.keys.as_slice() else { return None };
         let Self { name, into, .. } = self;
@@ -117,7 +128,18 @@ impl ChildFacts {
         });
         let insert = sql::insert(into, name, &map, &condition);
         let delete = format!("DELETE FROM {name}\nWHERE {condition}");
-        Some(Child { name: name.clone(), into: into.clone(), insert, delete, doubles })
+        let record = Record {
+            kind: account::Kind::Move,
+            source: name.clone(),
+            target: into.clone(),
+            walk: walk.signature(),
+            layout: layout_of(&source.columns, &map.from),
+            // As old as what it refers to, as far as a batch can tell.
+            age: format!("(SELECT max({}) FROM {parent}\nWHERE {due_in_range})", due.age),
+            stamp: map.stamps.then(|| "now()".to_owned()),
+        };
+        let entry = record.entry(name, &condition, walk.columns.len());
+        Some(Child { name: name.clone(), into: into.clone(), insert, delete, entry, doubles })
     }
 
     /// The statement that creates its archive, if there is none.

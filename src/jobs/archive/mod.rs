@@ -12,6 +12,7 @@ use crate::job::{Applied, Context, Job, JobName, Plan};
 use crate::pg::fault::Fault;
 use crate::pg::session::Reader;
 
+mod account;
 mod action;
 mod apply;
 mod children;
@@ -26,11 +27,13 @@ mod plan;
 mod preflight;
 mod recipe;
 mod refusal;
+pub mod restore;
 mod sql;
 mod sweep;
 #[cfg(test)]
 mod tests;
 mod vacuum;
+pub mod verify;
 mod walk;
 
 pub use action::ArchiveAction;
@@ -39,13 +42,29 @@ pub use observe::Seen;
 /// The job.
 pub struct Archive {
     config: checked::Archive,
+    task: Task,
+}
+
+/// What the job is asked to do.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Task {
+    /// What the configuration says.
+    #[default]
+    Tend,
+    /// Bring rows back.
+    Restore(restore::Wish),
 }
 
 impl Archive {
     /// The job of this section.
     #[must_use]
     pub fn new(config: checked::Archive) -> Self {
-        Self { config }
+        Self { config, task: Task::default() }
+    }
+
+    /// The same with another task.
+    pub fn ask(&mut self, task: Task) {
+        self.task = task;
     }
 }
 
@@ -60,6 +79,11 @@ impl Job for Archive {
     async fn observe(&self, reader: &mut Reader<'_>) -> Result<Seen, Fault> {
         let mut seen = Seen::new();
         for (name, policy) in &self.config.tables {
+            if let Task::Restore(wish) = &self.task
+                && wish.table != *name
+            {
+                continue;
+            }
             match observe::table(reader, name, policy).await {
                 Err(fault) if fault.kind.ends_run() => return Err(fault),
                 facts => seen.push((name.clone(), facts)),
@@ -69,7 +93,10 @@ impl Job for Archive {
     }
 
     fn plan(&self, seen: &Seen, now: DateTime<Utc>) -> Plan<ArchiveAction> {
-        plan::plan(&self.config, seen, now)
+        match &self.task {
+            Task::Tend => plan::plan(&self.config, seen, now),
+            Task::Restore(wish) => restore::plan::plan(&self.config, wish, seen, now),
+        }
     }
 
     async fn apply(&self, cx: &mut Context<'_>, action: &ArchiveAction) -> Result<Applied, Fault> {
@@ -86,6 +113,7 @@ impl Job for Archive {
             }
             ArchiveAction::Move(rows) => apply::rows(cx, rows).await,
             ArchiveAction::Vacuum(table) => vacuum::vacuum(cx, table).await,
+            ArchiveAction::Restore(restore) => restore::apply::restore(cx, restore).await,
         }
     }
 }

@@ -8,6 +8,7 @@ use super::children::{self, ChildFacts};
 use super::due::{AgeType, COUNT_MAX, DueRows};
 use super::hand_over::look::{Looked, look};
 use super::hand_over::plan::within;
+use super::restore::{Hold, hold};
 use super::walk;
 use crate::config::checked::ArchiveTable;
 use crate::pg::catalog::clutter::{self, Clutter};
@@ -56,6 +57,8 @@ pub struct Facts {
     pub due_about: Option<u64>,
     /// Where an unfinished pass stands.
     pub position: Option<Position>,
+    /// Rows that were brought back, and stay.
+    pub holds: Vec<Hold>,
     /// Partitions of either table, as far as whole ones may be handed over.
     pub partitions: Option<Looked>,
     /// What of the server's burden we are shown.
@@ -188,8 +191,10 @@ pub async fn table(
         }
         _ => None,
     };
+    let holds = hold::of(reader.conn, name, reader.now).await?;
+    let waiting = partitions.as_ref();
     let (due, due_about) =
-        match readable.and_then(|source| due_rows(name, policy, source, partitions.as_ref())) {
+        match readable.and_then(|source| due_rows(name, policy, source, waiting, &holds)) {
             Some(rows) => count(reader, &rows, policy).await?,
             None => (Due::Unasked(None), None),
         };
@@ -210,6 +215,7 @@ pub async fn table(
         due,
         due_about,
         position,
+        holds,
         partitions,
         sight,
     })
@@ -222,16 +228,19 @@ pub fn due_rows(
     policy: &ArchiveTable,
     source: &Source,
     partitions: Option<&Looked>,
+    holds: &[Hold],
 ) -> Option<DueRows> {
     let age = &policy.age_column;
     let column = source.columns.iter().find(|column| column.name == *age)?;
+    let within: Vec<String> =
+        within(partitions, age).into_iter().chain(hold::free(holds, age)).collect();
     Some(DueRows {
         source: name.clone(),
         age: age.clone(),
         age_type: AgeType::of(&column.base_type)?,
         by_index: walk::on_age(&source.indexes, age).next().is_some(),
         condition: policy.condition.clone(),
-        within: within(partitions, age),
+        within: (!within.is_empty()).then(|| within.join(" AND ")),
     })
 }
 

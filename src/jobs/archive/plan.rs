@@ -60,6 +60,9 @@ fn table(
         return;
     };
     plan.stands(name, "rows_due", facts.due.in_short());
+    for hold in &facts.holds {
+        plan.spare(name, hold.words(&policy.age_column));
+    }
     let hands_over = job.hand_over(plan);
     if let Due::Rows(0) = facts.due
         && job.after().is_none()
@@ -102,7 +105,7 @@ impl<'a> Work<'a> {
         now: DateTime<Utc>,
     ) -> Option<Self> {
         let source = facts.source.as_ref()?;
-        let due = due_rows(name, policy, source, facts.partitions.as_ref())?;
+        let due = due_rows(name, policy, source, facts.partitions.as_ref(), &facts.holds)?;
         let walk = Walk::choose(&source.columns, &source.indexes, &policy.age_column)?;
         let sweep = recipe::sweep(Sight {
             version: facts.version,
@@ -126,6 +129,10 @@ impl<'a> Work<'a> {
     fn hand_over(&self, plan: &mut Plan<ArchiveAction>) -> bool {
         let Self { name, policy, facts, source, cutoff, .. } = self;
         let (Some(target), Some(looked)) = (&facts.target, &facts.partitions) else { return false };
+        // A partition may hold rows that were brought back, and stay.
+        if !facts.holds.is_empty() {
+            return false;
+        }
         let asked =
             hand_over::plan::Asked { name, policy, source, target, shape: &facts.shape, cutoff };
         let decided = hand_over::plan::decide(&asked, looked);
@@ -222,10 +229,10 @@ impl<'a> Work<'a> {
         let Self { name, policy, facts, .. } = self;
         let map = self.map();
         let due_in_range = sql::due_in_range(&self.due, walk);
-        let children: Vec<Child> =
-            facts.children.iter().filter_map(|child| child.moves(name, &due_in_range)).collect();
-        let width = columns::width(&self.source.columns);
-        let texts = Texts::new(&self.due, &policy.into, walk, &map, &width, &children);
+        let moves = |child: &ChildFacts| child.moves(&self.due, walk, &due_in_range);
+        let children: Vec<Child> = facts.children.iter().filter_map(moves).collect();
+        let columns = &self.source.columns;
+        let texts = Texts::new(&self.due, &policy.into, walk, &map, columns, &children);
         let unique = self.lookups(&map);
         let tables = (*name, &policy.into);
         // Rows are named by their keys, whichever way they are met.

@@ -2,10 +2,13 @@
 
 use std::fmt::Write as _;
 
+use super::account::layout::layout_of;
+use super::account::{Entry, Kind, Record};
 use super::children::Child;
-use super::columns::{ARCHIVED_AT, Mapping};
+use super::columns::{self, ARCHIVED_AT, Mapping};
 use super::due::DueRows;
 use super::walk::Walk;
+use crate::pg::catalog::columns::Column;
 use crate::pg::catalog::shape;
 use crate::pg::ident::{Ident, TableName};
 use crate::pg::version::Version;
@@ -29,6 +32,8 @@ pub struct Texts {
     pub settled: String,
     /// Deletes the same range; values as for `insert`.
     pub delete: String,
+    /// Records it.
+    pub entry: Entry,
     /// Moves what nobody holds locked in a range; values as for `insert`. Returns whether all that
     /// was deleted was inserted, and how much.
     pub step_over: String,
@@ -60,14 +65,24 @@ impl Texts {
         into: &TableName,
         walk: &Walk,
         map: &Mapping,
-        width: &str,
+        source_columns: &[Column],
         children: &[Child],
     ) -> Self {
+        let width = &columns::width(source_columns);
         let (source, predicate) = (&due.source, predicate(due, walk));
         let range = range(walk);
         let mut tables = vec![source, into];
         tables.extend(children.iter().flat_map(|child| [&child.name, &child.into]));
         let only: Vec<String> = tables.iter().map(|table| format!("ONLY {table}")).collect();
+        let record = Record {
+            kind: Kind::Move,
+            source: source.clone(),
+            target: into.clone(),
+            walk: walk.signature(),
+            layout: layout_of(source_columns, &map.from),
+            age: due.age.to_string(),
+            stamp: map.stamps.then(|| "now()".to_owned()),
+        };
         Self {
             first_range: edges(source, &predicate, walk, width),
             next_range: edges(
@@ -81,12 +96,14 @@ impl Texts {
             unchanged: format!("SELECT {} = $1", shape::sql(&tables)),
             settled: format!("SELECT {} = $1, {}", shape::sql(&[source]), shape::sql(&tables)),
             delete: format!("DELETE FROM {source}\nWHERE {range}\n  AND {predicate}"),
+            entry: record.entry(source, &format!("{range}\n  AND {predicate}"), walk.columns.len()),
             step_over: step_over(
                 source,
                 &insert_into(into, map),
                 walk,
                 map,
                 &format!("{range}\n  AND {predicate}"),
+                &record,
             ),
             left: format!(
                 "-- after that: how many stayed\nSELECT count(*) FROM {source}\nWHERE {range}\n  AND {predicate}"
@@ -142,7 +159,7 @@ pub fn list(names: &[Ident]) -> String {
 /// done once; compared as a row it would be done for each row (about 4 ms for 10,000 of them), so
 /// there it stands in a sub-select. The leading column also stands by itself, for the planner's
 /// estimate and the pruning of partitions.
-fn above(walk: &Walk, operator: &str, bind: usize) -> String {
+pub(super) fn above(walk: &Walk, operator: &str, bind: usize) -> String {
     let value = |(offset, (_, type_sql)): (usize, &(Ident, String))| {
         format!("${}::{type_sql}", bind + offset)
     };
@@ -157,7 +174,7 @@ fn above(walk: &Walk, operator: &str, bind: usize) -> String {
 }
 
 /// Both ends included.
-fn range(walk: &Walk) -> String {
+pub(super) fn range(walk: &Walk) -> String {
     let ends = [above(walk, ">=", 2), above(walk, "<=", 2 + walk.columns.len())];
     ends.join("\n  AND ")
 }
@@ -167,7 +184,7 @@ fn range(walk: &Walk) -> String {
 /// Names are qualified, or ORDER BY would mean the texts.
 ///
 /// A sweep reads in the order of places by itself; to ask for that order would sort the whole table.
-fn edges(source: &TableName, condition: &str, walk: &Walk, width: &str) -> String {
+pub(super) fn edges(source: &TableName, condition: &str, walk: &Walk, width: &str) -> String {
     let each = |form: fn(&Ident) -> String| {
         walk.columns.iter().map(|(name, _)| form(name)).collect::<Vec<_>>().join(", ")
     };
@@ -191,6 +208,7 @@ fn step_over(
     walk: &Walk,
     map: &Mapping,
     condition: &str,
+    record: &Record,
 ) -> String {
     let key = list(&walk.key);
     let (from, (_, values)) = (list(&map.from), lists(map));
@@ -198,9 +216,12 @@ fn step_over(
         "-- only where rows stay locked: moves the others\nWITH free AS MATERIALIZED (\nSELECT {key}\nFROM {source}\nWHERE {condition}\n\
          FOR UPDATE SKIP LOCKED),\n\
          moved AS (\nDELETE FROM {source}\nWHERE {condition}\n  AND ({key}) IN (SELECT {key} FROM free)\n\
-         RETURNING {from}),\n\
-         kept AS (\n{insert_into}\nSELECT {values} FROM moved\nRETURNING 1)\n\
-         SELECT (SELECT count(*) FROM moved) = (SELECT count(*) FROM kept), (SELECT count(*) FROM kept)"
+         RETURNING {from},\n  {}),\n\
+         kept AS (\n{insert_into}\nSELECT {values} FROM moved\nRETURNING 1),\n\
+         recorded AS (\n{})\n\
+         SELECT (SELECT count(*) FROM moved) = (SELECT count(*) FROM kept), (SELECT count(*) FROM kept)",
+        record.returning(),
+        record.insert("moved", walk.columns.len()),
     )
 }
 

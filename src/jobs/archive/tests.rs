@@ -138,6 +138,7 @@ fn world() -> World {
             due: Due::Rows(1_234),
             due_about: None,
             position: None,
+            holds: Vec::new(),
             partitions: None,
             sight: Sight { is_clear: true, replicas: 0 },
         },

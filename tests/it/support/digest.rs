@@ -7,7 +7,8 @@ const USERS: &str = "n.nspname NOT IN ('pgtend', 'information_schema') AND n.nsp
 
 /// Of pgtend's tables those that say who ran when, or what was measured.
 const JOURNAL: &str = "'job_run', 'job_control', 'job_known', '_sqlx_migrations', \
-                       'statement_baseline', 'statement_text', 'statement_slow', 'analyze_memory'";
+                       'statement_baseline', 'statement_text', 'statement_slow', 'analyze_memory', \
+                       'archive_batch'";
 
 /// Everything that must be the same in the end, a fact per line.
 pub async fn digest(db: &Db) -> Vec<String> {

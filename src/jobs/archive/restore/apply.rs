@@ -1,0 +1,111 @@
+//! Brings the rows back, batch by batch.
+
+use sqlx::{AssertSqlSafe, Row};
+
+use super::super::action::Range;
+use super::action::Restore;
+use crate::job::batch::{Batches, Ended, Limits, Measured, Portion, run};
+use crate::job::{Applied, Context};
+use crate::pg::fault::Fault;
+use crate::pg::session::Session;
+
+/// Brings them back.
+///
+/// # Errors
+/// The fault of the batch that failed; the ones before it are committed.
+pub async fn restore(cx: &mut Context<'_>, restore: &Restore) -> Result<Applied, Fault> {
+    cx.session.run(&restore.hold()).await?;
+    let limits = Limits {
+        object: restore.table.to_string(),
+        pacing: restore.pacing.clone(),
+        max_rows: None,
+        expected: None,
+    };
+    let mut walker = Walker { restore, after: None, refused: 0 };
+    let totals = run(cx, &limits, &mut walker).await?;
+    let stopped = (totals.ended == Ended::Stopped)
+        .then(|| "stopped on request; the same command carries on".to_owned());
+    let note = [stopped, conflicts(&walker)].into_iter().flatten().collect::<Vec<_>>().join("; ");
+    let note = Some(note).filter(|note| !note.is_empty());
+    Ok(Applied { rows: Some(totals.rows), batches: totals.batches, note })
+}
+
+/// What stayed behind, and how to look at it.
+fn conflicts(walker: &Walker<'_>) -> Option<String> {
+    let Restore { table, archive, walk, .. } = walker.restore;
+    let key: Vec<String> = walk.key.iter().map(ToString::to_string).collect();
+    (walker.refused > 0).then(|| {
+        format!(
+            "{} rows stay in the archive, as {table} has their key or another unique value already: \
+             SELECT * FROM {archive} JOIN {table} USING ({})",
+            walker.refused,
+            key.join(", ")
+        )
+    })
+}
+
+struct Walker<'a> {
+    restore: &'a Restore,
+    /// The last row of the last range.
+    after: Option<Vec<String>>,
+    /// Rows that the hot table did not take.
+    refused: u64,
+}
+
+impl Batches for Walker<'_> {
+    async fn next(
+        &mut self,
+        session: &mut Session,
+        portion: Portion,
+    ) -> Result<Option<Measured>, Fault> {
+        let Some((range, bytes)) = self.next_range(session, portion.rows).await? else {
+            return Ok(None);
+        };
+        let done = session.run(&self.restore.batch(&range)).await?;
+        let row = done.first().and_then(|done| done.first.as_ref());
+        let count = |index: usize| {
+            let count: Result<i64, _> = row.map_or(Ok(0), |row| row.try_get(index));
+            count.map(i64::unsigned_abs).map_err(|error| self.failed(&error))
+        };
+        let (back, met) = (count(1)?, count(2)?);
+        self.refused += met.saturating_sub(back);
+        self.after = Some(range.last);
+        Ok(Some(Measured { bytes: Some(bytes), ..Measured::of(back) }))
+    }
+}
+
+impl Walker<'_> {
+    /// The next rows of the archive that are asked for, and their bytes.
+    async fn next_range(
+        &self,
+        session: &mut Session,
+        rows_max: u64,
+    ) -> Result<Option<(Range, u64)>, Fault> {
+        let mut values = vec![None, Some(rows_max.to_string())];
+        let text = match &self.after {
+            None => &self.restore.first_range,
+            Some(after) => {
+                values.extend(after.iter().cloned().map(Some));
+                &self.restore.next_range
+            }
+        };
+        let query = sqlx::query(AssertSqlSafe(text.as_str())).persistent(false);
+        let bound = values.into_iter().fold(query, sqlx::query::Query::bind::<Option<String>>);
+        let found = bound.fetch_optional(session.reader().conn).await;
+        let Some(row) = found.map_err(|error| self.failed(&error))? else { return Ok(None) };
+        let columns = self.restore.walk.columns.len();
+        let read = |from: usize| {
+            let values = (from..from + columns).map(|index| row.try_get::<String, _>(index));
+            values.collect::<Result<Vec<_>, _>>().map_err(|error| self.failed(&error))
+        };
+        let bytes: i64 = row.try_get(2 * columns + 1).map_err(|error| self.failed(&error))?;
+        Ok(Some((
+            Range { first: read(0)?, last: read(columns)?, rows_max: None },
+            bytes.unsigned_abs(),
+        )))
+    }
+
+    fn failed(&self, error: &sqlx::Error) -> Fault {
+        Fault::from_sqlx("restore rows of", error).on(&self.restore.table)
+    }
+}

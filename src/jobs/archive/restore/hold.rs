@@ -1,0 +1,127 @@
+//! What is held back from being archived again.
+
+use chrono::{DateTime, Utc};
+use sqlx::{PgConnection, Row};
+
+use crate::pg::condition::Condition;
+use crate::pg::fault::{Fault, Kind};
+use crate::pg::ident::{Ident, TableName, literal};
+
+/// Rows that were brought back and stay.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hold {
+    /// From this age on.
+    pub since: Option<DateTime<Utc>>,
+    /// Below this age.
+    pub until: Option<DateTime<Utc>>,
+    /// Only those.
+    pub condition: Option<Condition>,
+    /// Until then.
+    pub held_until: DateTime<Utc>,
+}
+
+impl Hold {
+    /// For the plan.
+    #[must_use]
+    pub fn words(&self, age: &Ident) -> String {
+        let which = matching(age, self.since, self.until, self.condition.as_ref());
+        let until = self.held_until.format("%Y-%m-%d %H:%M:%SZ");
+        format!("rows that were restored stay until {until}: {}", which.replace('\n', " "))
+    }
+}
+
+/// An instant as SQL has it.
+pub(super) fn instant(at: DateTime<Utc>) -> String {
+    format!("'{}'::timestamptz", at.format("%Y-%m-%d %H:%M:%S%.f+00"))
+}
+
+/// Which rows, as a condition over a table with this age column.
+#[must_use]
+pub fn matching(
+    age: &Ident,
+    since: Option<DateTime<Utc>>,
+    until: Option<DateTime<Utc>>,
+    condition: Option<&Condition>,
+) -> String {
+    let since = since.map(|at| format!("{age} >= {}", instant(at)));
+    let until = until.map(|at| format!("{age} < {}", instant(at)));
+    let parts: Vec<String> =
+        [since, until, condition.map(ToString::to_string)].into_iter().flatten().collect();
+    if parts.is_empty() { "true".to_owned() } else { parts.join(" AND ") }
+}
+
+/// What a row must meet that may be archived: no hold has it.
+#[must_use]
+pub fn free(holds: &[Hold], age: &Ident) -> Option<String> {
+    let one = |hold: &Hold| {
+        let which = matching(age, hold.since, hold.until, hold.condition.as_ref());
+        format!("({which}) IS NOT TRUE")
+    };
+    let all: Vec<String> = holds.iter().map(one).collect();
+    (!all.is_empty()).then(|| all.join(" AND "))
+}
+
+/// The holds of a table that have not ended.
+///
+/// # Errors
+/// The server does not answer; a condition that is none.
+pub async fn of(
+    conn: &mut PgConnection,
+    source: &TableName,
+    now: DateTime<Utc>,
+) -> Result<Vec<Hold>, Fault> {
+    let failed =
+        |error: sqlx::Error| Fault::from_sqlx("read what is held back of", &error).on(source);
+    let exists: bool = sqlx::query_scalar("SELECT to_regclass('archive_hold') IS NOT NULL")
+        .fetch_one(&mut *conn)
+        .await
+        .map_err(failed)?;
+    if !exists {
+        return Ok(Vec::new());
+    }
+    let rows = sqlx::query(
+        "SELECT since, until, condition, held_until FROM archive_hold \
+         WHERE source = $1 AND held_until > $2 ORDER BY hold_id",
+    )
+    .bind(source.to_string())
+    .bind(now)
+    .fetch_all(conn)
+    .await
+    .map_err(failed)?;
+    rows.iter()
+        .map(|row| {
+            let text: Option<String> = row.try_get(2).map_err(failed)?;
+            let condition = text.map(|text| text.parse::<Condition>()).transpose();
+            let condition = condition.map_err(|error| {
+                let fault =
+                    Fault::new(Kind::Refused, "read what is held back of", error.to_string());
+                fault.on(source).with_hint("a row of archive_hold holds no condition; delete it")
+            })?;
+            Ok(Hold {
+                since: row.try_get(0).map_err(failed)?,
+                until: row.try_get(1).map_err(failed)?,
+                condition,
+                held_until: row.try_get(3).map_err(failed)?,
+            })
+        })
+        .collect()
+}
+
+/// Records a hold, and forgets those that have ended.
+#[must_use]
+pub fn record(source: &TableName, hold: &Hold) -> Vec<String> {
+    let at = |at: Option<DateTime<Utc>>| at.map_or("NULL".to_owned(), instant);
+    let source = literal(&source.to_string());
+    let condition =
+        hold.condition.as_ref().map_or("NULL".to_owned(), |text| literal(text.as_str()));
+    vec![
+        format!("DELETE FROM archive_hold WHERE source = {source} AND held_until <= now()"),
+        format!(
+            "INSERT INTO archive_hold (source, since, until, condition, held_until)\n\
+             VALUES ({source}, {}, {}, {condition}, {})",
+            at(hold.since),
+            at(hold.until),
+            instant(hold.held_until)
+        ),
+    ]
+}

@@ -1,0 +1,93 @@
+//! Whether rows can be brought back. Policy, no questions.
+
+use chrono::{DateTime, Utc};
+
+use super::super::action::ArchiveAction;
+use super::super::columns::ARCHIVED_AT;
+use super::super::observe::{Facts, Seen, Source, Target};
+use super::super::refusal::Refusal;
+use super::action::Restore;
+use super::{Hold, Wish};
+use crate::config::checked::{Archive, ArchiveTable};
+use crate::job::Plan;
+use crate::job::pace::Pacing;
+use crate::pg::fault::{Fault, Kind};
+
+/// Plans what the person asks for.
+#[must_use]
+pub fn plan(config: &Archive, wish: &Wish, seen: &Seen, now: DateTime<Utc>) -> Plan<ArchiveAction> {
+    let mut plan = Plan::default();
+    let table = &wish.table;
+    let found = seen.iter().find(|(name, _)| name == table);
+    let (Some(policy), Some((_, facts))) = (config.tables.get(table), found) else {
+        let fault = Fault::new(Kind::Configuration, "restore", "it is not in [archive.tables]");
+        plan.refuse(table, fault.on(table));
+        return plan;
+    };
+    let restore = match facts {
+        Ok(facts) => restore(config, policy, wish, facts, now),
+        Err(fault) => Err(fault.clone()),
+    };
+    match restore {
+        Ok(restore) => plan.actions.push(ArchiveAction::Restore(Box::new(restore))),
+        Err(fault) => plan.refuse(table, fault),
+    }
+    plan
+}
+
+fn restore(
+    config: &Archive,
+    policy: &ArchiveTable,
+    wish: &Wish,
+    facts: &Facts,
+    now: DateTime<Utc>,
+) -> Result<Restore, Fault> {
+    let (table, archive) = (&wish.table, &policy.into);
+    let refused = |why: String, cure: String| Refusal::new(why, cure).fault(table);
+    let no_table = |name| refused(format!("there is no table {name}"), "create it".to_owned());
+    let source = facts.source.as_ref().ok_or_else(|| no_table(table))?;
+    let target = facts.target.as_ref().ok_or_else(|| no_table(archive))?;
+    for (relation, name) in [(&source.relation, table), (&target.relation, archive)] {
+        if relation.row_security {
+            return Err(refused(
+                format!("row level security is on for {name}: it decides which rows are seen"),
+                format!("ALTER TABLE {name} DISABLE ROW LEVEL SECURITY"),
+            ));
+        }
+    }
+    if let Some(column) = lost(source, target) {
+        return Err(refused(
+            format!("it lacks column {column}, whose values in {archive} would be lost"),
+            format!("add the column, or drop it from {archive}"),
+        ));
+    }
+    let held_until = now.max(wish.keep.after(now, chrono_tz::UTC));
+    let hold = Hold {
+        since: wish.since,
+        until: wish.until,
+        condition: wish.condition.clone(),
+        held_until,
+    };
+    let restore = Restore::new(wish, (source, target), &policy.age_column, archive, &hold);
+    let restore = restore.ok_or_else(|| {
+        refused(
+            format!("{archive} has no key to tell its rows apart by"),
+            format!("CREATE UNIQUE INDEX CONCURRENTLY on NOT NULL columns of {archive}"),
+        )
+    })?;
+    let pacing = Pacing::of(policy.pace, policy.batch_rows.into(), config.limits.clone());
+    let reason = format!(
+        "asked for; they stay until {}, then they are archived again where the policy still says so",
+        held_until.format("%Y-%m-%d %H:%M:%SZ")
+    );
+    Ok(Restore { pacing, reason, ..restore })
+}
+
+/// A column of the archive that has no place in the hot table.
+fn lost(source: &Source, target: &Target) -> Option<String> {
+    let has = |name| source.columns.iter().any(|column| column.name == name);
+    let own = target.columns.iter().filter(|column| column.generated.is_none());
+    own.map(|column| column.name.clone())
+        .find(|name| name.as_str() != ARCHIVED_AT && !has(name.clone()))
+        .map(|name| name.to_string())
+}

@@ -1,0 +1,108 @@
+//! Questions asked beside a transaction: on a second connection, at the same time, of the same snapshot.
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use sqlx::{AssertSqlSafe, PgPool, Row};
+use tokio::task::JoinHandle;
+
+use super::execute::Done;
+use super::fault::{Fault, Kind};
+use super::step::{Statement, Step};
+
+/// Names the transaction's snapshot for others.
+pub(super) const EXPORT: &str = "SELECT pg_export_snapshot()";
+
+/// What the one row of an answer holds, as text.
+type Answer = Vec<Option<String>>;
+
+/// Questions that are being answered, one after the other. Dropped, they end by themselves: they only
+/// read.
+pub(super) struct Beside {
+    asked: Option<JoinHandle<Result<Vec<Answer>, sqlx::Error>>>,
+    answers: std::vec::IntoIter<Answer>,
+}
+
+/// How long one may take.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Limits {
+    /// For a lock, in milliseconds. It may queue behind one who waits for our transaction, which waits
+    /// for the answer: only this limit ends that.
+    pub lock_ms: u128,
+    /// In all.
+    pub statement: Duration,
+}
+
+/// What a step asks beside it, in the order of the answers.
+pub(super) fn questions(step: &Step) -> Vec<Statement> {
+    step.statements.iter().filter_map(|statement| statement.beside.as_deref().cloned()).collect()
+}
+
+/// A statement with the answer among its values, where it asks for one.
+pub(super) async fn answered<'a>(
+    step: &Step,
+    statement: &'a Statement,
+    beside: &mut Option<Beside>,
+) -> Result<Cow<'a, Statement>, Fault> {
+    let (Some(_), Some(beside)) = (&statement.beside, beside) else {
+        return Ok(Cow::Borrowed(statement));
+    };
+    let mut answered = statement.clone();
+    answered.binds.extend(beside.next(step).await?);
+    Ok(Cow::Owned(answered))
+}
+
+impl Beside {
+    /// Asks them, of the snapshot that [`EXPORT`] named.
+    pub(super) fn ask(
+        pool: PgPool,
+        exported: &Done,
+        questions: Vec<Statement>,
+        limits: Limits,
+    ) -> Self {
+        let snapshot: Option<String> = exported.first.as_ref().and_then(|row| row.try_get(0).ok());
+        // Without a name the server refuses the next statement, and the step fails.
+        let snapshot = snapshot.unwrap_or_default();
+        let settings = format!(
+            "SET TRANSACTION SNAPSHOT '{snapshot}'; SET LOCAL lock_timeout = {}; \
+             SET LOCAL statement_timeout = {}",
+            limits.lock_ms,
+            limits.statement.as_millis()
+        );
+        let asked = tokio::spawn(async move { answer(&pool, settings, &questions).await });
+        Self { asked: Some(asked), answers: Vec::new().into_iter() }
+    }
+
+    /// The answer of the next question; all of them are waited for at once.
+    async fn next(&mut self, step: &Step) -> Result<Answer, Fault> {
+        if let Some(asked) = self.asked.take() {
+            let answers = asked
+                .await
+                .map_err(|panic| Fault::new(Kind::Bug, step.doing, panic.to_string()))?
+                .map_err(|error| Fault::from_sqlx(step.doing, &error))?;
+            self.answers = answers.into_iter();
+        }
+        let none = || Fault::new(Kind::Bug, step.doing, "a question without an answer");
+        self.answers.next().ok_or_else(none)
+    }
+}
+
+async fn answer(
+    pool: &PgPool,
+    settings: String,
+    questions: &[Statement],
+) -> Result<Vec<Answer>, sqlx::Error> {
+    let mut reading = pool.begin_with("BEGIN READ ONLY, ISOLATION LEVEL REPEATABLE READ").await?;
+    sqlx::raw_sql(AssertSqlSafe(settings)).execute(&mut *reading).await?;
+    let mut answers = Vec::with_capacity(questions.len());
+    for question in questions {
+        let sql = AssertSqlSafe(question.sql.as_str());
+        let query = sqlx::query(sql).persistent(question.is_repeated);
+        let bound = question.binds.iter().fold(query, sqlx::query::Query::bind);
+        let row = bound.fetch_one(&mut *reading).await?;
+        let values = (0..row.len()).map(|index| row.try_get(index));
+        answers.push(values.collect::<Result<Answer, sqlx::Error>>()?);
+    }
+    reading.commit().await?;
+    Ok(answers)
+}

@@ -1,0 +1,155 @@
+//! pgtend and the server are killed again and again while rows are archived: in the end every row is in
+//! exactly one of both tables, with the content it was last given.
+//!
+//! `PGTEND_ARCHIVE_KILLS` (default 500) says how often in all: half of it pgtend, half the server.
+
+use std::time::Duration;
+
+use crate::support::Program;
+use crate::support::{
+    Application, Db, OwnServer, World, majors, on_own_server, pgtend, send_signal,
+};
+
+const CONFIG: &str = r#"
+[archive]
+schedule = "* * * * *"
+max_attempts = 1
+[archive.tables."public.events"]
+into = "public.events_archive"
+age_column = "ts"
+older_than = "30 days"
+where = "v >= 0"
+batch_rows = 40
+"#;
+
+const TABLES: &str = "
+CREATE TABLE events (id bigint PRIMARY KEY, v bigint NOT NULL, ts timestamptz NOT NULL,
+  note text DEFAULT 'as long as a line of a log, more or less, with some words in it');
+CREATE INDEX ON events (ts);
+CREATE TABLE events_archive (LIKE events, archived_at timestamptz NOT NULL DEFAULT now(), PRIMARY KEY (id));";
+
+/// Old, all of them: what the application inserts and updates is due.
+const KEY: &str = "'2020-01-01'::timestamptz + $1 % 1000 * interval '1 day'";
+
+const BOTH: &str = "SELECT id, v FROM events UNION ALL SELECT id, v FROM events_archive";
+
+fn kills() -> usize {
+    let kills = std::env::var("PGTEND_ARCHIVE_KILLS");
+    let all: usize = kills.map_or(500, |kills| kills.parse().expect("a number of kills"));
+    all / 2 / majors().len()
+}
+
+async fn fill(db: &Db, rows: u32, from: u32) {
+    let key = KEY.replace("$1", "g");
+    db.execute(&format!(
+        "INSERT INTO events (id, v, ts) SELECT {from} + g, 1, {key} FROM generate_series(1, {rows}) g"
+    ))
+    .await;
+}
+
+/// Instead of half a minute of waiting for its lease.
+async fn set_free(db: &Db) {
+    db.execute(
+        "UPDATE pgtend.job_run SET lease_until = clock_timestamp() WHERE status = 'running'",
+    )
+    .await;
+}
+
+/// Two archivers begin, and one of them is killed at a moment of chance.
+async fn one_killed(first: &Program, second: &Program) {
+    let killed = first.spawn(&["once", "archive"]);
+    let other = second.spawn(&["once", "archive"]);
+    tokio::time::sleep(Duration::from_millis(fastrand::u64(80..700))).await;
+    if fastrand::bool() {
+        killed.kill9().await;
+        other.kill9().await;
+    } else {
+        other.kill9().await;
+        killed.kill9().await;
+    }
+}
+
+#[test]
+fn archive_kills_of_pgtend() {
+    on_own_server(&[("max_connections", "60")], |db, _server| async move {
+        db.execute(TABLES).await;
+        fill(&db, 200_000, 0).await;
+        let (first, second) = (pgtend(&db, CONFIG), pgtend(&db, CONFIG));
+        assert_eq!(first.run(&["migrate"]).await.code, Some(0));
+        let pause = Duration::from_millis(2);
+        let world = World { rows_may_leave: true, pause, ..World::new("events", KEY) };
+        let app = Application::start(&db, world).await;
+        for _ in 0..kills() {
+            one_killed(&first, &second).await;
+            set_free(&db).await;
+        }
+        let archived = db.value("SELECT count(*) FROM events_archive").await;
+        let batches = db.value("SELECT count(*) FROM pgtend.archive_batch").await;
+        let ledger = app.stop().await;
+        eprintln!(
+            "PostgreSQL {}: {} kills of two archivers each; {archived} rows archived in {batches} batches; \
+             the application did {} transactions, {} anomalies; {}",
+            db.major(),
+            kills(),
+            ledger.done,
+            ledger.anomalies.len(),
+            ledger.compare(&db, BOTH).await
+        );
+        ledger.holds(&db, BOTH).await;
+        as_recorded(&first).await;
+    });
+}
+
+#[test]
+fn archive_kills_of_the_server() {
+    on_own_server(&[("max_connections", "60")], |db, server| async move {
+        db.execute(TABLES).await;
+        fill(&db, 200_000, 0).await;
+        db.execute("CREATE TABLE kept AS SELECT id, v, ts, note FROM events").await;
+        let (first, second) = (pgtend(&db, CONFIG), pgtend(&db, CONFIG));
+        assert_eq!(first.run(&["migrate"]).await.code, Some(0));
+        for _ in 0..kills() {
+            let (one, other) =
+                (first.spawn(&["once", "archive"]), second.spawn(&["once", "archive"]));
+            tokio::time::sleep(Duration::from_millis(fastrand::u64(80..700))).await;
+            crash(&server).await;
+            one.kill9().await;
+            other.kill9().await;
+            set_free(&db).await;
+        }
+        let archived = db.value("SELECT count(*) FROM events_archive").await;
+        eprintln!(
+            "PostgreSQL {}: {} kills of the server; {archived} rows archived",
+            db.major(),
+            kills()
+        );
+        let (kept, both) = (
+            "SELECT id, v, ts, note FROM kept",
+            "(SELECT id, v, ts, note FROM events UNION ALL SELECT id, v, ts, note FROM events_archive)",
+        );
+        let lost = db.value(&format!("SELECT count(*) FROM ({kept} EXCEPT ALL {both}) AS x")).await;
+        let more = db.value(&format!("SELECT count(*) FROM ({both} EXCEPT ALL {kept}) AS x")).await;
+        assert_eq!((lost.as_str(), more.as_str()), ("0", "0"), "lost, doubled or changed");
+        as_recorded(&first).await;
+    });
+}
+
+/// SIGKILL to the postmaster, and a start that recovers.
+async fn crash(server: &OwnServer) {
+    let pid = server.get().pid().expect("it runs");
+    send_signal("KILL", pid);
+    // Its backends notice at their own pace; until they are gone it does not start.
+    for _ in 0..100 {
+        if server.get().restart().is_ok() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    panic!("the server does not start again");
+}
+
+async fn as_recorded(program: &Program) {
+    let ran = program.run(&["archive", "verify"]).await;
+    assert_eq!(ran.code, Some(0), "{ran}");
+    eprintln!("{}", ran.stdout.trim_end());
+}
