@@ -96,7 +96,7 @@ impl TableReport {
 
     pub(super) fn add(&mut self, found: Found, is_stamped: bool) {
         if found.kind == "before" {
-            self.rows_not_on_record += found.found.unsigned_abs();
+            self.rows_not_on_record += found.rows.unsigned_abs();
             return;
         }
         self.clean = false;
@@ -116,7 +116,7 @@ impl TableReport {
             age_first,
             age_last,
             rows_recorded: found.recorded,
-            rows_found: found.found,
+            rows_found: found.rows,
             look,
         });
     }

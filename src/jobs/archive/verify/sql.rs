@@ -31,7 +31,7 @@ pub struct Found {
     /// Rows recorded.
     pub recorded: i64,
     /// Rows found.
-    pub found: i64,
+    pub rows: i64,
 }
 
 /// A row of either question.
@@ -47,7 +47,7 @@ pub fn read(row: &PgRow) -> Result<Found, sqlx::Error> {
         moved_at: row.try_get(3)?,
         ages: [row.try_get(4)?, row.try_get(5)?],
         recorded: row.try_get(6)?,
-        found: row.try_get(7)?,
+        rows: row.try_get(7)?,
     })
 }
 
