@@ -34,8 +34,9 @@ pub(super) struct Limits {
 }
 
 /// What a step asks beside it, in the order of the answers.
-pub(super) fn questions(step: &Step) -> Vec<Statement> {
-    step.statements.iter().filter_map(|statement| statement.beside.as_deref().cloned()).collect()
+pub(super) fn questions(step: &Step) -> Option<Vec<Statement>> {
+    let all = step.statements.iter().filter_map(|statement| statement.beside.as_deref().cloned());
+    Some(all.collect::<Vec<_>>()).filter(|questions| !questions.is_empty())
 }
 
 /// A statement with the answer among its values, where it asks for one.

@@ -264,10 +264,7 @@ impl Session {
     }
 
     async fn ask_beside(&mut self, step: &Step, lock: Duration) -> Result<Option<Beside>, Fault> {
-        let questions = beside::questions(step);
-        if questions.is_empty() {
-            return Ok(None);
-        }
+        let Some(questions) = beside::questions(step) else { return Ok(None) };
         let exported = self.plain(beside::EXPORT).await?;
         let limits = Limits { lock_ms: at_least_1_ms(lock), statement: self.statement_timeout };
         Ok(Some(Beside::ask(self.control.clone(), &exported, questions, limits)))

@@ -167,3 +167,37 @@ fn any_type_is_compared_by_its_content() {
         }
     });
 }
+
+/// What leaves with a row is on record beside it, and compared in its own archive.
+#[test]
+fn an_altered_row_of_a_child_is_found() {
+    on_every_major(|db| async move {
+        db.execute(JOBS).await;
+        db.execute(ARCHIVE).await;
+        db.execute(
+            "CREATE TABLE events (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+               job_id bigint REFERENCES jobs ON DELETE CASCADE, name text);
+             CREATE INDEX ON events (job_id);
+             INSERT INTO events (job_id, name) SELECT id, name || ' ' || n FROM jobs, generate_series(1, 2) AS n",
+        )
+        .await;
+        let text = config("batch_rows = 4\nchildren = ['events']\ncreate_target = true");
+        moved(&InProcess::new(&db, &text).await).await;
+        let program = pgtend(&db, &text);
+        let clean = program.run(&["archive", "verify", "--format", "json"]).await;
+        assert_eq!(clean.code, Some(0), "{clean}");
+        let of_events = &clean.json()["tables"][1];
+        assert_eq!(of_events["archive"], "public.events_archive", "{of_events}");
+        assert_eq!((&of_events["batches"], &of_events["rows"]), (&3.into(), &22.into()));
+        db.execute("UPDATE events_archive SET name = name || '!' WHERE name = 'old 5 2'").await;
+        let ran = program.run(&["archive", "verify", "--format", "json"]).await;
+        assert_eq!(ran.code, Some(1), "{ran}");
+        let found = ran.json();
+        assert_eq!(found["tables"][0]["clean"], true, "{found}");
+        let look = found["tables"][1]["differences"][0]["look"].as_str().expect("a query");
+        assert!(
+            db.rows(look).await.iter().any(|row| row[2].as_deref() == Some("old 5 2!")),
+            "{look}"
+        );
+    });
+}
