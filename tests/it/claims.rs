@@ -161,7 +161,8 @@ fn a_batch_in_hand_lets_the_lease_be_renewed_and_not_be_stolen() {
         run(&mut gate, "SELECT pg_advisory_lock(7)").await;
         let batch = step(&["INSERT INTO public.t VALUES (1)", "SELECT pg_advisory_xact_lock(7)"]);
         let meanwhile = async {
-            let waiting = "SELECT 1 FROM pg_locks WHERE objid = 7 AND NOT granted";
+            let waiting = "SELECT 1 FROM pg_locks l JOIN pg_database d ON d.oid = l.database \
+                           WHERE d.datname = current_database() AND objid = 7 AND NOT granted";
             wait_until("it is in its batch", || async { !db.rows(waiting).await.is_empty() }).await;
             let renewed = renew(&holder.server().control, claim.fence, None).await.unwrap();
             assert!(renewed.is_some());

@@ -144,13 +144,18 @@ fn sessions_at_work_stop_it() {
         let sleeping = sleepers.map(|mut conn| {
             tokio::spawn(async move { sqlx::raw_sql(sleep).execute(&mut conn).await.is_ok() })
         });
-        let asleep = "SELECT count(*) FROM pg_stat_activity WHERE query = 'SELECT pg_sleep(3600)' AND state = 'active'";
+        let asleep = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() \
+                      AND query = 'SELECT pg_sleep(3600)' AND state = 'active'";
         wait_until("they sleep", || async { db.value(asleep).await == "3" }).await;
         let archiver = began(&program).await;
         let (because, moved) = stands_still(&db, &archiver, "active_sessions").await;
         assert!(because.ends_with("sessions are active, limit 1"), "{because}");
         assert_eq!(moved, 0);
-        db.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query = 'SELECT pg_sleep(3600)'").await;
+        db.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
+             WHERE datname = current_database() AND query = 'SELECT pg_sleep(3600)'",
+        )
+        .await;
         for sleeper in sleeping {
             assert!(!sleeper.await.expect("it ended"));
         }

@@ -36,7 +36,12 @@ fn an_open_reader_and_an_open_writer_hold_up_nobody_but_us() {
         run(&mut writer, "BEGIN; INSERT INTO events VALUES (8, '2026-01-20')").await;
         let running = tokio::spawn(async move { (once(&app).await, app) });
         wait_until("the detach waits", || async {
-            db.value("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE 'ALTER TABLE%CONCURRENTLY'").await != "0"
+            !db.rows(
+                "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() \
+                      AND wait_event_type = 'Lock' AND query LIKE 'ALTER TABLE%CONCURRENTLY'",
+            )
+            .await
+            .is_empty()
         })
         .await;
         let worked = works(&db).await;

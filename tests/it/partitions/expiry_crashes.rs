@@ -157,7 +157,8 @@ fn a_process_killed_in_the_middle_of_a_detach() {
         let mut reader = db.connect().await;
         run(&mut reader, "BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM events")
             .await;
-        let waits = "SELECT pid FROM pg_stat_activity WHERE query LIKE 'ALTER TABLE%CONCURRENTLY' AND state = 'active'";
+        let waits = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() \
+                     AND query LIKE 'ALTER TABLE%CONCURRENTLY' AND state = 'active'";
         let once = app.spawn(&["once", "partitions", "--confirm"]);
         wait_until("it waits for the reader", || async { !db.column(waits).await.is_empty() })
             .await;

@@ -87,7 +87,8 @@ fn without_default_partition_and_foreign_keys_nobody_notices() {
 /// Waits until this session's transaction has been open for so long; the job takes 2 s for young.
 async fn grows_old(db: &Db, application: &str, age: &str) {
     let old = format!(
-        "SELECT 1 FROM pg_stat_activity WHERE application_name = '{application}' \
+        "SELECT 1 FROM pg_stat_activity \
+         WHERE datname = current_database() AND application_name = '{application}' \
          AND xact_start < clock_timestamp() - interval '{age}'"
     );
     wait_until("the transaction is old", || async { !db.rows(&old).await.is_empty() }).await;

@@ -1,7 +1,7 @@
 //! What was told while the test did something in process.
 
 use std::future::Future;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Once};
 
 use serde_json::Value;
 use tracing::field::{Field, Visit};
@@ -16,6 +16,12 @@ pub struct Told(Arc<Mutex<Vec<Value>>>);
 impl Told {
     /// Runs it, listening.
     pub async fn during<F: Future>(&self, work: F) -> F::Output {
+        // A call site met first on a thread that listens to nothing would be switched off for all,
+        // as long as this listener is the only one in the process.
+        static SOMEBODY_LISTENS: Once = Once::new();
+        SOMEBODY_LISTENS.call_once(|| {
+            let _ = tracing::subscriber::set_global_default(tracing_subscriber::registry());
+        });
         let listening = tracing_subscriber::registry().with(Listener(self.clone()));
         work.with_subscriber(listening).await
     }

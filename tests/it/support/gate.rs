@@ -29,8 +29,10 @@ impl Gate {
 
     /// Waits until somebody stands before it.
     pub async fn reached(&self) {
-        let waiting = "SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND objid = 4711 \
-                       AND NOT granted";
+        // The neighbours of this database have gates with the same key.
+        let waiting = "SELECT 1 FROM pg_locks l JOIN pg_database d ON d.oid = l.database \
+                       WHERE d.datname = current_database() AND l.locktype = 'advisory' \
+                       AND l.objid = 4711 AND NOT l.granted";
         wait_until("somebody waits at the gate", || async {
             !self.db.rows(waiting).await.is_empty()
         })
