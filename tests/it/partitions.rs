@@ -30,6 +30,7 @@ mod kill_points;
 mod leftovers;
 mod likeness;
 mod locks;
+mod memory;
 mod partman;
 mod recipes;
 mod restore;

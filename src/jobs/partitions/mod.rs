@@ -35,6 +35,7 @@ pub mod carve;
 mod drain;
 pub mod facts;
 pub mod grid;
+mod memory;
 mod observe;
 pub mod partman;
 mod plan;
@@ -54,6 +55,7 @@ pub use facts::Seen;
 pub struct Partitions {
     section: checked::Partitions,
     task: Task,
+    memory: memory::Memory,
 }
 
 /// What the job is asked to do.
@@ -100,7 +102,7 @@ impl Partitions {
     /// The job of this section.
     #[must_use]
     pub fn new(section: checked::Partitions) -> Self {
-        Self { section, task: Task::Tend { confirm: false } }
+        Self { section, task: Task::Tend { confirm: false }, memory: memory::Memory::default() }
     }
 
     /// The same with another task.
@@ -118,7 +120,7 @@ impl Job for Partitions {
     }
 
     async fn observe(&self, reader: &mut Reader<'_>) -> Result<Seen, Fault> {
-        observe::observe(&self.section, &self.task, reader).await
+        self.memory.observe(&self.section, &self.task, reader).await
     }
 
     fn plan(&self, seen: &Seen, now: DateTime<Utc>) -> Plan<PartitionAction> {

@@ -26,6 +26,7 @@ pub mod quarantine;
 pub mod relation;
 pub mod setting;
 pub mod shape;
+pub mod stamp;
 pub mod traits;
 pub mod triggers;
 
