@@ -6,7 +6,7 @@
 //! today. A memory only ever says that nothing is to be done: a plan that holds anything else is
 //! thrown away, and made again from a look at everything. Nothing is dropped, made or told from memory.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::facts::Seen;
@@ -30,7 +30,7 @@ pub struct Memory(Mutex<Option<Remembered>>);
 
 #[derive(Debug)]
 struct Remembered {
-    seen: Seen,
+    seen: Arc<Seen>,
     stamp: Stamp,
     at: Instant,
 }
@@ -46,9 +46,9 @@ impl Memory {
         section: &Partitions,
         task: &Task,
         reader: &mut Reader<'_>,
-    ) -> Result<Seen, Fault> {
+    ) -> Result<Arc<Seen>, Fault> {
         if *task != (Task::Tend { confirm: false }) {
-            return observe::observe(section, task, reader).await;
+            return observe::observe(section, task, reader).await.map(Arc::new);
         }
         let names: Vec<&TableName> = section.tables.keys().collect();
         // Before the look: what changes in between makes the next stamp differ.
@@ -58,20 +58,21 @@ impl Memory {
             && stamp.as_ref() == Some(&before)
             && clock::monotonic().saturating_duration_since(at) < LOOK_AGAIN
         {
-            seen.clocks = observe::clocks(reader).await?;
-            Box::pin(frontier::highest_ids(section, reader, &mut seen)).await?;
+            // Nobody else holds it any more: nothing is copied.
+            let facts = Arc::make_mut(&mut seen);
+            facts.clocks = observe::clocks(reader).await?;
+            Box::pin(frontier::highest_ids(section, reader, facts)).await?;
             if is_quiet(section, task, &seen, reader) {
-                let kept = Remembered { seen: seen.clone(), stamp: before, at };
-                *self.slot() = Some(kept);
+                *self.slot() = Some(Remembered { seen: Arc::clone(&seen), stamp: before, at });
                 return Ok(seen);
             }
         }
         let at = clock::monotonic();
-        let seen = observe::observe(section, task, reader).await?;
+        let seen = Arc::new(observe::observe(section, task, reader).await?);
         if let Some(stamp) = stamp
             && is_quiet(section, task, &seen, reader)
         {
-            *self.slot() = Some(Remembered { seen: seen.clone(), stamp, at });
+            *self.slot() = Some(Remembered { seen: Arc::clone(&seen), stamp, at });
         }
         Ok(seen)
     }

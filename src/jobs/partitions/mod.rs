@@ -14,6 +14,7 @@
 //! What this job never does: `CREATE TABLE … PARTITION OF`, give a table its first default partition,
 //! fill a gap in the past unasked, drop what is attached, or drop what it has not detached itself.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -36,10 +37,12 @@ mod drain;
 pub mod facts;
 pub mod grid;
 mod memory;
+mod naming;
 mod observe;
 pub mod partman;
 mod plan;
 mod premake;
+mod refusal;
 pub mod retention;
 mod split;
 mod standing;
@@ -112,18 +115,18 @@ impl Partitions {
 }
 
 impl Job for Partitions {
-    type Seen = Seen;
+    type Seen = Arc<Seen>;
     type Action = PartitionAction;
 
     fn name(&self) -> JobName {
         JobName::Partitions
     }
 
-    async fn observe(&self, reader: &mut Reader<'_>) -> Result<Seen, Fault> {
+    async fn observe(&self, reader: &mut Reader<'_>) -> Result<Arc<Seen>, Fault> {
         self.memory.observe(&self.section, &self.task, reader).await
     }
 
-    fn plan(&self, seen: &Seen, now: DateTime<Utc>) -> Plan<PartitionAction> {
+    fn plan(&self, seen: &Arc<Seen>, now: DateTime<Utc>) -> Plan<PartitionAction> {
         plan::plan(&self.section, &self.task, seen, now)
     }
 

@@ -7,13 +7,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::adopt;
 use super::alike::{self, Drift};
 use super::facts::{Clocks, DefaultFacts, Facts, Look, Seen};
-use super::plan::{MADE_MAX, NAMES_TRIED, name_of};
+use super::naming::{MADE_MAX, NAMES_TRIED, name_of};
 use super::premake::attach::STALE_CHECK;
 use super::premake::new::mark_prefix;
 use super::retention::choice::Part;
 use super::retention::leftovers;
 use super::retention::plan::about_to_leave;
-use super::tended::{lay_out, tended};
+use super::tended::{all_tended, lay_out};
 use super::{Task, drain, split};
 use crate::config::checked::Partitions;
 use crate::jobs::partitions::grid::coverage::coverage;
@@ -131,14 +131,9 @@ async fn leaving_look(
 ) -> Result<(), Fault> {
     let confirm = *task == (Task::Tend { confirm: true });
     let mut asked: Vec<(TableName, Vec<Reference>, Vec<Part>)> = Vec::new();
-    for (name, facts) in &seen.tables {
-        let Some(config) = section.tables.get(name) else { continue };
-        if facts.references.is_empty() {
-            continue;
-        }
-        let Ok(table) = tended(name, config, facts, seen) else { continue };
+    for table in all_tended(section, seen).filter(|table| !table.facts.references.is_empty()) {
         let leaving = about_to_leave(&table, reader.now, confirm);
-        asked.push((name.clone(), facts.references.clone(), leaving));
+        asked.push((table.name.clone(), table.facts.references.clone(), leaving));
     }
     for (name, references, parts) in asked {
         for part in parts {
@@ -162,11 +157,9 @@ async fn leftovers_look(
         return Ok(());
     }
     let mut asked: Vec<(TableName, i64, TableName)> = Vec::new();
-    for (name, facts) in &seen.tables {
-        let Some(config) = section.tables.get(name) else { continue };
-        let Ok(table) = tended(name, config, facts, seen) else { continue };
+    for table in all_tended(section, seen) {
         let due = leftovers::due(&table, reader.now);
-        asked.extend(due.into_iter().map(|(left, now)| (name.clone(), left.relation, now)));
+        asked.extend(due.into_iter().map(|(left, now)| (table.name.clone(), left.relation, now)));
     }
     for (name, relation, now) in asked {
         let answer = leftover::is_written(reader.conn, &now, relation).await;
@@ -283,9 +276,8 @@ pub(super) async fn second_look(
     let mut candidates = Vec::new();
     let mut questions = Vec::new();
     let mut lacking = BTreeMap::new();
-    for (name, facts) in &seen.tables {
-        let Some(config) = section.tables.get(name) else { continue };
-        let Ok(table) = tended(name, config, facts, seen) else { continue };
+    for table in all_tended(section, seen) {
+        let (name, facts) = (table.name, table.facts);
         let Ok(aim) = table.aim(reader.now) else { continue };
         let found = coverage(&table.existing, &table.axis, aim, MADE_MAX);
         if !found.missing.is_empty() {

@@ -10,11 +10,13 @@ use super::adopt;
 use super::carve::plan::Answer;
 use super::drain;
 use super::facts::Seen;
+use super::naming::{MADE_MAX, NAMES_TRIED, name_of, range};
 use super::premake::new::NewPartition;
+use super::refusal::{DOING, missing as not_there};
 use super::retention;
 use super::split;
 use super::standing;
-use super::tended::{self, Tended};
+use super::tended::{Tended, tended, tended_by_name};
 use crate::config::checked::Partitions;
 use crate::job::Plan;
 use crate::jobs::partitions::alike::drift;
@@ -25,12 +27,6 @@ use crate::jobs::partitions::premake::beside::{Beside, beside_default};
 use crate::jobs::partitions::premake::recipe::{self, BesideDefault, Recipe};
 use crate::pg::fault::{Fault, Kind};
 use crate::pg::ident::{TableName, quoted};
-
-/// Partitions one run makes at most, over all tables: more than two years of days, and few enough
-/// for an operator to notice a mistake in `premake` before the catalog is full.
-pub const MADE_MAX: usize = 1_000;
-/// A name that is taken is tried again with `_2` to `_5` behind it.
-pub const NAMES_TRIED: u32 = 5;
 
 /// Decides everything.
 #[must_use]
@@ -70,18 +66,7 @@ fn repair(
     name: &TableName,
     partition: Option<&str>,
 ) -> Result<(), Fault> {
-    drift::repair(plan, seen, &of_name(section, seen, name)?, partition)
-}
-
-/// A table that a command names.
-fn of_name<'a>(
-    section: &'a Partitions,
-    seen: &'a Seen,
-    name: &'a TableName,
-) -> Result<Tended<'a>, Fault> {
-    let config = section.tables.get(name).ok_or_else(|| tended::not_configured(name))?;
-    let facts = seen.tables.get(name).ok_or_else(|| tended::missing(name))?;
-    tended::tended(name, config, facts, seen)
+    drift::repair(plan, seen, &tended_by_name(section, seen, name)?, partition)
 }
 
 fn restore(
@@ -91,7 +76,7 @@ fn restore(
     name: &TableName,
     partition: Option<&str>,
 ) -> Result<PartitionAction, Fault> {
-    retention::restore::restore(seen, &of_name(section, seen, name)?, partition, now)
+    retention::restore::restore(seen, &tended_by_name(section, seen, name)?, partition, now)
 }
 
 fn tend(
@@ -107,10 +92,10 @@ fn tend(
             continue;
         }
         let Some(facts) = seen.tables.get(name) else {
-            draft.plan.refuse(name, tended::missing(name));
+            draft.plan.refuse(name, not_there(name));
             continue;
         };
-        match tended::tended(name, config, facts, seen) {
+        match tended(name, config, facts, seen) {
             Ok(table) => {
                 let leaving = retention::plan::expire(&mut draft.plan, seen, &table, now, confirm);
                 draft.leaving.extend(leaving);
@@ -139,18 +124,6 @@ pub(super) fn missing(
     let mut draft = Draft::new(seen);
     draft.table(table, now);
     draft.finish()
-}
-
-/// The name of a partition to be; see [`NAMES_TRIED`].
-#[must_use]
-pub fn name_of(table: &Tended<'_>, piece: &Piece, number: u32) -> TableName {
-    let (parent, template) = (&table.name.table, &table.template);
-    let from = table.axis.mark(piece.from);
-    table.name.sibling(if piece.whole_cell {
-        template.cell(parent, from, number)
-    } else {
-        template.odd(parent, from, table.axis.mark(piece.to), number)
-    })
 }
 
 struct Draft<'a> {
@@ -277,7 +250,7 @@ impl Draft<'_> {
                 span.to > Edge::At(found.aim.now) && span.from <= Edge::At(found.aim.target)
             });
             if is_ahead {
-                let fault = Fault::new(Kind::Refused, tended::DOING, message).on(table.name);
+                let fault = Fault::new(Kind::Refused, DOING, message).on(table.name);
                 self.plan.refuse(table.name, fault.with_hint(cure));
             } else {
                 self.plan.warnings.push(format!("{}: {message}; {cure}", table.name));
@@ -314,7 +287,7 @@ impl Draft<'_> {
             new.child = name;
         } else {
             let message = format!("{} and its alternatives are taken by other tables", new.child);
-            let fault = Fault::new(Kind::Refused, tended::DOING, message).on(table.name);
+            let fault = Fault::new(Kind::Refused, DOING, message).on(table.name);
             self.plan.refuse(table.name, fault.with_hint("rename or drop one of them"));
             return None;
         }
@@ -373,12 +346,6 @@ impl Draft<'_> {
         self.plan.actions.append(&mut self.leaving);
         self.plan
     }
-}
-
-/// A range in words.
-pub(super) fn range(table: &Tended<'_>, piece: &Piece) -> String {
-    let key = table.axis.key;
-    format!("{} to {}", key.words(piece.from), key.words(piece.to))
 }
 
 fn why(table: &Tended<'_>, found: &Coverage, piece: &Piece) -> String {

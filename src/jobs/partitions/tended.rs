@@ -1,6 +1,7 @@
 //! Whether a table can be tended, and everything about it that does not depend on the time.
 
 use super::facts::{Facts, Seen};
+use super::refusal::{DOING, configured, missing, refused};
 use crate::config::checked::{PartitionTable, Partitions};
 use crate::jobs::partitions::grid::axis::Axis;
 use crate::jobs::partitions::grid::bounds::{Span, parse_bound};
@@ -82,6 +83,27 @@ pub fn tended<'a>(
     Ok(Tended { name, config, facts, axis, key, other_owner, template, differs, existing, within })
 }
 
+/// The table that a command names.
+///
+/// # Errors
+/// As [`tended`]; or it is not configured, or not there.
+pub fn tended_by_name<'a>(
+    section: &'a Partitions,
+    seen: &'a Seen,
+    name: &'a TableName,
+) -> Result<Tended<'a>, Fault> {
+    let config = configured(section, name)?;
+    let facts = seen.tables.get(name).ok_or_else(|| missing(name))?;
+    tended(name, config, facts, seen)
+}
+
+/// Those that can be tended.
+pub fn all_tended<'a>(section: &'a Partitions, seen: &'a Seen) -> impl Iterator<Item = Tended<'a>> {
+    seen.tables
+        .iter()
+        .filter_map(|(name, facts)| tended(name, section.tables.get(name)?, facts, seen).ok())
+}
+
 fn laid(
     name: &TableName,
     config: &PartitionTable,
@@ -96,29 +118,6 @@ fn laid(
     let other_owner = Ident::new(&facts.relation.owner).ok().filter(|o| o.as_str() != seen.role);
     let within = within(facts.relation.own_bound.as_deref());
     Ok(Laid { axis, key, other_owner, template, differs, existing, within })
-}
-
-/// What is being done when a table is refused.
-pub const DOING: &str = "tend partitions of";
-
-pub(super) fn refused(message: impl Into<String>, cure: &str) -> Fault {
-    Fault::new(Kind::Refused, DOING, message).with_hint(cure)
-}
-
-/// The table that is configured and not there.
-#[must_use]
-pub fn missing(name: &TableName) -> Fault {
-    refused(
-        "there is no such table",
-        "check the name in [partitions.tables]: schema.table, each part quoted as in SQL",
-    )
-    .on(name)
-}
-
-/// The table that is asked about and not configured.
-#[must_use]
-pub fn not_configured(name: &TableName) -> Fault {
-    refused("it is not in the configuration", "add its section to [partitions.tables]").on(name)
 }
 
 /// Only RANGE has a tomorrow.

@@ -6,7 +6,7 @@ use pgtend::job::{JobName, Outcome};
 use pgtend::jobs::partitions::Task;
 
 use super::expiry::{COLUMNS, DROP, confirmed, days_later, months};
-use super::{now, once, partitions, succeeded, tend, tending};
+use super::{now, once, succeeded, tend, tending};
 use crate::support::{Db, InProcess, on_every_major};
 
 const WORLD: &str = "

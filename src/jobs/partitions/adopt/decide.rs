@@ -4,7 +4,8 @@
 use chrono::{DateTime, Utc};
 
 use super::super::facts::{Facts as TableFacts, Seen};
-use super::super::tended::{Tended, missing, not_configured, tended};
+use super::super::refusal::{configured, missing};
+use super::super::tended::{Tended, tended};
 use super::blueprint::Names;
 use super::key::{as_partitioned, choose};
 use super::{DOING, Facts, Wish, cut};
@@ -49,7 +50,7 @@ pub fn plain_table(facts: &Facts) -> Result<(&Relation, &Inventory), Fault> {
 /// # Errors
 /// `Refused`: there is none, or there are several, or it is not the one on record.
 pub fn column(section: &Partitions, wish: &Wish, facts: &Facts) -> Result<Column, Fault> {
-    let config = section.tables.get(&wish.table).ok_or_else(|| not_configured(&wish.table))?;
+    let config = configured(section, &wish.table)?;
     let (_, inventory) = plain_table(facts)?;
     let recorded = facts.record.as_ref().map(|record| record.key_column.as_str());
     let asked = wish.column.as_deref();
@@ -91,7 +92,7 @@ pub fn decide(
     facts: &Facts,
     now: DateTime<Utc>,
 ) -> Result<Decided, Fault> {
-    let config = section.tables.get(&wish.table).ok_or_else(|| not_configured(&wish.table))?;
+    let config = configured(section, &wish.table)?;
     if facts.relation.is_none() {
         return Err(missing(&wish.table));
     }

@@ -6,7 +6,8 @@ use super::super::action::PartitionAction;
 use super::super::facts::Seen;
 use super::super::plan::missing;
 use super::super::premake::new::NewPartition;
-use super::super::tended::{not_configured, tended};
+use super::super::refusal::configured;
+use super::super::tended::tended;
 use super::blueprint::Blueprint;
 use super::checklist::checklist;
 use super::decide::{Decided, decide, plain_table, refused};
@@ -242,7 +243,7 @@ fn next_partitions(
     now: DateTime<Utc>,
     plan: &mut Plan<PartitionAction>,
 ) -> Result<Vec<NewPartition>, Fault> {
-    let config = section.tables.get(&wish.table).ok_or_else(|| not_configured(&wish.table))?;
+    let config = configured(section, &wish.table)?;
     let Some(future) = seen.tables.get(&wish.table) else { return Ok(Vec::new()) };
     let table = tended(&wish.table, config, future, seen)?;
     let mut found = missing(seen, &table, now);

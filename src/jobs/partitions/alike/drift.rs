@@ -7,7 +7,8 @@ use super::cure::{cures, words};
 use crate::job::Plan;
 use crate::jobs::partitions::action::PartitionAction;
 use crate::jobs::partitions::facts::Seen;
-use crate::jobs::partitions::tended::{self, Tended};
+use crate::jobs::partitions::refusal::refused;
+use crate::jobs::partitions::tended::Tended;
 use crate::pg::catalog::likeness::{Aspect, Difference};
 use crate::pg::fault::{Fault, Kind};
 use crate::pg::ident::{TableName, literal, quoted};
@@ -142,7 +143,7 @@ pub fn repair(
     if let Some(name) = partition.filter(|_| found.is_empty()) {
         let message = format!("none of its partitions is called {name} and differs from it");
         let cure = "pgtend plan partitions tells which do";
-        return Err(tended::refused(message, cure).on(table.name));
+        return Err(refused(message, cure).on(table.name));
     }
     if found.is_empty() {
         plan.spare(table.name, "its partitions are like it");

@@ -6,8 +6,9 @@ use super::super::Task;
 use super::super::carve::look::Source;
 use super::super::carve::{self, name_beside};
 use super::super::facts::{Contents, Seen};
-use super::super::plan::{NAMES_TRIED, name_of};
-use super::super::tended::{Tended, refused, tended};
+use super::super::naming::{NAMES_TRIED, name_of};
+use super::super::refusal::refused;
+use super::super::tended::{all_tended, tended_by_name};
 use super::plan::{REST, RETIRED, is_blocked};
 use super::{RANGES_MAX, UNASKED_ROWS_MAX};
 use crate::config::checked::Partitions;
@@ -65,9 +66,8 @@ pub async fn look(
 
 fn questions(section: &Partitions, task: &Task, reader: &Reader<'_>, seen: &Seen) -> Vec<Question> {
     let mut all = Vec::new();
-    for (name, facts) in &seen.tables {
-        let Some(config) = section.tables.get(name) else { continue };
-        let Ok(table) = tended(name, config, facts, seen) else { continue };
+    for table in all_tended(section, seen) {
+        let (name, facts) = (table.name, table.facts);
         let Ok(aim) = table.aim(reader.now) else { continue };
         let (Some(default), Some(oid)) = (&facts.default, facts.relation.default_oid) else {
             continue;
@@ -107,9 +107,8 @@ fn names(
     });
     let mut names: Vec<TableName> = beside.collect();
     let name = &source.table;
-    if let (Some(contents), Some(config), Some(facts)) =
-        (contents, section.tables.get(name), seen.tables.get(name))
-        && let Ok(table) = tended(name, config, facts, seen)
+    if let Some(contents) = contents
+        && let Ok(table) = tended_by_name(section, seen, name)
     {
         for (piece, _) in &contents.pieces {
             names.extend(numbers.clone().map(|number| name_of(&table, piece, number)));
@@ -138,17 +137,13 @@ async fn contents(
             &format!("pgtend partitions drain {}", source.table),
         ));
     }
-    let is_clock = matches!(axis_key, KeyType::Date | KeyType::Timestamp | KeyType::TimestampTz);
+    let is_clock = axis_key.is_clock();
     let least = asked.least(reader.conn, is_clock).await?;
     let Some(first) = least.as_deref().and_then(parse_edge_text) else {
         let counts = asked.spread(reader.conn, &[]).await?;
         return Ok(Contents { pieces: Vec::new(), left: counts.iter().sum() });
     };
-    let name = &source.table;
-    let (Some(config), Some(facts)) = (section.tables.get(name), seen.tables.get(name)) else {
-        return Ok(Contents { pieces: Vec::new(), left: 0 });
-    };
-    let table: Tended<'_> = tended(name, config, facts, seen)?;
+    let table = tended_by_name(section, seen, &source.table)?;
     let aim = Aim { first: first.min(aim.first), ..*aim };
     let found = coverage(&table.existing, &table.axis, aim, RANGES_MAX);
     if found.cut {

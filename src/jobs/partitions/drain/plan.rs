@@ -7,15 +7,15 @@ use super::super::action::PartitionAction;
 use super::super::carve::plan::{Answer, Request, called_off, carried_on};
 use super::super::carve::{Asker, Carve, Method, PARTS_MAX, Part, name_beside};
 use super::super::facts::{Contents, Seen};
-use super::super::plan::{MADE_MAX, name_of, range};
-use super::super::tended::{DOING, Tended, missing, not_configured, tended};
+use super::super::naming::{MADE_MAX, name_of, range};
+use super::super::refusal::DOING;
+use super::super::tended::{Tended, tended_by_name};
 use crate::config::checked::Partitions;
 use crate::job::Plan;
 use crate::jobs::partitions::grid::coverage::{Aim, Piece, coverage};
 use crate::jobs::partitions::premake::beside::{Beside, beside_default};
 use crate::pg::fault::{Fault, Kind};
 use crate::pg::ident::TableName;
-use crate::pg::range::Range;
 
 /// What is behind the name of the part that becomes the default partition, while it is filled.
 pub const REST: &str = "_rest";
@@ -152,9 +152,7 @@ pub fn asked(
     name: &TableName,
 ) -> Plan<PartitionAction> {
     let mut plan = Plan::default();
-    let drained = section.tables.get(name).ok_or_else(|| not_configured(name)).and_then(|config| {
-        let facts = seen.tables.get(name).ok_or_else(|| missing(name))?;
-        let table = tended(name, config, facts, seen)?;
+    let drained = tended_by_name(section, seen, name).and_then(|table| {
         table.aim(now)?;
         drain(seen, &table, task, &[])
     });
@@ -219,7 +217,7 @@ fn carve(request: &Request<'_>, pieces: &[(Piece, u64)], method: Method) -> Resu
     let mut parts = Vec::new();
     for (piece, _) in pieces {
         let name = request.free(|number| name_of(table, piece, number))?;
-        let range = Range { from: key.literal(piece.from), to: key.literal(piece.to) };
+        let range = piece.span().range(key);
         parts.push(Part { name, range: Some(range), takes_name: false });
     }
     let rest = request.free(|number| name_beside(default, REST, number))?;

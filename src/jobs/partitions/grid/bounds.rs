@@ -4,7 +4,7 @@
 
 use chrono::{NaiveDate, TimeDelta};
 
-use super::key::{Point, parse_uuid};
+use super::key::{KeyType, Point, parse_uuid};
 use crate::pg::range::Range;
 
 /// One end of a partition's range.
@@ -32,6 +32,17 @@ impl Span {
     #[must_use]
     pub fn holds(&self, at: Point) -> bool {
         self.from <= Edge::At(at) && Edge::At(at) < self.to
+    }
+
+    /// The same as SQL has it.
+    #[must_use]
+    pub fn range(self, key: KeyType) -> Range {
+        let text = |edge| match edge {
+            Edge::At(at) => key.literal(at),
+            Edge::Start => "MINVALUE".to_owned(),
+            Edge::End => "MAXVALUE".to_owned(),
+        };
+        Range { from: text(self.from), to: text(self.to) }
     }
 }
 

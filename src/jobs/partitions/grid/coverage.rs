@@ -55,6 +55,14 @@ pub struct Piece {
     pub whole_cell: bool,
 }
 
+impl Piece {
+    /// The range alone.
+    #[must_use]
+    pub fn span(&self) -> Span {
+        Span { from: Edge::At(self.from), to: Edge::At(self.to) }
+    }
+}
+
 /// Compares what stands with what must. `existing` is ascending; partitions never overlap.
 /// At most `missing_max` pieces are returned.
 #[must_use]

@@ -108,6 +108,12 @@ impl KeyType {
         matches!(self, Self::Date | Self::Timestamp)
     }
 
+    /// Its type is one of dates and times.
+    #[must_use]
+    pub const fn is_clock(self) -> bool {
+        matches!(self, Self::Date | Self::Timestamp | Self::TimestampTz)
+    }
+
     /// Its values stand for moments.
     #[must_use]
     pub const fn tells_time(self) -> bool {

@@ -3,7 +3,7 @@
 use super::axis::{Axis, Cells};
 use super::key::{IntType, KeyType};
 use crate::config::checked::{PartitionTable, TimeCode};
-use crate::jobs::partitions::tended::{DOING, refused};
+use crate::jobs::partitions::refusal::{DOING, refused};
 use crate::pg::catalog::partition::Relation;
 use crate::pg::fault::{Fault, Kind};
 use crate::pg::ident::Ident;

@@ -5,7 +5,8 @@ use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 use crate::jobs::partitions::grid::bounds::{Edge, Span, parse_bound};
 use crate::jobs::partitions::grid::coverage::{Aim, Piece};
 use crate::jobs::partitions::grid::key::{IntType, KeyType, Point};
-use crate::jobs::partitions::tended::{DOING, Tended};
+use crate::jobs::partitions::refusal::DOING;
+use crate::jobs::partitions::tended::Tended;
 use crate::pg::fault::{Fault, Kind};
 use crate::time::extent::Extent;
 

@@ -6,18 +6,17 @@ use super::super::Task;
 use super::super::carve::look::Source;
 use super::super::carve::{self, AT_ONCE_ROWS_MAX};
 use super::super::facts::{Holds, Seen, Wide};
-use super::super::tended::{refused, tended};
+use super::super::refusal::refused;
+use super::super::tended::{all_tended, tended_by_name};
 use super::CELLS_MAX;
 use super::pieces::cells;
 use super::plan::{candidates, is_to_split, names};
 use crate::config::checked::Partitions;
 use crate::jobs::partitions::grid::axis::Axis;
-use crate::jobs::partitions::grid::bounds::{Edge, Span, parse_edge_text};
-use crate::jobs::partitions::grid::key::KeyType;
+use crate::jobs::partitions::grid::bounds::{Span, parse_edge_text};
 use crate::pg::catalog::partition_contents::Asked;
 use crate::pg::fault::{Fault, Kind};
 use crate::pg::ident::{Ident, TableName};
-use crate::pg::range::Range;
 use crate::pg::session::Reader;
 
 /// The job looks every hour. An index on the key answers at once.
@@ -59,13 +58,9 @@ pub async fn look(
             if let Some(facts) = seen.tables.get_mut(table) {
                 facts.wide = Some(Box::new(Wide { oid: source.oid, holds }));
             }
-            let candidates: Vec<TableName> =
-                match (section.tables.get(table), seen.tables.get(table)) {
-                    (Some(config), Some(facts)) => tended(table, config, facts, seen)
-                        .map(|tended| names(&tended, source, reader.now))
-                        .unwrap_or_default(),
-                    _ => Vec::new(),
-                };
+            let candidates: Vec<TableName> = tended_by_name(section, seen, table)
+                .map(|tended| names(&tended, source, reader.now))
+                .unwrap_or_default();
             carve::look::taken(reader, seen, &candidates).await?;
             break;
         }
@@ -75,9 +70,8 @@ pub async fn look(
 
 fn questions(section: &Partitions, task: &Task, reader: &Reader<'_>, seen: &Seen) -> Vec<Question> {
     let mut all = Vec::new();
-    for (name, facts) in &seen.tables {
-        let Some(config) = section.tables.get(name) else { continue };
-        let Ok(table) = tended(name, config, facts, seen) else { continue };
+    for table in all_tended(section, seen) {
+        let (name, facts) = (table.name, table.facts);
         if !is_to_split(&table, task) || !facts.begun.is_empty() {
             continue;
         }
@@ -112,7 +106,7 @@ async fn holds(
     if rows == 0 {
         return Ok(None);
     }
-    let is_clock = matches!(axis.key, KeyType::Date | KeyType::Timestamp | KeyType::TimestampTz);
+    let is_clock = axis.key.is_clock();
     let least = asked.least(reader.conn, is_clock).await?;
     let greatest = asked.greatest(reader.conn, is_clock).await?;
     let ends = least
@@ -131,19 +125,12 @@ async fn holds(
             "delete rows with a wrong key, or choose a longer interval",
         ));
     };
-    let conditions: Vec<String> = cells.iter().map(|cell| condition(axis, *cell, key)).collect();
+    let conditions: Vec<String> =
+        cells.iter().map(|cell| cell.range(axis.key).holds(key)).collect();
     let mut found = Vec::new();
     for (cells, conditions) in cells.chunks(ASKED_MAX).zip(conditions.chunks(ASKED_MAX)) {
         let answer = asked.which(reader.conn, conditions).await?;
         found.extend(cells.iter().zip(answer).filter(|(_, holds)| *holds).map(|(cell, _)| *cell));
     }
     Ok(Some(Holds { cells: found, rows }))
-}
-
-fn condition(axis: &Axis, cell: Span, key: &Ident) -> String {
-    let text = |edge: Edge, open: &str| match edge {
-        Edge::At(at) => axis.key.literal(at),
-        Edge::Start | Edge::End => open.to_owned(),
-    };
-    Range { from: text(cell.from, "MINVALUE"), to: text(cell.to, "MAXVALUE") }.holds(key)
 }

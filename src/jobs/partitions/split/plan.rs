@@ -8,9 +8,10 @@ use super::super::carve::look::Source;
 use super::super::carve::plan::{Answer, Request, called_off, carried_on};
 use super::super::carve::{Asker, Carve, Method, Part, RUN_ROWS_MAX, name_beside};
 use super::super::facts::{Holds, Seen};
-use super::super::plan::{NAMES_TRIED, name_of};
+use super::super::naming::{NAMES_TRIED, name_of};
+use super::super::refusal::refused;
 use super::super::retention::choice::{Policy, parts};
-use super::super::tended::{Tended, missing, not_configured, refused, tended};
+use super::super::tended::{Tended, tended_by_name};
 use super::pieces::{grouped, is_wide, pieces};
 use crate::config::checked::Partitions;
 use crate::job::Plan;
@@ -137,11 +138,8 @@ pub fn asked(
     name: &TableName,
 ) -> Plan<PartitionAction> {
     let mut plan = Plan::default();
-    let answer = section.tables.get(name).ok_or_else(|| not_configured(name)).and_then(|config| {
-        let facts = seen.tables.get(name).ok_or_else(|| missing(name))?;
-        let table = tended(name, config, facts, seen)?;
-        split(seen, &table, task, now)
-    });
+    let answer =
+        tended_by_name(section, seen, name).and_then(|table| split(seen, &table, task, now));
     match answer {
         Ok(answer) => {
             let action = answer.told(&mut plan);
@@ -222,10 +220,15 @@ fn carve(
     let mut parts = Vec::with_capacity(spans.len());
     for (place, &span) in (1..).zip(spans) {
         // The outer bounds are written as they were: they may be finer than the grid.
-        let from = if place == 1 { ends.from.clone() } else { literal(table, span.from) };
-        let to = if place == spans.len() { ends.to.clone() } else { literal(table, span.to) };
+        let mut range = span.range(table.axis.key);
+        if place == 1 {
+            range.from.clone_from(&ends.from);
+        }
+        if place == spans.len() {
+            range.to.clone_from(&ends.to);
+        }
         let name = request.free(|number| name(table, span, number))?;
-        parts.push(Part { name, range: Some(Range { from, to }), takes_name: false });
+        parts.push(Part { name, range: Some(range), takes_name: false });
     }
     let retired = if method == Method::Whole {
         // It becomes the part that holds its rows, which goes first.
@@ -239,14 +242,6 @@ fn carve(
         request.free(|number| name_beside(source, RETIRED, number))?
     };
     Ok(request.carve(parts, method, retired))
-}
-
-fn literal(table: &Tended<'_>, edge: Edge) -> String {
-    match edge {
-        Edge::At(at) => table.axis.key.literal(at),
-        Edge::Start => "MINVALUE".to_owned(),
-        Edge::End => "MAXVALUE".to_owned(),
-    }
 }
 
 /// The name of a partition for a piece.

@@ -175,10 +175,10 @@ impl Laid<'_> {
 
     /// All partitions once the missing ones are made.
     fn after(&self, found: &Coverage) -> Vec<Existing> {
-        let made = found.missing.iter().map(|piece| Existing {
-            span: Span { from: Edge::At(piece.from), to: Edge::At(piece.to) },
-            detach_pending: false,
-        });
+        let made = found
+            .missing
+            .iter()
+            .map(|piece| Existing { span: piece.span(), detach_pending: false });
         let mut all: Vec<Existing> = self.existing.iter().cloned().chain(made).collect();
         all.sort_by_key(|partition| partition.span);
         all
