@@ -20,8 +20,8 @@ use crate::pg::ident::TableName;
 use crate::pg::session::Reader;
 use crate::time::clock;
 
-/// After this time everything is looked at again: what no stamp shows, as a column's grant that
-/// differs, is told within a day. Shorter than a day, so that a daily run always looks.
+/// After this time everything is looked at again: what no stamp shows, as a partition that is no longer
+/// like its parent, is told within a day. Shorter than a day, so that a daily run always looks.
 const LOOK_AGAIN: Duration = Duration::from_hours(20);
 
 /// Facts and what they were true with. Empty in a process that has not run the job yet.

@@ -1,9 +1,9 @@
 //! Whether anything of these tables has changed, told by one short answer.
 //!
-//! Every change of a row of the catalog gives it another `xmin`. So one sum over the rows of tables,
-//! partitions and of our own record stands for all of them, and neither names nor bounds are sent or
-//! taken apart. Not in it: what has rows of its own in other catalogs (columns, policies, statistics
-//! objects, roles). VACUUM and ANALYZE change rows of `pg_class` in place and leave the sum alone.
+//! Every change of a row of the catalog gives it another `xmin`, and a bound cannot change while its
+//! partition is attached. So one sum over the rows of `pg_inherits` stands for all bounds, and none of
+//! them is read. Not in it: what a partition may differ in from its parent, and roles. VACUUM and ANALYZE
+//! change rows of `pg_class` in place and leave the sum alone.
 
 use sqlx::{AssertSqlSafe, FromRow, PgConnection};
 
@@ -18,6 +18,24 @@ pub struct Stamp {
     /// pgtend's record of partitions.
     record: Option<String>,
 }
+
+/// Of tables and partitions. A default partition also counts with its rows, as far as they are known.
+const TABLES: &str = "\
+WITH parent AS MATERIALIZED ( \
+  SELECT c.oid, c.xmin, p.partdefid \
+  FROM unnest($1::text[], $2::text[]) AS asked(schema, name) \
+  JOIN pg_namespace n ON n.nspname = asked.schema \
+  JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = asked.name \
+  LEFT JOIN pg_partitioned_table p ON p.partrelid = c.oid \
+), one AS ( \
+  SELECT hashtextextended(concat_ws(' ', oid, xmin), 0) AS hash FROM parent \
+  UNION ALL SELECT hashint8extended((inhrelid::int8 << 32) # xmin::text::int8, 1) FROM pg_inherits \
+  WHERE inhparent = ANY (ARRAY(SELECT oid FROM parent)) \
+  UNION ALL SELECT hashtextextended( \
+    concat_ws(' ', c.oid, GREATEST(c.reltuples, pg_stat_get_live_tuples(c.oid))), 2) \
+  FROM parent JOIN pg_class c ON c.oid = partdefid \
+) \
+SELECT (SELECT concat_ws(' ', count(*), sum(hash)) FROM one) AS tables";
 
 /// Of what is on record, and of the tables that it is about.
 const RECORD: &str = "\
@@ -43,26 +61,8 @@ pub async fn stamp(conn: &mut PgConnection, names: &[&TableName]) -> Result<Opti
     }
     let (schemas, tables): (Vec<&str>, Vec<&str>) =
         names.iter().map(|name| (name.schema.as_str(), name.table.as_str())).unzip();
-    let sql = format!(
-        "WITH parent AS MATERIALIZED ( \
-           SELECT c.oid, c.xmin, p.partdefid \
-           FROM unnest($1::text[], $2::text[]) AS asked(schema, name) \
-           JOIN pg_namespace n ON n.nspname = asked.schema \
-           JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = asked.name \
-           LEFT JOIN pg_partitioned_table p ON p.partrelid = c.oid \
-         ), one AS ( \
-           SELECT hashtextextended(concat_ws(' ', oid, xmin), 0) AS hash FROM parent \
-           UNION ALL \
-           SELECT hashtextextended(concat_ws(' ', i.inhrelid, i.xmin, c.xmin), 1) \
-           FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid \
-           WHERE i.inhparent IN (SELECT oid FROM parent) \
-           UNION ALL \
-           SELECT hashtextextended(concat_ws(' ', c.oid, GREATEST(c.reltuples, pg_stat_get_live_tuples(c.oid))), 2) \
-           FROM parent JOIN pg_class c ON c.oid = partdefid \
-         ) \
-         SELECT (SELECT concat_ws(' ', count(*), sum(hash)) FROM one) AS tables, \
-                (SELECT sum(hash)::text FROM ({RECORD}) AS known(hash)) AS record"
-    );
+    let sql =
+        format!("{TABLES}, (SELECT sum(hash)::text FROM ({RECORD}) AS known(hash)) AS record");
     sqlx::query_as(AssertSqlSafe(sql))
         .bind(schemas)
         .bind(tables)

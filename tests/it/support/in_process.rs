@@ -55,6 +55,11 @@ impl InProcess {
         Self { jobs: AnyJob::configured(&config), engine }
     }
 
+    /// The same process after its connections were closed: it keeps what its jobs remember.
+    pub async fn reconnect(&mut self, url: &str) {
+        self.engine.server = Self::without_schema(url, "").await.engine.server;
+    }
+
     /// Gives its job `partitions` another task.
     pub fn ask(&mut self, task: &Task) {
         self.jobs.iter_mut().for_each(|job| job.ask(task));
