@@ -1,8 +1,9 @@
 //! `cargo bench --bench archive [-- SCENE…]`: what moving old rows costs.
 //!
-//! `rate`: half of 2,000,000 rows, beside one giant statement, a cursor and the object-relational way.
+//! `rate`: half of 2,000,000 rows, beside one giant statement, row by row and the object-relational way.
 //! `flat`: whether the last batches are as quick as the first, also beneath an old snapshot.
 //! `daily`: what a run with one day due takes in the server.
+//! `foreground`: what eight clients at a fixed rate notice, at either pace.
 //! Each run of the program also shows the most memory it had. Without a name, all; on the majors of
 //! `PGTEND_TEST_MAJORS`. Servers are the benchmark's own.
 #![expect(
@@ -21,6 +22,7 @@ mod common;
 
 mod daily;
 mod flat;
+mod foreground;
 mod rate;
 mod rivals;
 mod world;
@@ -28,19 +30,14 @@ mod world;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    let asked: Vec<String> = std::env::args().skip(1).filter(|a| !a.starts_with('-')).collect();
-    let is_asked = |name: &str| asked.is_empty() || asked.iter().any(|a| a == name);
-    let mut kept = true;
-    for major in support::majors() {
-        if is_asked("rate") {
-            kept &= rate::measure(major);
-        }
-        if is_asked("flat") {
-            kept &= flat::measure(major);
-        }
-        if is_asked("daily") {
-            kept &= daily::measure(major);
-        }
-    }
-    if kept { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    common::play(&[
+        ("rate", || on_every_major(rate::measure)),
+        ("flat", || on_every_major(flat::measure)),
+        ("daily", || on_every_major(daily::measure)),
+        ("foreground", || on_every_major(foreground::measure)),
+    ])
+}
+
+fn on_every_major(measure: fn(u32) -> bool) -> bool {
+    support::majors().into_iter().map(measure).fold(true, |kept, one| kept & one)
 }

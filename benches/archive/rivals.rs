@@ -19,22 +19,7 @@ pub async fn single_statement(conn: &mut PgConnection) -> Duration {
     timed_sql(conn, &sql).await
 }
 
-/// A cursor inside the server, without a round trip: the best case of row by row. Takes so many rows
-/// from this id on.
-pub async fn cursor(conn: &mut PgConnection, first: u32, count: u32) -> Duration {
-    let sql = format!(
-        "DO $$ DECLARE
-           due CURSOR FOR SELECT * FROM ml_jobs WHERE id >= {first} AND id < {first} + {count} FOR UPDATE;
-         BEGIN FOR job IN due LOOP
-           INSERT INTO ml_jobs_archive ({COLUMNS}) VALUES (job.id, job.job_uuid, job.customer_id, job.status,
-             job.created_at, job.score, job.payload);
-           DELETE FROM ml_jobs WHERE CURRENT OF due;
-         END LOOP; END $$"
-    );
-    timed_sql(conn, &sql).await
-}
-
-/// One object.
+/// A row, at the client.
 #[derive(sqlx::FromRow)]
 struct Job {
     id: i64,
@@ -45,6 +30,43 @@ struct Job {
     created_at: chrono::DateTime<chrono::Utc>,
     score: Option<f64>,
     payload: String,
+}
+
+/// Row by row over the connection, in one transaction: the next row of a cursor, its INSERT, its
+/// DELETE. Takes so many rows from this id on.
+pub async fn row_by_row(conn: &mut PgConnection, first: u32, count: u32) -> Duration {
+    let started = clock::monotonic();
+    let mut transaction = conn.begin().await.expect("begin");
+    let declare = format!(
+        "DECLARE due CURSOR FOR SELECT id, job_uuid::text, customer_id, status, created_at, score, payload \
+         FROM ml_jobs WHERE id >= {first} AND id < {first} + {count} FOR UPDATE"
+    );
+    sqlx::raw_sql(AssertSqlSafe(declare)).execute(&mut *transaction).await.expect("declare");
+    while let Some(job) = sqlx::query_as::<_, Job>("FETCH NEXT FROM due")
+        .fetch_optional(&mut *transaction)
+        .await
+        .expect("fetch")
+    {
+        add(&mut transaction, &job).await;
+        let delete = sqlx::query("DELETE FROM ml_jobs WHERE CURRENT OF due");
+        delete.execute(&mut *transaction).await.expect("delete");
+    }
+    transaction.commit().await.expect("commit");
+    since(started)
+}
+
+/// The same inside the server, without a round trip: what row by row can be at best.
+pub async fn row_by_row_inside(conn: &mut PgConnection, first: u32, count: u32) -> Duration {
+    let sql = format!(
+        "DO $$ DECLARE
+           due CURSOR FOR SELECT * FROM ml_jobs WHERE id >= {first} AND id < {first} + {count} FOR UPDATE;
+         BEGIN FOR job IN due LOOP
+           INSERT INTO ml_jobs_archive ({COLUMNS}) VALUES (job.id, job.job_uuid, job.customer_id, job.status,
+             job.created_at, job.score, job.payload);
+           DELETE FROM ml_jobs WHERE CURRENT OF due;
+         END LOOP; END $$"
+    );
+    timed_sql(conn, &sql).await
 }
 
 /// Load all, add all, `DELETE … IN` by a thousand: what an object-relational mapper sends that does
@@ -58,21 +80,8 @@ pub async fn objects(conn: &mut PgConnection, first: u32, count: u32) -> Duratio
     );
     let jobs: Vec<Job> =
         sqlx::query_as(AssertSqlSafe(load)).fetch_all(&mut *transaction).await.expect("load");
-    let add = format!(
-        "INSERT INTO ml_jobs_archive ({COLUMNS}) VALUES ($1, $2::uuid, $3, $4, $5, $6, $7)"
-    );
     for job in &jobs {
-        sqlx::query(AssertSqlSafe(add.as_str()))
-            .bind(job.id)
-            .bind(&job.uuid)
-            .bind(job.customer_id)
-            .bind(&job.status)
-            .bind(job.created_at)
-            .bind(job.score)
-            .bind(&job.payload)
-            .execute(&mut *transaction)
-            .await
-            .expect("add");
+        add(&mut transaction, job).await;
     }
     for chunk in jobs.chunks(1000) {
         let mut delete = String::from("DELETE FROM ml_jobs WHERE id IN (0");
@@ -85,4 +94,21 @@ pub async fn objects(conn: &mut PgConnection, first: u32, count: u32) -> Duratio
     }
     transaction.commit().await.expect("commit");
     since(started)
+}
+
+async fn add(conn: &mut PgConnection, job: &Job) {
+    let add = format!(
+        "INSERT INTO ml_jobs_archive ({COLUMNS}) VALUES ($1, $2::uuid, $3, $4, $5, $6, $7)"
+    );
+    sqlx::query(AssertSqlSafe(add))
+        .bind(job.id)
+        .bind(&job.uuid)
+        .bind(job.customer_id)
+        .bind(&job.status)
+        .bind(job.created_at)
+        .bind(job.score)
+        .bind(&job.payload)
+        .execute(conn)
+        .await
+        .expect("add");
 }

@@ -9,8 +9,8 @@ use pgtend::throwaway::{Binaries, Server};
 use pgtend::time::clock;
 use sqlx::PgConnection;
 
-use super::common::{connect, since, start};
-use super::support::{rows, run};
+use super::common::{connect, since, start, value};
+use super::support::run;
 
 /// Its columns.
 pub const COLUMNS: &str = "id, job_uuid, customer_id, status, created_at, score, payload";
@@ -76,20 +76,35 @@ impl World {
 pub struct Ran {
     /// From its start to its end.
     pub took: Duration,
+    /// The kinds of its actions, and what each took.
+    pub actions: Vec<(String, Duration)>,
     /// The most memory it had, in MB.
     pub peak_mb: f64,
 }
 
+impl Ran {
+    /// What its actions of this kind took.
+    pub fn of(&self, kind: &str) -> Duration {
+        self.actions.iter().filter(|(name, _)| name == kind).map(|(_, took)| *took).sum()
+    }
+
+    /// What it took beside its actions: its start, the look at the tables, the record of the run.
+    pub fn beside(&self) -> Duration {
+        self.took.saturating_sub(self.actions.iter().map(|(_, took)| *took).sum())
+    }
+}
+
 #[expect(clippy::disallowed_methods, reason = "a benchmark does nothing else meanwhile")]
 fn watched(directory: &Path, config: &str) -> Ran {
-    let file = directory.join("pgtend.toml");
+    let (file, told) = (directory.join("pgtend.toml"), directory.join("outcome.json"));
     std::fs::write(&file, config).expect("write the configuration");
+    let out = std::fs::File::create(&told).expect("a file for the outcome");
     let started = clock::monotonic();
     let mut child = Command::new(env!("CARGO_BIN_EXE_pgtend"))
-        .args(["once", "archive"])
+        .args(["once", "archive", "--format", "json"])
         .env_clear()
         .env("PGTEND_CONFIG", &file)
-        .stdout(Stdio::null())
+        .stdout(out)
         .stderr(Stdio::null())
         .spawn()
         .expect("start pgtend");
@@ -104,7 +119,18 @@ fn watched(directory: &Path, config: &str) -> Ran {
     };
     let took = since(started);
     assert!(code.success(), "pgtend once archive: {code}");
-    Ran { took, peak_mb }
+    Ran { took, actions: actions_of(&told), peak_mb }
+}
+
+fn actions_of(told: &Path) -> Vec<(String, Duration)> {
+    let text = std::fs::read_to_string(told).expect("the outcome");
+    let outcome: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+    let actions = outcome["jobs"][0]["actions"].as_array().expect("actions");
+    let read = |action: &serde_json::Value| {
+        let took = action["duration_ms"].as_u64().expect("a duration");
+        (action["kind"].as_str().expect("a kind").to_owned(), Duration::from_millis(took))
+    };
+    actions.iter().map(read).collect()
 }
 
 fn peak_of(status: &str) -> Option<f64> {
@@ -112,12 +138,6 @@ fn peak_of(status: &str) -> Option<f64> {
     let line = text.lines().find(|line| line.starts_with("VmHWM:"))?;
     let kilobytes: f64 = line.split_whitespace().nth(1)?.parse().ok()?;
     Some(kilobytes / 1024.0)
-}
-
-/// The one value of a query.
-pub async fn value(conn: &mut PgConnection, sql: &str) -> String {
-    let mut found = rows(conn, sql).await;
-    found[0].swap_remove(0).unwrap_or_default()
 }
 
 const SEED: &str = "

@@ -2,13 +2,34 @@
 #![allow(dead_code, reason = "each benchmark uses what it needs")]
 
 use std::future::Future;
+use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use pgtend::throwaway::{Binaries, Server};
 use pgtend::time::clock;
 use sqlx::{Connection, PgConnection};
 
-use super::support::run;
+use super::support::{rows, run};
+
+/// Its name, and what measures it: whether all that was promised was kept.
+pub type Scene = (&'static str, fn() -> bool);
+
+/// Plays the scenes that are asked for by name on the command line; without a name, all.
+pub fn play(scenes: &[Scene]) -> ExitCode {
+    let asked: Vec<String> = std::env::args().skip(1).filter(|a| !a.starts_with('-')).collect();
+    if let Some(stranger) = asked.iter().find(|a| scenes.iter().all(|(name, _)| name != a)) {
+        let names: Vec<&str> = scenes.iter().map(|(name, _)| *name).collect();
+        eprintln!("there is no scene {stranger}; there are {}", names.join(", "));
+        return ExitCode::FAILURE;
+    }
+    let mut kept = true;
+    for (name, measure) in scenes {
+        if asked.is_empty() || asked.iter().any(|a| a == name) {
+            kept &= measure();
+        }
+    }
+    if kept { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
 
 /// As a server is run, not as a test's: commits reach the disk.
 pub const DURABLE: [(&str, &str); 3] =
@@ -26,6 +47,11 @@ pub fn block_on<T>(work: impl Future<Output = T>) -> T {
 
 pub async fn connect(server: &Server, database: &str) -> PgConnection {
     PgConnection::connect(&server.url(database)).await.expect("connect")
+}
+
+/// The one value of a query, as text; empty for NULL.
+pub async fn value(conn: &mut PgConnection, sql: &str) -> String {
+    rows(conn, sql).await[0][0].clone().unwrap_or_default()
 }
 
 /// What one statement, or several, take.

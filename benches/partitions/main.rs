@@ -28,29 +28,17 @@ mod many;
 use std::process::{Command, ExitCode};
 use std::time::Duration;
 
-use common::{block_on, connect, median, promise, since, timed_pgtend, timed_sql};
+use common::{block_on, connect, median, promise, since, timed_pgtend, timed_sql, value};
 use pgtend::throwaway::{Binaries, Server};
 use sqlx::PgConnection;
-use support::{rows, run};
-
-/// Its name, and what measures it: whether all that was promised was kept.
-type Scene = (&'static str, fn() -> bool);
+use support::run;
 
 fn main() -> ExitCode {
-    let asked: Vec<String> = std::env::args().skip(1).filter(|a| !a.starts_with('-')).collect();
-    let scenes: [Scene; 3] =
-        [("idle", idle::measure), ("creation", creation::measure), ("many", many::measure)];
-    if let Some(stranger) = asked.iter().find(|a| scenes.iter().all(|(name, _)| name != a)) {
-        eprintln!("there is no scene {stranger}; there are idle, creation and many");
-        return ExitCode::FAILURE;
-    }
-    let mut kept = true;
-    for (name, measure) in scenes {
-        if asked.is_empty() || asked.iter().any(|a| a == name) {
-            kept &= measure();
-        }
-    }
-    if kept { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    common::play(&[
+        ("idle", idle::measure),
+        ("creation", creation::measure),
+        ("many", many::measure),
+    ])
 }
 
 /// Rounds of each measurement, ours and theirs in turn; what is told is the median.
@@ -74,11 +62,6 @@ async fn durable(conn: &mut PgConnection) {
     while value(conn, "SELECT setting FROM pg_settings WHERE name = 'fsync'").await != "on" {
         tokio::task::yield_now().await;
     }
-}
-
-/// The one value of a query, as text.
-async fn value(conn: &mut PgConnection, sql: &str) -> String {
-    rows(conn, sql).await[0][0].clone().unwrap_or_default()
 }
 
 /// How many times `theirs` is `ours`.

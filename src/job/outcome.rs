@@ -141,6 +141,13 @@ impl Outcome {
         self.actions.iter().filter(|action| action.result.is_err()).count()
     }
 
+    /// Whether an action of this kind on this object failed.
+    #[must_use]
+    pub fn has_failed(&self, kind: &str, object: &str) -> bool {
+        let is_it = |action: &&ActionOutcome| action.kind == kind && action.object == object;
+        self.actions.iter().filter(is_it).any(|action| action.result.is_err())
+    }
+
     /// Rows over all actions.
     #[must_use]
     pub fn rows(&self) -> u64 {
@@ -206,6 +213,7 @@ impl Serialize for ActionOutcome {
                 map.serialize_entry("error", &fault.to_string())?;
             }
         }
+        map.serialize_entry("duration_ms", &self.duration_ms)?;
         map.end()
     }
 }

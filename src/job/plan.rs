@@ -26,6 +26,11 @@ pub trait Action: Send + Sync {
     fn queue(&self) -> Option<String> {
         None
     }
+    /// The kind of an action on the same object, earlier in the plan, without which this one makes no
+    /// sense: if that one fails, this one is not tried, and the failure is told once.
+    fn follows(&self) -> Option<&'static str> {
+        None
+    }
 }
 
 /// Something looked at and left alone.

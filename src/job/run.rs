@@ -109,6 +109,9 @@ async fn apply_all<J: Job>(
             outcome.error = Some(stopped(job));
             return;
         }
+        if action.follows().is_some_and(|kind| outcome.has_failed(kind, &action.object())) {
+            continue;
+        }
         let started = clock::monotonic();
         let queue = action.queue().unwrap_or_default();
         let before = not_had.get(&queue);

@@ -28,6 +28,8 @@ pub enum ArchiveAction {
     AlterTarget(AlterTarget),
     /// Move the rows that are due.
     Move(Box<Move>),
+    /// Look for what a sweep left, once its dead rows are gone, and move it.
+    Rest(Box<Move>),
     /// Clean up behind them.
     Vacuum(Vacuum),
     /// Bring rows back.
@@ -87,6 +89,8 @@ pub struct Move {
     pub then: Option<Box<Self>>,
     /// What moves first, with the rows it refers to.
     pub children: Vec<Child>,
+    /// One pass is all: a later action proves that nothing is left.
+    pub proof_follows: bool,
     /// Why.
     pub reason: String,
 }
@@ -319,6 +323,9 @@ impl Move {
     }
 }
 
+/// The kind of a move.
+const MOVE: &str = "move_rows";
+
 impl Action for ArchiveAction {
     fn kind(&self) -> &'static str {
         match self {
@@ -326,7 +333,8 @@ impl Action for ArchiveAction {
             Self::HandOver(_) => "hand_over_partition",
             Self::Tidy(_) => "tidy_partition",
             Self::AlterTarget(_) => "alter_target",
-            Self::Move(_) => "move_rows",
+            Self::Move(_) => MOVE,
+            Self::Rest(_) => "move_rest",
             Self::Vacuum(_) => "vacuum",
             Self::Restore(_) => "restore_rows",
         }
@@ -338,7 +346,7 @@ impl Action for ArchiveAction {
             Self::HandOver(hand_over) => hand_over.leaf.to_string(),
             Self::Tidy(tidy) => tidy.leaf.to_string(),
             Self::AlterTarget(alter) => alter.into.to_string(),
-            Self::Move(rows) => rows.source.to_string(),
+            Self::Move(rows) | Self::Rest(rows) => rows.source.to_string(),
             Self::Vacuum(vacuum) => vacuum.table.to_string(),
             Self::Restore(restore) => restore.table.to_string(),
         }
@@ -356,7 +364,7 @@ impl Action for ArchiveAction {
             Self::AlterTarget(alter) => {
                 format!("{} has columns or values that it has no room for", alter.source)
             }
-            Self::Move(rows) => rows.reason.clone(),
+            Self::Move(rows) | Self::Rest(rows) => rows.reason.clone(),
             Self::Vacuum(vacuum) => vacuum.reason.clone(),
             Self::Restore(restore) => restore.reason.clone(),
         }
@@ -370,7 +378,7 @@ impl Action for ArchiveAction {
             Self::AlterTarget(alter) => vec![alter.statement.clone()],
             Self::Vacuum(vacuum) => vacuum.sql(),
             Self::Restore(restore) => restore.sql(),
-            Self::Move(rows) => rows.sql(),
+            Self::Move(rows) | Self::Rest(rows) => rows.sql(),
         }
     }
 
@@ -382,8 +390,14 @@ impl Action for ArchiveAction {
             | Self::AlterTarget(_)
             | Self::Tidy(_)
             | Self::Move(_)
+            | Self::Rest(_)
             | Self::Vacuum(_)
             | Self::Restore(_) => None,
         }
+    }
+
+    /// What stopped the sweep would stop the look behind it, or make it move the rest the slow way.
+    fn follows(&self) -> Option<&'static str> {
+        matches!(self, Self::Rest(_)).then_some(MOVE)
     }
 }

@@ -157,7 +157,7 @@ impl Batches for Walker<'_> {
                 session.run(&self.rows.forget()).await?;
             }
             self.is_proven = self.pass.is_whole && self.pass.moved == 0;
-            if self.is_proven || self.passes == PASSES_MAX {
+            if self.is_proven || self.rows.proof_follows || self.passes == PASSES_MAX {
                 return Ok(None);
             }
             self.begin_again();

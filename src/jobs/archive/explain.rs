@@ -11,10 +11,11 @@ pub fn explain(mut fault: Fault, rows: &Move, is_stopping: bool) -> Fault {
         fault.kind = Kind::TimedOut;
     }
     if fault.kind == Kind::TimedOut {
-        let index = match (rows.walk.blocks, &rows.then) {
-            (None, _) => format!(", or create an index on {}", rows.walk.list()),
-            (Some(_), None) => ", or create an index that leads with age_column".to_owned(),
-            (Some(_), Some(_)) => String::new(),
+        let has_index = rows.then.is_some() || rows.proof_follows;
+        let index = match rows.walk.blocks {
+            None => format!(", or create an index on {}", rows.walk.list()),
+            Some(_) if has_index => String::new(),
+            Some(_) => ", or create an index that leads with age_column".to_owned(),
         };
         return fault
             .on(source)

@@ -111,7 +111,7 @@ impl Job for Archive {
                 cx.session.run(&alter.step()).await?;
                 Ok(Applied::default())
             }
-            ArchiveAction::Move(rows) => apply::rows(cx, rows).await,
+            ArchiveAction::Move(rows) | ArchiveAction::Rest(rows) => apply::rows(cx, rows).await,
             ArchiveAction::Vacuum(table) => vacuum::vacuum(cx, table).await,
             ArchiveAction::Restore(restore) => restore::apply::restore(cx, restore).await,
         }

@@ -77,8 +77,9 @@ fn table(
     plan.actions.extend(job.create_target());
     plan.actions.extend(job.create_children());
     plan.actions.extend(job.alter_target());
-    plan.actions.extend(job.rows(limits));
-    vacuum::after_move((name, policy), job.source, &facts.due, plan);
+    let vacuum = vacuum::after_move((name, policy), job.source, &facts.due, plan);
+    let (rows, rest) = job.rows(limits, vacuum.is_some());
+    plan.actions.extend(rows.into_iter().chain(vacuum).chain(rest));
 }
 
 /// What the actions of one table are made of.
@@ -219,10 +220,27 @@ impl<'a> Work<'a> {
         Some(ArchiveAction::AlterTarget(AlterTarget { into, source, statement }))
     }
 
-    fn rows(&self, limits: &Limits) -> Option<ArchiveAction> {
+    /// The move; and what comes after the VACUUM, if there is one: along the index, a look for what a
+    /// sweep left would pass all of its dead rows before. Not where the two would have to share a limit,
+    /// nor where the target is yet to be made and must not change in between.
+    fn rows(
+        &self,
+        limits: &Limits,
+        is_vacuumed: bool,
+    ) -> (Option<ArchiveAction>, Option<ArchiveAction>) {
         let last_first = self.walks().into_iter().rev();
         let moves = last_first.fold(None, |then, walk| Some(self.along(walk, then, limits)));
-        moves.map(|rows| ArchiveAction::Move(Box::new(rows)))
+        let Some(mut rows) = moves else { return (None, None) };
+        let splits = is_vacuumed && rows.max_rows.is_none() && rows.shape.is_some();
+        let rest = if splits { rows.then.take() } else { None };
+        rows.proof_follows = rest.is_some();
+        let rest = rest.map(|mut rest| {
+            let (along, why) = (rest.walk.list(), &rest.walk.reason);
+            rest.reason = format!("what the sweep left is looked for along {along}, {why}");
+            rest.due = None;
+            ArchiveAction::Rest(rest)
+        });
+        (Some(ArchiveAction::Move(Box::new(rows))), rest)
     }
 
     fn along(&self, walk: &Walk, then: Option<Move>, limits: &Limits) -> Move {
@@ -261,6 +279,7 @@ impl<'a> Work<'a> {
             children,
             reason: self.reason(walk, then.as_ref()),
             then: then.map(Box::new),
+            proof_follows: false,
         }
     }
 

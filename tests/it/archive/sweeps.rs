@@ -1,6 +1,6 @@
 //! A backlog, moved block by block. On 13, where a range of blocks is not found without reading all
 //! of them, the same tests walk along the index.
-use pgtend::job::{JobName, Verdict};
+use pgtend::job::{JobName, Outcome, Verdict};
 
 use super::{ARCHIVE, JOBS, assert_whole, config, keep, moved, names, once};
 use crate::support::{Db, InProcess, KillPoints, NO_ROWS, on_every_major, run, wait_until};
@@ -107,6 +107,51 @@ fn rows_that_change_their_place_during_a_sweep_are_found() {
         let twice = "SELECT id FROM jobs_archive GROUP BY id HAVING count(*) > 1";
         assert_eq!(db.rows(twice).await, NO_ROWS);
         assert_eq!(db.value("SELECT count(*) FROM jobs_archive").await, "2011");
+    });
+}
+
+/// The kinds of what was done, in order.
+fn kinds(outcome: &Outcome) -> Vec<&'static str> {
+    outcome.actions.iter().map(|action| action.kind).collect()
+}
+
+/// The last batch makes a row due that lies in the first block.
+#[test]
+fn what_became_due_behind_a_large_sweep_is_found_after_the_vacuum() {
+    on_every_major(|db| async move {
+        backlog(&db, 60_000).await;
+        db.execute(
+            "CREATE FUNCTION finish() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN \
+             UPDATE public.jobs SET status = 'done' WHERE name = 'old and pending' \
+               AND NOT EXISTS (SELECT FROM public.jobs WHERE name LIKE 'bulk%'); \
+             RETURN NULL; END $$; \
+             CREATE TRIGGER finish AFTER DELETE ON jobs FOR EACH STATEMENT EXECUTE FUNCTION finish()",
+        )
+        .await;
+        let app = InProcess::new(&db, &config("batch_rows = 10000\npace = \"full\"")).await;
+        let outcome = once(&app).await;
+        assert_eq!(outcome.verdict, Verdict::Succeeded, "{outcome:#?}");
+        let rest = sweeps(&db).then_some("move_rest");
+        let expected: Vec<_> = ["move_rows", "vacuum"].into_iter().chain(rest).collect();
+        assert_eq!(kinds(&outcome), expected);
+        assert_eq!(names(&db, "jobs").await, ["young", "ageless", "from the future"]);
+        assert_eq!(db.value("SELECT count(*) FROM pgtend.archive_position").await, "0");
+    });
+}
+
+#[test]
+fn behind_a_sweep_that_failed_nothing_is_looked_for() {
+    on_every_major(|db| async move {
+        backlog(&db, 60_000).await;
+        db.execute("ALTER TABLE jobs_archive ADD CHECK (name NOT LIKE 'bulk 30000 %')").await;
+        let app = InProcess::new(&db, &config("batch_rows = 10000\npace = \"full\"")).await;
+        let outcome = once(&app).await;
+        assert_eq!(kinds(&outcome), ["move_rows", "vacuum"], "{outcome:#?}");
+        assert_eq!(outcome.failed(), 1, "{outcome:#?}");
+        db.execute("ALTER TABLE jobs_archive DROP CONSTRAINT jobs_archive_name_check").await;
+        assert_eq!(once(&app).await.verdict, Verdict::Succeeded);
+        assert_eq!(names(&db, "jobs").await, STAYS);
+        assert_whole(&db, "jobs", "jobs_archive").await;
     });
 }
 

@@ -57,7 +57,7 @@ impl Walker<'_> {
 pub(super) fn note(totals: &Totals, walker: &Walker<'_>) -> Option<String> {
     let rate = (totals.rows > 0).then(|| format!("{} rows/s", totals.rows_per_s));
     let end = match totals.ended {
-        Ended::Done if walker.is_proven => None,
+        Ended::Done if walker.is_proven || walker.rows.proof_follows => None,
         Ended::Done => Some("rows became due all the while; the next run goes on".to_owned()),
         Ended::AtLimit => {
             let max = walker.rows.max_rows.unwrap_or(totals.rows);
@@ -65,7 +65,8 @@ pub(super) fn note(totals: &Totals, walker: &Walker<'_>) -> Option<String> {
         }
         Ended::Stopped => Some("stopped on request; the next run goes on".to_owned()),
     };
-    let left = walker.pass.left;
+    // Of a pass that another follows, that one tells.
+    let left = if walker.rows.proof_follows { 0 } else { walker.pass.left };
     let left = (left > 0)
         .then(|| format!("{left} rows that others hold locked are left for the next run"));
     let doubles = (walker.doubles > 0).then(|| {

@@ -13,20 +13,20 @@ const DEAD_MIN: u64 = 50_000;
 /// … nor is a smaller share of the table: 1 in so many rows.
 const SHARE: u64 = 20;
 
-/// Plans the VACUUM that follows the move of these rows, if one may be needed.
+/// The VACUUM that follows the move of these rows, if one may be needed.
 pub fn after_move(
     (name, policy): (&TableName, &ArchiveTable),
     source: &Source,
     due: &Due,
     plan: &mut Plan<ArchiveAction>,
-) {
+) -> Option<ArchiveAction> {
     let dead_min = DEAD_MIN.max(source.clutter.rows / SHARE);
     let is_likely = match due {
         Due::Rows(count) if *count <= COUNT_MAX => source.clutter.dead + count > dead_min,
         Due::Rows(_) | Due::Uncounted | Due::Unasked(_) => true,
     };
     if !policy.vacuum || !is_likely {
-        return;
+        return None;
     }
     if !source.clutter.may_vacuum {
         plan.spare(
@@ -34,9 +34,9 @@ pub fn after_move(
             "not vacuumed after the move, as our role neither owns it nor may MAINTAIN it (17 and \
              later); autovacuum cleans up, or set vacuum = false",
         );
-        return;
+        return None;
     }
-    plan.actions.push(ArchiveAction::Vacuum(Vacuum {
+    Some(ArchiveAction::Vacuum(Vacuum {
         table: name.clone(),
         tree: source.relation.tree.iter().map(|oid| oid.0).collect(),
         dead_min,
@@ -45,5 +45,5 @@ pub fn after_move(
             "what has moved leaves dead rows behind, through which the application's next query would \
              wade; only if they are {dead_min} or more by then, and nobody else is at it"
         ),
-    }));
+    }))
 }
