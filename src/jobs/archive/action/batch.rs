@@ -1,0 +1,168 @@
+//! The transaction of one batch.
+
+use std::time::Duration;
+
+use super::super::account::Entry;
+use super::{ALTERED, Batch, How, Move, Range, TABLE_LOCK};
+use crate::pg::step::{Expect, LockWait, Mode, Statement, Step};
+
+/// What the INSERT read is what the DELETE deletes: both see one snapshot. A difference means that
+/// something swallowed rows on the way.
+const SWALLOWED: &str = "not as many rows were deleted as were copied; something swallows them";
+const MISCOUNTED: &str = "not as many rows were copied as a second connection sees";
+const MORE: &str = "the range holds more rows than a batch may have";
+
+/// A row that somebody holds locked is waited for this long, twice: an application's transaction
+/// over a few rows is done by then, and stepping over is cheap.
+const ROW_LOCKS: [Duration; 2] = [Duration::from_millis(50), Duration::from_millis(100)];
+const ROW_LOCKS_PAUSE: Duration = Duration::from_millis(100);
+
+impl Move {
+    /// One batch. REPEATABLE READ: a row that was edited since the snapshot is an error, not a lost
+    /// edit. Stepping over locked rows needs READ COMMITTED; it never waits for a row.
+    #[must_use]
+    pub fn batch(&self, range: &Range, how: How) -> Batch {
+        let mut statements = vec![Statement::new(&self.texts.lock).early()];
+        let children: Vec<usize> = self
+            .children
+            .iter()
+            .map(|child| {
+                let doubles = child.doubles.as_ref().filter(|_| how.drops_doubles);
+                statements.extend(doubles.map(|doubles| self.over(&doubles.drop, range)));
+                let insert = statements.len();
+                statements.push(self.over(&child.insert, range));
+                if how.drops_doubles {
+                    statements.push(self.record_within(&child.entry, range, insert));
+                }
+                let delete = self.over(&child.delete, range);
+                statements.push(delete.expect(Expect::RowsOf(insert, SWALLOWED)));
+                insert
+            })
+            .collect();
+        let doubles = self.doubles.as_ref().filter(|_| how.drops_doubles).map(|doubles| {
+            let text = if how.steps_over { &doubles.drop_free } else { &doubles.drop };
+            statements.push(self.over(text, range));
+            statements.len() - 1
+        });
+        let moved = statements.len();
+        if how.steps_over {
+            let free = self.over(&self.texts.step_over, range).expect(Expect::True(SWALLOWED));
+            statements.push(free);
+            statements.extend(self.unchanged());
+        } else {
+            let insert = self.over(&self.texts.insert, range).repeated();
+            statements.push(match range.rows_max {
+                Some(rows_max) => insert.expect(Expect::AtMost(rows_max, MORE)),
+                None => insert,
+            });
+            statements.extend(self.unchanged());
+            if how.drops_doubles {
+                statements.push(self.record_within(&self.texts.entry, range, moved));
+            }
+            let delete = self.over(&self.texts.delete, range).repeated();
+            statements.push(delete.expect(Expect::RowsOf(moved, SWALLOWED)));
+            if !how.drops_doubles {
+                let counted = std::iter::once(moved).chain(children.iter().copied());
+                let records = self.entries().zip(counted);
+                statements.extend(records.map(|(entry, moved)| self.record(entry, range, moved)));
+            }
+        }
+        statements.push(self.remember(range));
+        let step = if how.steps_over {
+            self.step(Mode::Transaction, LockWait::brief(TABLE_LOCK).tries, statements)
+        } else {
+            self.step(Mode::RepeatableRead, ROW_LOCKS.to_vec(), statements)
+        };
+        Batch { step, doubles, moved, children }
+    }
+
+    /// Ends a pass.
+    #[must_use]
+    pub fn forget(&self) -> Step {
+        let source = Some(self.source.to_string());
+        let statement = Statement::new(&self.texts.forget).bind(vec![source]);
+        self.step(Mode::Transaction, LockWait::brief(TABLE_LOCK).tries, vec![statement])
+    }
+
+    /// What it runs, that of the later passes last.
+    pub(super) fn sql(&self) -> Vec<String> {
+        let texts = &self.texts;
+        let start = if self.after.is_none() { Some(&texts.first_range) } else { None };
+        let settled = self.shape.is_none().then_some(&texts.settled);
+        let of_children = self.children.iter().filter_map(|child| child.doubles.as_ref());
+        let doubles = self.doubles.iter().chain(of_children);
+        let step_over = self.children.is_empty().then_some([&texts.step_over, &texts.left]);
+        let compares = self.doubles.is_some() || self.children.iter().any(|c| c.doubles.is_some());
+        let mut shown: Vec<String> = settled
+            .into_iter()
+            .chain(start)
+            .chain([&texts.next_range, &texts.lock])
+            .chain(self.children.iter().flat_map(|child| [&child.insert, &child.delete]))
+            .chain([&texts.insert, &texts.unchanged, &texts.delete])
+            .chain(self.entries().flat_map(|entry| [&entry.question, &entry.answered]))
+            .chain([&texts.remember])
+            .chain(step_over.into_iter().flatten())
+            .chain(doubles.flat_map(|d| [&d.drop].into_iter().chain(&d.differing)))
+            .chain(self.entries().filter(|_| compares).map(|entry| &entry.within))
+            .chain([&texts.forget])
+            .cloned()
+            .collect();
+        for text in self.then.iter().flat_map(|then| then.sql()) {
+            if !shown.contains(&text) {
+                shown.push(text);
+            }
+        }
+        shown
+    }
+
+    /// A statement over a range, with its values.
+    #[must_use]
+    pub fn over(&self, text: &str, range: &Range) -> Statement {
+        let values = [&self.cutoff].into_iter().chain(&range.first).chain(&range.last);
+        Statement::new(text).bind(values.cloned().map(Some).collect())
+    }
+
+    /// Under the lock that the statement before took.
+    fn unchanged(&self) -> Option<Statement> {
+        let shape = self.shape.clone()?;
+        let statement = Statement::new(&self.texts.unchanged).bind(vec![Some(shape)]);
+        Some(statement.expect(Expect::True(ALTERED)).repeated())
+    }
+
+    /// What is recorded of a batch: of the table itself, then of its children.
+    fn entries(&self) -> impl Iterator<Item = &Entry> {
+        std::iter::once(&self.texts.entry).chain(self.children.iter().map(|child| &child.entry))
+    }
+
+    /// What the second connection counted is what was copied: both see one snapshot.
+    fn record(&self, entry: &Entry, range: &Range, moved: usize) -> Statement {
+        let end = |row: &[String]| Some(serde_json::Value::from(row).to_string());
+        Statement::new(&entry.answered)
+            .bind(vec![end(&range.first), end(&range.last)])
+            .beside(self.over(&entry.question, range).repeated())
+            .expect(Expect::CountOf(moved, MISCOUNTED))
+            .repeated()
+    }
+
+    /// The same in the batch's own connection, where another could not see what the batch itself has
+    /// deleted already.
+    fn record_within(&self, entry: &Entry, range: &Range, moved: usize) -> Statement {
+        self.over(&entry.within, range).expect(Expect::CountOf(moved, MISCOUNTED))
+    }
+
+    fn remember(&self, range: &Range) -> Statement {
+        let after = serde_json::Value::from(range.last.clone()).to_string();
+        let values = [self.source.to_string(), self.walk.signature(), after];
+        Statement::new(&self.texts.remember).bind(values.map(Some).to_vec()).repeated()
+    }
+
+    fn step(&self, mode: Mode, tries: Vec<Duration>, statements: Vec<Statement>) -> Step {
+        Step {
+            doing: "archive rows of",
+            object: self.source.to_string(),
+            mode,
+            lock: LockWait { tries, pause: ROW_LOCKS_PAUSE, hold_max: None, strong: Vec::new() },
+            statements,
+        }
+    }
+}
