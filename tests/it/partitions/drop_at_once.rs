@@ -6,8 +6,9 @@ use pgtend::pg::fault::Kind;
 
 use super::expiry::{COLUMNS, DROP, confirmed, days_later, kinds, months, quarantined};
 use super::expiry_crashes::{gone, session, sql_of};
+use super::expiry_neighbours::referred_to_meanwhile;
 use super::{once, plan, succeeded, tending};
-use crate::support::{Db, on_every_major, run, wait_until};
+use crate::support::{Db, on_every_major, run};
 
 const AT_ONCE: &str = "retention = \"6 months\"\non_expiry = \"drop_at_once\"";
 const TABLES: &str =
@@ -95,20 +96,7 @@ fn rows_that_refer_to_it_keep_it() {
         .await;
         let app =
             confirmed(&db, &[("events", &format!("{AT_ONCE}\nexpire_max_per_run = 1"))]).await;
-        let mut writer = db.connect().await;
-        run(
-            &mut writer,
-            "SET TimeZone = 'UTC'; BEGIN; INSERT INTO notes VALUES (202501, '2025-01-04')",
-        )
-        .await;
-        let running = tokio::spawn(async move { (once(&app).await, app) });
-        wait_until("the drop waits for the writer", || async {
-            let waits = "SELECT 1 FROM pg_locks WHERE NOT granted AND relation = 'notes'::regclass";
-            !db.rows(waits).await.is_empty()
-        })
-        .await;
-        run(&mut writer, "COMMIT").await;
-        let (outcome, app) = running.await.unwrap();
+        let (outcome, app) = referred_to_meanwhile(&db, app).await;
         assert_eq!(outcome.first_fault().expect("it is seen").kind, Kind::Refused);
         assert_eq!(db.column(TABLES).await[0], "events_p2025_01");
         db.execute("DELETE FROM notes WHERE event_id = 202501").await;

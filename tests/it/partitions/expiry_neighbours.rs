@@ -1,14 +1,14 @@
 //! What leaves is no trap for what stays: tables it refers to, tables that refer to it, and those
 //! nobody tends any more.
 
-use pgtend::job::Verdict;
+use pgtend::job::{Outcome, Verdict};
 use pgtend::jobs::partitions::Task;
 use pgtend::pg::fault::Kind;
 
 use super::expiry::{COLUMNS, POLICY, confirmed, kinds, months, quarantined};
 use super::kill_points::half_detached;
 use super::{once, plan, succeeded, tending};
-use crate::support::{Db, on_every_major, run, wait_until};
+use crate::support::{Db, InProcess, on_every_major, run, wait_until};
 
 /// The foreign key of a table in quarantine acts as it was declared: nobody notices at the other
 /// end, whichever row is deleted there.
@@ -33,6 +33,19 @@ fn what_a_quarantined_row_refers_to_can_be_deleted() {
     });
 }
 
+/// A run during which somebody writes a row of `notes` that refers to the partition of January: between
+/// the look and the lock.
+pub async fn referred_to_meanwhile(db: &Db, app: InProcess) -> (Outcome, InProcess) {
+    let mut writer = db.connect().await;
+    let row = "SET TimeZone = 'UTC'; BEGIN; INSERT INTO notes VALUES (202501, '2025-01-04')";
+    run(&mut writer, row).await;
+    let running = tokio::spawn(async move { (once(&app).await, app) });
+    let waits = "SELECT 1 FROM pg_locks WHERE NOT granted AND relation = 'notes'::regclass";
+    wait_until("it waits for the writer", || async { !db.rows(waits).await.is_empty() }).await;
+    run(&mut writer, "COMMIT").await;
+    running.await.expect("no panic")
+}
+
 /// A row that refers to the partition comes between the look and the lock: it is seen under the lock.
 #[test]
 fn a_row_that_refers_to_it_meanwhile_keeps_it() {
@@ -43,20 +56,7 @@ fn a_row_that_refers_to_it_meanwhile_keeps_it() {
         )
         .await;
         let app = confirmed(&db, &[("events", &format!("{POLICY}\nexpire_max_per_run = 1"))]).await;
-        let mut writer = db.connect().await;
-        run(
-            &mut writer,
-            "SET TimeZone = 'UTC'; BEGIN; INSERT INTO notes VALUES (202501, '2025-01-04')",
-        )
-        .await;
-        let running = tokio::spawn(async move { (once(&app).await, app) });
-        wait_until("the detach waits for the writer", || async {
-            let waits = "SELECT 1 FROM pg_locks WHERE NOT granted AND relation = 'notes'::regclass";
-            !db.rows(waits).await.is_empty()
-        })
-        .await;
-        run(&mut writer, "COMMIT").await;
-        let (outcome, app) = running.await.unwrap();
+        let (outcome, app) = referred_to_meanwhile(&db, app).await;
         let fault = outcome.first_fault().expect("it is seen");
         assert_eq!(fault.kind, Kind::Refused, "{fault}");
         assert_eq!(quarantined(&db).await, [""; 0]);
