@@ -100,36 +100,40 @@ fn what_has_lost_its_partition_is_taken_back() {
     });
 }
 
-/// The command as an operator types it, killed after every statement.
+const YEARS: &str = "
+SET TimeZone = 'UTC';
+CREATE TABLE events (id bigint NOT NULL, ts timestamptz NOT NULL, v bigint NOT NULL, PRIMARY KEY (id, ts)) PARTITION BY RANGE (ts);";
+
+/// Begins it with the command as an operator types it, takes it back, and is killed after every
+/// statement of that.
+async fn killed(db: &Db, partition: &str, what: &str) {
+    db.execute(&format!("{YEARS} {partition}")).await;
+    fill(db, 10_001, "make_date(2015 + $1::int % 3, 2, 2)").await;
+    let years = config(&[("events", "interval = \"1 year\"\npremake = \"1 year\"")]);
+    let mut reader = db.connect().await;
+    run(&mut reader, "BEGIN; SELECT count(*) FROM events").await;
+    let ran = pgtend(db, &years).run(&["partitions", what, "events"]).await;
+    assert!(ran.code != Some(0) && ran.stdout.contains("exchange public.events_"), "{ran}");
+    run(&mut reader, "COMMIT").await;
+    drop(reader);
+    let done = KillPoints::of(db, &years, &["partitions", what, "events", "--abort"]).run().await;
+    let made = "DROP TABLE IF EXISTS public.events_p2015";
+    for part in ["DROP FUNCTION", made, "DELETE FROM partition_carve"] {
+        assert!(done.iter().any(|sql| sql.contains(part)), "no {part} in {done:#?}");
+    }
+}
+
 #[test]
-fn killed_while_it_is_taken_back() {
+fn killed_while_a_drain_is_taken_back() {
     on_every_major(|db| async move {
-        db.execute(
-            "SET TimeZone = 'UTC';
-             CREATE TABLE events (id bigint NOT NULL, ts timestamptz NOT NULL, v bigint NOT NULL, PRIMARY KEY (id, ts)) PARTITION BY RANGE (ts);
-             CREATE TABLE events_default PARTITION OF events DEFAULT",
-        )
-        .await;
-        fill(&db, 10_001, "make_date(2015 + $1::int % 3, 2, 2)").await;
-        let years = config(&[("events", "interval = \"1 year\"\npremake = \"1 year\"")]);
-        let program = pgtend(&db, &years);
-        let mut reader = db.connect().await;
-        run(&mut reader, "BEGIN; SELECT count(*) FROM events").await;
-        let ran = program.run(&["partitions", "drain", "events"]).await;
-        assert!(
-            ran.code != Some(0) && ran.stdout.contains("exchange public.events_default"),
-            "{ran}"
-        );
-        run(&mut reader, "COMMIT").await;
-        drop(reader);
-        let done =
-            KillPoints::of(&db, &years, &["partitions", "drain", "events", "--abort"]).run().await;
-        for part in [
-            "DROP FUNCTION",
-            "DROP TABLE IF EXISTS public.events_p2015",
-            "DELETE FROM partition_carve",
-        ] {
-            assert!(done.iter().any(|sql| sql.contains(part)), "no {part} in {done:#?}");
-        }
+        killed(&db, "CREATE TABLE events_default PARTITION OF events DEFAULT", "drain").await;
+    });
+}
+
+#[test]
+fn killed_while_a_split_is_taken_back() {
+    on_every_major(|db| async move {
+        let wide = "CREATE TABLE events_old PARTITION OF events FOR VALUES FROM ('2015-01-01') TO ('2018-01-01')";
+        killed(&db, wide, "split").await;
     });
 }
