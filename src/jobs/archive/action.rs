@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::account::Part;
 use super::children::Child;
 use super::doubles::Doubles;
 use super::hand_over::action::{HandOver, Tidy};
@@ -23,6 +24,8 @@ pub enum ArchiveAction {
     CreateTarget(CreateTarget),
     /// Hand a whole partition over.
     HandOver(Box<HandOver>),
+    /// Put on record what an earlier run handed over.
+    Record(Part),
     /// Take back what was prepared for one that is not handed over.
     Tidy(Tidy),
     /// Give the archive table what it lacks.
@@ -172,6 +175,7 @@ impl Action for ArchiveAction {
         match self {
             Self::CreateTarget(_) => "create_target",
             Self::HandOver(_) => "hand_over_partition",
+            Self::Record(_) => "record_partition",
             Self::Tidy(_) => "tidy_partition",
             Self::AlterTarget(_) => "alter_target",
             Self::Move(_) => MOVE,
@@ -185,6 +189,7 @@ impl Action for ArchiveAction {
         match self {
             Self::CreateTarget(create) => create.into.to_string(),
             Self::HandOver(hand_over) => hand_over.leaf.to_string(),
+            Self::Record(part) => part.name.to_string(),
             Self::Tidy(tidy) => tidy.leaf.to_string(),
             Self::AlterTarget(alter) => alter.into.to_string(),
             Self::Move(rows) | Self::Rest(rows) => rows.source.to_string(),
@@ -199,6 +204,7 @@ impl Action for ArchiveAction {
                 format!("{} is to be archived there, and it does not exist", create.source)
             }
             Self::HandOver(hand_over) => hand_over.reason.clone(),
+            Self::Record(_) => "an earlier run handed it over, and was cut off".to_owned(),
             Self::Tidy(_) => {
                 "an earlier run prepared its hand-over, and it is not handed over now".to_owned()
             }
@@ -214,7 +220,8 @@ impl Action for ArchiveAction {
     fn sql(&self) -> Vec<String> {
         match self {
             Self::CreateTarget(create) => create.statements.clone(),
-            Self::HandOver(hand_over) => hand_over.steps().iter().flat_map(Step::sql).collect(),
+            Self::HandOver(hand_over) => hand_over.sql(),
+            Self::Record(part) => part.read().sql().collect(),
             Self::Tidy(tidy) => tidy.steps().iter().flat_map(Step::sql).collect(),
             Self::AlterTarget(alter) => vec![alter.statement.clone()],
             Self::Vacuum(vacuum) => vacuum.sql(),
@@ -229,6 +236,7 @@ impl Action for ArchiveAction {
             Self::HandOver(hand_over) => Some(hand_over.source.to_string()),
             Self::CreateTarget(_)
             | Self::AlterTarget(_)
+            | Self::Record(_)
             | Self::Tidy(_)
             | Self::Move(_)
             | Self::Rest(_)

@@ -106,6 +106,10 @@ impl Job for Archive {
                 Ok(Applied::default())
             }
             ArchiveAction::HandOver(hand_over) => hand_over::apply::hand_over(cx, hand_over).await,
+            ArchiveAction::Record(part) => {
+                let rows = hand_over::apply::record(cx, part).await?;
+                Ok(Applied { rows, ..Applied::default() })
+            }
             ArchiveAction::Tidy(tidy) => hand_over::apply::tidy(cx, tidy).await,
             ArchiveAction::AlterTarget(alter) => {
                 cx.session.run(&alter.step()).await?;

@@ -4,6 +4,7 @@ use sqlx::postgres::types::Oid;
 use sqlx::postgres::{PgDatabaseError, PgErrorPosition};
 use sqlx::{AssertSqlSafe, PgConnection};
 
+use super::account::part::{self, Unread};
 use super::children::{self, ChildFacts};
 use super::due::{AgeType, COUNT_MAX, DueRows};
 use super::hand_over::look::{Looked, look};
@@ -59,6 +60,8 @@ pub struct Facts {
     pub position: Option<Position>,
     /// Rows that were brought back, and stay.
     pub holds: Vec<Hold>,
+    /// Partitions that were handed over and are not on record yet.
+    pub unread: Vec<Unread>,
     /// Partitions of either table, as far as whole ones may be handed over.
     pub partitions: Option<Looked>,
     /// What of the server's burden we are shown.
@@ -198,6 +201,7 @@ pub async fn table(
             Some(rows) => count(reader, &rows, policy).await?,
             None => (Due::Unasked(None), None),
         };
+    let unread = part::unread(reader.conn, name, &policy.into).await?;
     let position = position(reader.conn, name).await?;
     let sight = pressure::sight(reader.conn).await?;
     let user = Ident::new(&reader.server.user)
@@ -216,6 +220,7 @@ pub async fn table(
         due_about,
         position,
         holds,
+        unread,
         partitions,
         sight,
     })

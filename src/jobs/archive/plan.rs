@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 
+use super::account::Part;
 use super::action::{AlterTarget, ArchiveAction, CreateTarget, Move};
 use super::children::{Child, ChildFacts};
 use super::columns;
@@ -63,6 +64,7 @@ fn table(
     for hold in &facts.holds {
         plan.spare(name, hold.words(&policy.age_column));
     }
+    unread(name, policy, facts, plan);
     let hands_over = job.hand_over(plan);
     if let Due::Rows(0) = facts.due
         && job.after().is_none()
@@ -80,6 +82,31 @@ fn table(
     let vacuum = vacuum::after_move((name, policy), job.source, &facts.due, plan);
     let (rows, rest) = job.rows(limits, vacuum.is_some());
     plan.actions.extend(rows.into_iter().chain(vacuum).chain(rest));
+}
+
+/// What an earlier run handed over, and was cut off before it read it.
+pub fn unread(
+    name: &TableName,
+    policy: &ArchiveTable,
+    facts: &Facts,
+    plan: &mut Plan<ArchiveAction>,
+) {
+    let (Some(source), Some(target)) = (&facts.source, &facts.target) else { return };
+    for part in &facts.unread {
+        if !part.is_readable {
+            let why = "it is not on record what it holds: GRANT SELECT ON it to pgtend's role";
+            plan.spare(&part.name, why);
+            continue;
+        }
+        plan.actions.push(ArchiveAction::Record(Part {
+            source: name.clone(),
+            target: policy.into.clone(),
+            name: part.name.clone(),
+            layout: part.layout.clone(),
+            age: policy.age_column.clone(),
+            stamps: columns::map(&source.columns, &target.columns).stamps,
+        }));
+    }
 }
 
 /// What the actions of one table are made of.

@@ -139,6 +139,7 @@ fn world() -> World {
             due_about: None,
             position: None,
             holds: Vec::new(),
+            unread: Vec::new(),
             partitions: None,
             sight: Sight { is_clear: true, replicas: 0 },
         },

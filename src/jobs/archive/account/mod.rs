@@ -4,6 +4,8 @@
 //! have where they are deleted. So it tells what the archive must hold, whatever happened on the way.
 
 pub mod layout;
+pub mod part;
 pub mod record;
 
+pub use part::Part;
 pub use record::{Entry, Kind, Record};

@@ -63,7 +63,7 @@ INSERT INTO archive_batch (run_id, kind, source, target, walk, first, last, stam
   row_count, checksum, age_first, age_last, duration_ms)";
 
 /// Since the transaction began.
-const DURATION: &str = "extract(epoch FROM clock_timestamp() - now()) * 1000";
+pub(super) const DURATION: &str = "extract(epoch FROM clock_timestamp() - now()) * 1000";
 
 impl Record {
     /// What a DELETE returns to be recorded.

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::CHECK;
 use super::plan::check_sql;
+use crate::jobs::archive::account::Part;
 use crate::pg::catalog::hand_over::Grant;
 use crate::pg::catalog::shape;
 use crate::pg::condition::Condition;
@@ -54,6 +55,8 @@ pub struct HandOver {
     pub defaults: Vec<TableName>,
     /// The shape both tables must still have.
     pub shape: String,
+    /// What is recorded of it.
+    pub part: Part,
     /// The cap on waiting for a lock.
     pub lock_timeout: Duration,
     /// Why.
@@ -115,7 +118,8 @@ const NOT_DUE: &str =
     "rows of it are not due any more, as the condition says; the next run looks again";
 
 impl HandOver {
-    /// What is done, in order. A crash between two of them is carried on by the next run.
+    /// What is done, in order; after that the partition is read for the record. A crash between two of
+    /// them is carried on by the next run.
     #[must_use]
     pub fn steps(&self) -> Vec<Step> {
         let mut steps: Vec<Step> =
@@ -140,6 +144,13 @@ impl HandOver {
         steps.extend(self.check());
         steps.push(self.change());
         steps
+    }
+
+    /// What it runs, in order.
+    #[must_use]
+    pub fn sql(&self) -> Vec<String> {
+        let read = self.part.read();
+        self.steps().iter().chain([&read]).flat_map(Step::sql).collect()
     }
 
     fn index(&self, name: &Ident, definition: &str) -> Step {
@@ -245,6 +256,7 @@ impl HandOver {
             let option = if grant.is_grantable { " WITH GRANT OPTION" } else { "" };
             format!("GRANT {} ON TABLE {leaf} TO {}{option}", grant.privileges, grant.grantee)
         }));
+        sql.push(self.part.opened());
         sql
     }
 }

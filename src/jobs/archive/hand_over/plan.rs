@@ -5,6 +5,9 @@ use super::look::{Contents, Looked};
 use super::obstacles::{Against, added, is_small, own_columns, speaks_against, tables};
 use super::{CHECK, LEFT_MAX, Left, PARTITIONS_MAX, provable};
 use crate::config::checked::ArchiveTable;
+use crate::jobs::archive::account::Part;
+use crate::jobs::archive::account::layout::layout_of;
+use crate::jobs::archive::columns;
 use crate::jobs::archive::due::AgeType;
 use crate::jobs::archive::observe::{Source, Target};
 use crate::pg::catalog::hand_over::Leaf;
@@ -210,6 +213,7 @@ fn hand_over(
         let is_unfinished = leaf.unfinished.iter().any(|unfinished| unfinished == new.as_str());
         Build { is_unfinished, definition: definition.clone(), name: new }
     });
+    let map = columns::map(&source.columns, &target.columns);
     let proof = proof(policy, leaf);
     let wanted = match &proof {
         Proof::Index { name, .. } => Some(name.as_str()),
@@ -244,6 +248,14 @@ fn hand_over(
             .cloned()
             .collect(),
         shape: asked.shape.to_owned(),
+        part: Part {
+            source: asked.name.clone(),
+            target: policy.into.clone(),
+            name: name.clone(),
+            layout: layout_of(&source.columns, &map.from),
+            age: policy.age_column.clone(),
+            stamps: map.stamps,
+        },
         lock_timeout: looked.lock_timeout,
         reason: format!(
             "all of its{rows} rows are due, as it ends at {}, before {}: it is detached from {} and attached to \

@@ -96,7 +96,7 @@ impl Restore {
         })
     }
 
-    /// What is run, in order.
+    /// What is run.
     #[must_use]
     pub fn sql(&self) -> Vec<String> {
         let ranges = [&self.first_range, &self.next_range, &self.back];

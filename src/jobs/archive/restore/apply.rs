@@ -9,6 +9,11 @@ use crate::job::{Applied, Context};
 use crate::pg::fault::Fault;
 use crate::pg::session::Session;
 
+/// Along the key, from where the last range ended. An archive has an index on its key and no other; to
+/// look for ages the planner would read all of it and sort, for every batch again.
+const ALONG: &str = "BEGIN READ ONLY; SET LOCAL enable_seqscan = off; SET LOCAL enable_bitmapscan = off; \
+                     SET LOCAL enable_sort = off";
+
 /// Brings them back.
 ///
 /// # Errors
@@ -91,8 +96,12 @@ impl Walker<'_> {
         };
         let query = sqlx::query(AssertSqlSafe(text.as_str())).persistent(false);
         let bound = values.into_iter().fold(query, sqlx::query::Query::bind::<Option<String>>);
-        let found = bound.fetch_optional(session.reader().conn).await;
+        let conn = session.reader().conn;
+        sqlx::raw_sql(ALONG).execute(&mut *conn).await.map_err(|error| self.failed(&error))?;
+        let found = bound.fetch_optional(&mut *conn).await;
+        let ended = sqlx::raw_sql("ROLLBACK").execute(conn).await;
         let Some(row) = found.map_err(|error| self.failed(&error))? else { return Ok(None) };
+        ended.map_err(|error| self.failed(&error))?;
         let columns = self.restore.walk.columns.len();
         let read = |from: usize| {
             let values = (from..from + columns).map(|index| row.try_get::<String, _>(index));

@@ -5,6 +5,7 @@ use chrono::{DateTime, Utc};
 use super::super::action::ArchiveAction;
 use super::super::columns::ARCHIVED_AT;
 use super::super::observe::{Facts, Seen, Source, Target};
+use super::super::plan::unread;
 use super::super::refusal::Refusal;
 use super::action::Restore;
 use super::{Hold, Wish};
@@ -29,7 +30,13 @@ pub fn plan(config: &Archive, wish: &Wish, seen: &Seen, now: DateTime<Utc>) -> P
         Err(fault) => Err(fault.clone()),
     };
     match restore {
-        Ok(restore) => plan.actions.push(ArchiveAction::Restore(Box::new(restore))),
+        Ok(restore) => {
+            // Before rows leave it again.
+            if let Ok(facts) = facts {
+                unread(table, policy, facts, &mut plan);
+            }
+            plan.actions.push(ArchiveAction::Restore(Box::new(restore)));
+        }
         Err(fault) => plan.refuse(table, fault),
     }
     plan

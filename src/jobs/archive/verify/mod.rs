@@ -104,6 +104,9 @@ async fn one(conn: &mut PgConnection, archive: &Held, wish: &Wish) -> Result<Tab
         return Ok(report);
     };
     let held = columns::of(conn, target.oid).await?;
+    for part in unread(conn, into).await? {
+        report.obstruct(format!("{part} was handed over, and not read yet: the next run does it"));
+    }
     for group in groups(conn, into, wish).await? {
         report.batches += group.batches;
         report.rows += group.rows;
@@ -145,16 +148,27 @@ struct Group {
     rows: u64,
 }
 
+async fn unread(conn: &mut PgConnection, into: &TableName) -> Result<Vec<String>, Fault> {
+    if !has_record(conn, into).await? {
+        return Ok(Vec::new());
+    }
+    let rows = ask(conn, sql::UNREAD, vec![Some(into.to_string())], into).await?;
+    rows.iter().map(|row| row.try_get(0).map_err(|error| failed(&error, into))).collect()
+}
+
+async fn has_record(conn: &mut PgConnection, into: &TableName) -> Result<bool, Fault> {
+    sqlx::query_scalar("SELECT to_regclass('archive_batch') IS NOT NULL")
+        .fetch_one(conn)
+        .await
+        .map_err(|error| failed(&error, into))
+}
+
 async fn groups(
     conn: &mut PgConnection,
     into: &TableName,
     wish: &Wish,
 ) -> Result<Vec<Group>, Fault> {
-    let exists: bool = sqlx::query_scalar("SELECT to_regclass('archive_batch') IS NOT NULL")
-        .fetch_one(&mut *conn)
-        .await
-        .map_err(|error| failed(&error, into))?;
-    if !exists {
+    if !has_record(conn, into).await? {
         return Ok(Vec::new());
     }
     let mut values = vec![Some(into.to_string())];

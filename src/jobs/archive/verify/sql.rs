@@ -12,10 +12,14 @@ use crate::pg::ident::{Ident, TableName};
 /// `$2` and `$3`: the window.
 pub const GROUPS: &str = "\
 SELECT layout, stamp IS NOT NULL, count(*), sum(row_count)::bigint FROM archive_batch
-WHERE target = $1 AND kind = 'move'
+WHERE target = $1 AND kind = 'move' AND checksum IS NOT NULL
   AND ($2::timestamptz IS NULL OR age_last >= $2::timestamptz)
   AND ($3::timestamptz IS NULL OR age_first < $3::timestamptz)
 GROUP BY 1, 2 ORDER BY min(batch_id)";
+
+/// Partitions whose hand-over is on record, and not what they hold. `$1`: archive.
+pub const UNREAD: &str =
+    "SELECT part FROM archive_batch WHERE target = $1 AND checksum IS NULL ORDER BY batch_id";
 
 /// What differs, or what is not on record.
 #[derive(Debug)]
@@ -114,7 +118,7 @@ pub fn by_age(into: &TableName, layout: &Layout, age: &Ident, has_stamps: bool) 
     CASE kind WHEN 'move' THEN checksum ELSE -checksum END AS checksum,
     kind = 'move' AND ($3::timestamptz IS NULL OR age_last >= $3::timestamptz)
       AND ($4::timestamptz IS NULL OR age_first < $4::timestamptz) AS wanted
-  FROM archive_batch WHERE target = $1 AND layout = $2::jsonb AND stamp IS NULL),
+  FROM archive_batch WHERE target = $1 AND layout = $2::jsonb AND stamp IS NULL AND checksum IS NOT NULL),
 passing AS (
   SELECT age_first AS age, 0 AS turn, batch_id, run_id, at, wanted, row_count, checksum, NULL::bigint AS hash
   FROM recorded
