@@ -1,10 +1,14 @@
-//! One day due of a million rows: what the server spends on the whole run, by its own count.
+//! One day due of a million rows: what the server spends on the whole run, planning included, by its
+//! own count, at the default pace. Before them in every index stand 5,000 old jobs that never finished.
 
-use super::common::{block_on, promise};
+use std::time::Duration;
+
+use super::common::{block_on, median, promise};
 use super::support::run;
 use super::world::World;
 
-const JOBS: u32 = 1_000_000;
+/// Over two years, of which the first is gone.
+const JOBS: u32 = 2_000_000;
 const SERVER_MAX_MS: f64 = 50.0;
 /// The first run makes pgtend's own schema, and does not count.
 const RUNS: u32 = 4;
@@ -12,24 +16,27 @@ const RUNS: u32 = 4;
 pub fn measure(major: u32) -> bool {
     block_on(async {
         let mut world = World::make(major, JOBS).await;
-        println!("PostgreSQL {major}, fsync on; {JOBS} jobs over two years, one day of them due");
+        println!("PostgreSQL {major}, fsync on; {} jobs of a year, one day of them due", JOBS / 2);
         world.set("pg_stat_statements.track_planning", "on").await;
         let mut conn = world.fresh().await;
         // What is older than that has gone by and by, but for what never finished.
         run(&mut conn, "DELETE FROM ml_jobs WHERE created_at < now() - interval '365 days' AND status <> 'running'").await;
         run(&mut conn, "VACUUM ANALYZE ml_jobs").await;
-        let mut least = f64::MAX;
+        let mut all = Vec::new();
         for day in 0..RUNS {
             world.value("SELECT pg_stat_statements_reset()").await;
-            world.archive(&format!("{} days", 364 - day));
+            world.archive(&format!("{} days", 364 - day), "gentle");
             let spent = "SELECT sum(total_exec_time + total_plan_time) FROM pg_stat_statements \
                          WHERE dbid = (SELECT oid FROM pg_database WHERE datname = 'bench')";
             let spent: f64 = world.value(spent).await.parse().expect("a number");
             println!("  {spent:.1} ms in the server");
             if day > 0 {
-                least = least.min(spent);
+                all.push(Duration::from_secs_f64(spent / 1e3));
             }
         }
-        promise(&format!("{SERVER_MAX_MS} ms at most"), least <= SERVER_MAX_MS)
+        promise(
+            &format!("{SERVER_MAX_MS} ms at most"),
+            median(&all).as_secs_f64() * 1e3 <= SERVER_MAX_MS,
+        )
     })
 }

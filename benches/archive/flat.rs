@@ -26,7 +26,7 @@ pub fn measure(major: u32) -> bool {
                 )
                 .await;
             }
-            world.archive("365 days");
+            world.archive("365 days", "full");
             let times = batches(&mut conn).await;
             let tenth = times.len() / 10;
             let first = middle(&times[..tenth]);

@@ -41,7 +41,7 @@ pub fn measure(major: u32) -> bool {
         for _ in 0..ROUNDS {
             theirs(&mut world, &mut rounds).await;
             let mut conn = world.fresh().await;
-            ours(&world.archive("365 days"), &mut rounds);
+            ours(&world.archive("365 days", "full"), &mut rounds);
             let count = value(&mut conn, "SELECT count(*) FROM ml_jobs_archive").await;
             moved = count.parse().expect("a count");
         }

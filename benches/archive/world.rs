@@ -60,13 +60,13 @@ impl World {
     }
 
     /// Moves what is older, as the program does it from its start to its end.
-    pub fn archive(&self, older_than: &str) -> Ran {
+    pub fn archive(&self, older_than: &str, pace: &str) -> Ran {
         // No superuser, as its work is not counted by pg_stat_statements.
         let url = format!("postgres://tender:tender@127.0.0.1:{}/bench", self.server.port());
         let config = format!(
             "[database]\nurl = \"{url}\"\n[archive]\nschedule = \"30 2 * * *\"\n\
              [archive.tables.\"public.ml_jobs\"]\ninto = \"public.ml_jobs_archive\"\n\
-             age_column = \"created_at\"\nolder_than = \"{older_than}\"\nwhere = \"{FINISHED}\"\npace = \"full\"\n"
+             age_column = \"created_at\"\nolder_than = \"{older_than}\"\nwhere = \"{FINISHED}\"\npace = \"{pace}\"\n"
         );
         watched(self.directory.path(), &config)
     }

@@ -2,7 +2,7 @@
 //!
 //! Not between batches: there it costs a quarter of the rate, and gains nothing, as the walk does not
 //! pass the dead rows. At the end it is the application that gains: its first query at the old head of
-//! an index was measured at 1.5 s before, and at 13 ms after.
+//! an index took 1.6 s before, and 13 ms after (half of 2,000,000 rows moved, 18).
 
 mod action;
 mod apply;
