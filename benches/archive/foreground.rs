@@ -81,12 +81,11 @@ async fn played(world: &mut World, pace: Option<&str>) -> Met {
         let over = over.clone();
         clients.push(tokio::spawn(async move { work(&mut conn, number, &over).await }));
     }
-    let rows_per_s = match pace {
-        Some(pace) => archived(world, pace).await,
-        None => {
-            tokio::time::sleep(LASTS).await;
-            0.0
-        }
+    let rows_per_s = if let Some(pace) = pace {
+        archived(world, pace).await
+    } else {
+        tokio::time::sleep(LASTS).await;
+        0.0
     };
     over.cancel();
     let mut took = Vec::new();
@@ -99,10 +98,10 @@ async fn played(world: &mut World, pace: Option<&str>) -> Met {
             clippy::cast_possible_truncation,
             clippy::cast_sign_loss,
             clippy::cast_precision_loss,
-            reason = "a place in a list"
+            reason = "a rank in a list"
         )]
-        let place = (took.len() as f64 * share) as usize;
-        took[place.min(took.len() - 1)].as_secs_f64() * 1e3
+        let rank = (took.len() as f64 * share) as usize;
+        took[rank.min(took.len() - 1)].as_secs_f64() * 1e3
     };
     let lock_wait_ms = longest_wait(world, log);
     println!(
