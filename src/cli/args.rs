@@ -114,8 +114,8 @@ pub struct OnceArgs {
     /// that a CronJob never doubles what a daemon has done
     #[arg(long, value_enum, default_value_t)]
     pub slot: Slot,
-    /// Agree to what a new retention policy expires: the job `partitions` asks for it once, naming
-    /// what would leave
+    /// Agree to what a new policy expires or deletes: the jobs `partitions` and `archive` ask for it
+    /// once, naming what would leave
     #[arg(long)]
     pub confirm: bool,
 }

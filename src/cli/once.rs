@@ -10,7 +10,6 @@ use super::args::{Format, OnceArgs, Slot};
 use super::{Failure, output, setup, signals};
 use crate::job::{Outcome, Verdict};
 use crate::jobs::AnyJob;
-use crate::jobs::partitions::Task;
 use crate::pg::fault::{Fault, Kind};
 use crate::scheduler::claim::{Claimed, Trigger, claim};
 use crate::scheduler::execute::Engine;
@@ -24,8 +23,8 @@ const FAILED: u8 = 1;
 pub async fn once(file: Option<&Path>, args: &OnceArgs) -> Result<u8, Failure> {
     let setup = setup::configure(file)?;
     let mut jobs = setup.jobs(&args.jobs)?;
-    for job in &mut jobs {
-        job.ask(&Task::Tend { confirm: args.confirm });
+    if args.confirm {
+        jobs.iter_mut().for_each(AnyJob::confirm);
     }
     let stop = Stop::default();
     let drain_timeout = setup.loaded.config.daemon.drain_timeout;

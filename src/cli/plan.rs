@@ -11,7 +11,6 @@ use super::{Failure, output, setup};
 use crate::job::JobName;
 use crate::job::plan::PlanView;
 use crate::jobs::AnyJob;
-use crate::jobs::partitions::Task;
 use crate::pg::connect::Server;
 use crate::pg::fault::Fault;
 use crate::pg::session::{Backend, Session, SessionSpec};
@@ -23,8 +22,8 @@ const SOMETHING_TO_DO: u8 = 3;
 pub async fn plan(file: Option<&Path>, args: &PlanArgs) -> Result<u8, Failure> {
     let setup = setup::configure(file)?;
     let mut jobs = setup.jobs(&args.jobs)?;
-    for job in &mut jobs {
-        job.ask(&Task::Tend { confirm: args.confirm });
+    if args.confirm {
+        jobs.iter_mut().for_each(AnyJob::confirm);
     }
     let server = setup.connect().await?;
     let now = match args.now {

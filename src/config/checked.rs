@@ -19,7 +19,7 @@ use crate::time::period::Period;
 mod archive;
 mod limits;
 
-pub use archive::{Archive, ArchiveTable};
+pub use archive::{Archive, ArchiveTable, Purge};
 pub use limits::{Limits, Pace, Size, SizeError};
 
 /// The whole configuration. A job runs if and only if its section is there.

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use super::checked::{
     Analyze, Archive, ArchiveTable, Config, Daemon, Database, Expiry, Limits, Log, LogFile,
-    OnExpiry, PartitionTable, Partitions, QUARANTINE, Schedule, SlowQueries, Snowflake, TimeCode,
-    UrlSource,
+    OnExpiry, PartitionTable, Partitions, Purge, QUARANTINE, Schedule, SlowQueries, Snowflake,
+    TimeCode, UrlSource,
 };
 use super::keys::KeyWord;
 use super::path::KeyPath;
@@ -177,22 +177,62 @@ fn time_code(table: &Section<'_>, word: KeyWord) -> Result<TimeCode, Unread> {
 }
 
 fn archive(section: &Section<'_>) -> Result<Archive, Unread> {
-    let tables = section.tables(|table| {
-        Ok(ArchiveTable {
-            into: table.need("into")?,
-            age_column: table.need("age_column")?,
-            older_than: table.need("older_than")?,
-            condition: table.get("where"),
-            create_target: table.need("create_target")?,
-            pace: table.need("pace")?,
-            adopt_new_columns: table.need("adopt_new_columns")?,
-            vacuum: table.need("vacuum")?,
-            children: table.get("children").unwrap_or_default(),
-            batch_rows: table.need("batch_rows")?,
-            max_rows: table.get("max_rows"),
-        })
-    })?;
-    Ok(Archive { schedule: schedule(section)?, tables, limits: limits(&section.inner("limits"))? })
+    let all = section.tables(|table| Ok((archive_table(table)?, purge(table)?)))?;
+    let (mut tables, mut purges) = (BTreeMap::new(), BTreeMap::new());
+    for (name, (archived, purge)) in all {
+        match (&archived, purge) {
+            (Some(archived), Some(purge)) => {
+                let purge = Purge { archive_of: Some(name.clone()), ..purge };
+                purges.insert(archived.into.clone(), purge);
+            }
+            (None, Some(purge)) => {
+                purges.insert(name.clone(), purge);
+            }
+            (_, None) => {}
+        }
+        tables.extend(archived.map(|archived| (name, archived)));
+    }
+    let limits = limits(&section.inner("limits"))?;
+    Ok(Archive { schedule: schedule(section)?, tables, purges, limits })
+}
+
+/// Absent where rows are deleted instead.
+fn archive_table(table: &Section<'_>) -> Result<Option<ArchiveTable>, Unread> {
+    if table.need("delete")? {
+        return Ok(None);
+    }
+    Ok(Some(ArchiveTable {
+        into: table.need("into")?,
+        age_column: table.need("age_column")?,
+        older_than: table.need("older_than")?,
+        condition: table.get("where"),
+        create_target: table.need("create_target")?,
+        pace: table.need("pace")?,
+        adopt_new_columns: table.need("adopt_new_columns")?,
+        vacuum: table.need("vacuum")?,
+        children: table.get("children").unwrap_or_default(),
+        batch_rows: table.need("batch_rows")?,
+        max_rows: table.get("max_rows"),
+    }))
+}
+
+/// What is deleted for good: of the table itself, or of its archive.
+fn purge(table: &Section<'_>) -> Result<Option<Purge>, Unread> {
+    let deletes: bool = table.need("delete")?;
+    let older_than =
+        if deletes { Some(table.need("older_than")?) } else { table.get("archive_retention") };
+    let Some(older_than) = older_than else { return Ok(None) };
+    Ok(Some(Purge {
+        archive_of: None,
+        children: table.get("children").unwrap_or_default(),
+        age_column: table.need("age_column")?,
+        older_than,
+        condition: if deletes { table.get("where") } else { None },
+        pace: table.need("pace")?,
+        vacuum: table.need("vacuum")?,
+        batch_rows: table.need("batch_rows")?,
+        max_rows: table.get("max_rows"),
+    }))
 }
 
 fn limits(section: &Section<'_>) -> Result<Limits, Unread> {

@@ -8,6 +8,7 @@
 //!
 //! Secrets leave this module only inside a `SecretString`; the settings hold them masked.
 
+mod archive_rules;
 pub mod checked;
 mod environment;
 mod file;

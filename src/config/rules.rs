@@ -35,7 +35,7 @@ pub(super) fn check(settings: &Settings, problems: &mut Problems) {
 
 pub(super) struct Rules<'a> {
     pub(super) settings: &'a Settings,
-    problems: &'a mut Problems,
+    pub(super) problems: &'a mut Problems,
 }
 
 impl Rules<'_> {
@@ -128,7 +128,11 @@ impl Rules<'_> {
     fn tables(&mut self) {
         for (section, table) in self.settings.instances() {
             match section.path {
-                "archive.tables.*" => self.archive_table(&table),
+                "archive.tables.*" => {
+                    self.archive_circle(&table);
+                    self.archive_deletes(&table);
+                    self.archive_retention(&table);
+                }
                 "partitions.tables.*" => self.partition_table(&table),
                 _ => {}
             }
@@ -136,7 +140,7 @@ impl Rules<'_> {
     }
 
     /// A row must not come back to the table it left, on whatever way.
-    fn archive_table(&mut self, table: &KeyPath) {
+    fn archive_circle(&mut self, table: &KeyPath) {
         let into = table.join("into");
         let Ok(start) = table.last().parse::<TableName>() else { return };
         let next = |from: &KeyPath| self.settings.get::<TableName>(&from.join("into"));
@@ -174,10 +178,7 @@ impl Rules<'_> {
         }
         for name in ["on_expiry", "expire_max_per_run", "expire_max_share"] {
             let path = table.join(name);
-            if self.is_written(&path)
-                && self.settings.setting(&retention).is_none()
-                && !self.settings.is_broken(&retention)
-            {
+            if self.is_written(&path) && self.is_absent(&retention) {
                 let message = "says nothing without retention; write retention = \"12 months\", or \
                                remove it";
                 self.blame(&[path], message.to_owned());
@@ -227,6 +228,10 @@ impl Rules<'_> {
         self.blame(std::slice::from_ref(blamed), message);
     }
 
+    pub(super) fn is_absent(&self, path: &KeyPath) -> bool {
+        self.settings.setting(path).is_none() && !self.settings.is_broken(path)
+    }
+
     pub(super) fn is_written(&self, path: &KeyPath) -> bool {
         let setting = self.settings.setting(path);
         setting.is_some_and(|setting| !matches!(setting.place, Place::Default(_)))
@@ -242,7 +247,7 @@ impl Rules<'_> {
         self.problems.add(place.clone(), paths.first().cloned(), message);
     }
 
-    fn place_of(&self, section: &KeyPath) -> Place {
+    pub(super) fn place_of(&self, section: &KeyPath) -> Place {
         self.settings.section(section).unwrap_or(&Place::Nowhere).clone()
     }
 

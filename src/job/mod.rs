@@ -13,6 +13,8 @@ use crate::pg::fault::Fault;
 use crate::pg::session::{Reader, Session};
 
 pub mod batch;
+pub mod clocks;
+pub mod consent;
 pub mod outcome;
 pub mod pace;
 pub mod plan;

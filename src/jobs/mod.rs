@@ -81,6 +81,15 @@ macro_rules! jobs {
 }
 
 impl AnyJob {
+    /// What their policies would newly destroy was agreed to by a person.
+    pub fn confirm(&mut self) {
+        match self {
+            Self::Partitions(job, _) => job.ask(partitions::Task::Tend { confirm: true }),
+            Self::Archive(job, _) => job.ask(archive::Task::Tend { confirm: true }),
+            Self::Analyze(..) | Self::SlowQueries(..) => {}
+        }
+    }
+
     /// Gives the job `archive` another task.
     pub fn ask_archive(&mut self, task: &archive::Task) {
         if let Self::Archive(job, _) = self {

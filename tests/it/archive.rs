@@ -12,6 +12,7 @@ mod hooks;
 mod keys;
 mod moves;
 mod pace;
+mod purge;
 mod refusals;
 mod restore;
 mod sweeps;

@@ -14,6 +14,8 @@ pub struct Archive {
     pub schedule: Schedule,
     /// Per hot table.
     pub tables: BTreeMap<TableName, ArchiveTable>,
+    /// Per table from which rows are deleted for good.
+    pub purges: BTreeMap<TableName, Purge>,
     /// When batches wait, `[archive.limits]` and `database.max_replica_lag`.
     pub limits: Limits,
 }
@@ -39,6 +41,30 @@ pub struct ArchiveTable {
     pub vacuum: bool,
     /// Tables that refer to this one, whose rows move with the rows they refer to.
     pub children: Vec<TableName>,
+    /// Rows per batch at most.
+    pub batch_rows: u32,
+    /// Rows per run at most; absent: no limit but the job's timeout.
+    pub max_rows: Option<u64>,
+}
+
+/// Rows of a table are deleted: those of an archive by `archive_retention`, those of a hot table by
+/// `delete = true`.
+#[derive(Debug, Clone)]
+pub struct Purge {
+    /// The hot table whose archive it is; absent: it is a hot table itself.
+    pub archive_of: Option<TableName>,
+    /// Its children, which have archives of their own.
+    pub children: Vec<TableName>,
+    /// The column that tells a row's age.
+    pub age_column: Ident,
+    /// Rows older than now − this are due.
+    pub older_than: Period,
+    /// Which of them. Absent: all.
+    pub condition: Option<Condition>,
+    /// How fast batches follow each other.
+    pub pace: Pace,
+    /// VACUUM and ANALYZE the table after many rows have left.
+    pub vacuum: bool,
     /// Rows per batch at most.
     pub batch_rows: u32,
     /// Rows per run at most; absent: no limit but the job's timeout.

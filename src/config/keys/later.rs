@@ -27,7 +27,10 @@ const ELSEWHERE: &[(&str, &str)] = &[
         "write it into database.url, or better: keep the whole URL in a file and name that file in \
          database.url_file",
     ),
-    ("archive.tables.*.retention", "rows move to the archive by their age: write older_than"),
+    (
+        "archive.tables.*.retention",
+        "rows move to the archive by their age, older_than; they leave it by archive_retention",
+    ),
     ("archive.tables.*.condition", "the condition is called where"),
 ];
 

@@ -196,12 +196,17 @@ const ARCHIVE_LIMITS: &[Key] = &[
 
 #[rustfmt::skip]
 const ARCHIVE_TABLES: &[Key] = &[
-    key("archive.tables.*.into", Form::Table, Required(r#""public.ml_jobs_archive""#),
+    key("archive.tables.*.into", Form::Table,
+        Absent(r#""public.ml_jobs_archive""#, "required, unless delete = true"),
         "The table that archived rows move to."),
     key("archive.tables.*.age_column", Form::Ident, Required(r#""created_at""#),
         "The column that tells a row's age: a date or a timestamp."),
     key("archive.tables.*.older_than", Form::Period, Required(r#""30 days""#),
-        "Rows older than this are moved."),
+        "Rows older than this are moved, or deleted."),
+    key("archive.tables.*.archive_retention", Form::Period, Absent(r#""7 years""#, "for ever"),
+        "How long rows are kept in all: older ones are deleted from the archive table."),
+    key("archive.tables.*.delete", Form::Bool, Default("false"),
+        "Delete rows instead of moving them; only without into."),
     key("archive.tables.*.where", Form::Condition,
         Absent(r#""status IN ('completed', 'failed')""#, "all rows of that age"),
         "Which rows of that age: an SQL condition over the table's columns."),

@@ -6,6 +6,7 @@ use super::account::Part;
 use super::children::Child;
 use super::doubles::Doubles;
 use super::hand_over::action::{HandOver, Tidy};
+use super::purge::Agreement;
 use super::restore::Restore;
 use super::sql::Texts;
 use super::vacuum::Vacuum;
@@ -38,6 +39,8 @@ pub enum ArchiveAction {
     Vacuum(Vacuum),
     /// Bring rows back.
     Restore(Box<Restore>),
+    /// Put on record what may be deleted.
+    Agree(Agreement),
 }
 
 /// Create the archive table.
@@ -67,8 +70,8 @@ pub struct AlterTarget {
 pub struct Move {
     /// From here …
     pub source: TableName,
-    /// … to there.
-    pub into: TableName,
+    /// … to there; absent: nowhere, they are deleted.
+    pub into: Option<TableName>,
     /// Rows below this are old.
     pub cutoff: String,
     /// In this order.
@@ -178,8 +181,10 @@ impl Action for ArchiveAction {
             Self::Record(_) => "record_partition",
             Self::Tidy(_) => "tidy_partition",
             Self::AlterTarget(_) => "alter_target",
+            Self::Move(rows) if rows.into.is_none() => "delete_rows",
             Self::Move(_) => MOVE,
             Self::Rest(_) => "move_rest",
+            Self::Agree(_) => "agree_policy",
             Self::Vacuum(_) => "vacuum",
             Self::Restore(_) => "restore_rows",
         }
@@ -193,6 +198,7 @@ impl Action for ArchiveAction {
             Self::Tidy(tidy) => tidy.leaf.to_string(),
             Self::AlterTarget(alter) => alter.into.to_string(),
             Self::Move(rows) | Self::Rest(rows) => rows.source.to_string(),
+            Self::Agree(agreement) => agreement.table.to_string(),
             Self::Vacuum(vacuum) => vacuum.table.to_string(),
             Self::Restore(restore) => restore.table.to_string(),
         }
@@ -212,6 +218,7 @@ impl Action for ArchiveAction {
                 format!("{} has columns or values that it has no room for", alter.source)
             }
             Self::Move(rows) | Self::Rest(rows) => rows.reason.clone(),
+            Self::Agree(agreement) => agreement.why.to_owned(),
             Self::Vacuum(vacuum) => vacuum.reason.clone(),
             Self::Restore(restore) => restore.reason.clone(),
         }
@@ -227,6 +234,7 @@ impl Action for ArchiveAction {
             Self::Vacuum(vacuum) => vacuum.sql(),
             Self::Restore(restore) => restore.sql(),
             Self::Move(rows) | Self::Rest(rows) => rows.sql(),
+            Self::Agree(agreement) => agreement.step().sql().into_iter().collect(),
         }
     }
 
@@ -241,8 +249,13 @@ impl Action for ArchiveAction {
             | Self::Move(_)
             | Self::Rest(_)
             | Self::Vacuum(_)
-            | Self::Restore(_) => None,
+            | Self::Restore(_)
+            | Self::Agree(_) => None,
         }
+    }
+
+    fn is_upkeep(&self) -> bool {
+        matches!(self, Self::Agree(agreement) if !agreement.is_confirmed)
     }
 
     /// What stopped the sweep would stop the look behind it, or make it move the rest the slow way.

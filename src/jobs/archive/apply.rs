@@ -80,7 +80,7 @@ async fn settled(session: &mut Session, rows: &Move) -> Result<Move, Fault> {
             .await
             .map_err(failed)?;
     if !is_as_planned {
-        return Err(Fault::new(Kind::Changed, "archive rows of", ALTERED).on(&rows.source));
+        return Err(Fault::new(Kind::Changed, rows.doing(), ALTERED).on(&rows.source));
     }
     let later = |then: &Move| Box::new(Move { shape: Some(shape.clone()), ..then.clone() });
     let then = rows.then.as_deref().map(later);

@@ -109,6 +109,16 @@ impl DueRows {
         )
     }
 
+    /// Whether any row is younger, whatever the condition says of it.
+    #[must_use]
+    pub fn any_younger(&self) -> String {
+        let Self { source, age, age_type, .. } = self;
+        format!(
+            "SELECT EXISTS (SELECT FROM {source} WHERE {age} >= (SELECT $1::{}))",
+            age_type.sql()
+        )
+    }
+
     /// Asks the planner how many there are.
     #[must_use]
     pub fn estimate(&self) -> String {

@@ -2,6 +2,7 @@
 
 use super::action::Move;
 use crate::pg::fault::{Fault, Kind};
+use crate::pg::ident::TableName;
 
 /// Says what to do. What was cancelled while nobody stops us ran into `statement_timeout`, which
 /// ends this table and not the run.
@@ -21,15 +22,29 @@ pub fn explain(mut fault: Fault, rows: &Move, is_stopping: bool) -> Fault {
             .on(source)
             .with_hint(format!("lower batch_rows, raise database.statement_timeout{index}"));
     }
-    let Some(cure) = fault.sqlstate.as_deref().and_then(|state| cure(state, rows)) else {
-        return fault;
-    };
+    let cure = fault.sqlstate.as_deref().and_then(|state| match &rows.into {
+        Some(into) => cure(state, source, into),
+        None => cure_of_deletion(state, source),
+    });
+    let Some(cure) = cure else { return fault };
+    let done = if rows.into.is_some() { "moved" } else { "deleted" };
     let hint = fault.hint.take().map_or_else(String::new, |hint| format!("{hint}; "));
-    fault.on(source).with_hint(format!("nothing of this batch was moved; {hint}{cure}"))
+    fault.on(source).with_hint(format!("nothing of this batch was {done}; {hint}{cure}"))
 }
 
-fn cure(sqlstate: &str, rows: &Move) -> Option<String> {
-    let Move { source, into, .. } = rows;
+fn cure_of_deletion(sqlstate: &str, source: &TableName) -> Option<String> {
+    match sqlstate {
+        "P0001" | "P0004" => {
+            Some(format!("a trigger of {source} refuses the delete: exempt old rows"))
+        }
+        state if state.starts_with("22") => {
+            Some("correct `where`, the trigger or the row".to_owned())
+        }
+        _ => None,
+    }
+}
+
+fn cure(sqlstate: &str, source: &TableName, into: &TableName) -> Option<String> {
     Some(match sqlstate {
         // Two rows of one batch, or an index on an expression: no row to name.
         "23505" | "23P01" => format!(

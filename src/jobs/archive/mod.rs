@@ -18,6 +18,7 @@ mod apply;
 mod children;
 mod children_check;
 mod columns;
+mod course;
 mod doubles;
 mod due;
 mod explain;
@@ -25,6 +26,7 @@ mod hand_over;
 mod observe;
 mod plan;
 mod preflight;
+mod purge;
 mod recipe;
 mod refusal;
 pub mod restore;
@@ -46,11 +48,13 @@ pub struct Archive {
 }
 
 /// What the job is asked to do.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Task {
     /// What the configuration says.
-    #[default]
-    Tend,
+    Tend {
+        /// What it would newly delete was agreed to by a person.
+        confirm: bool,
+    },
     /// Bring rows back.
     Restore(restore::Wish),
 }
@@ -59,7 +63,7 @@ impl Archive {
     /// The job of this section.
     #[must_use]
     pub fn new(config: checked::Archive) -> Self {
-        Self { config, task: Task::default() }
+        Self { config, task: Task::Tend { confirm: false } }
     }
 
     /// The same with another task.
@@ -77,7 +81,7 @@ impl Job for Archive {
     }
 
     async fn observe(&self, reader: &mut Reader<'_>) -> Result<Seen, Fault> {
-        let mut seen = Seen::new();
+        let mut seen = Seen::default();
         for (name, policy) in &self.config.tables {
             if let Task::Restore(wish) = &self.task
                 && wish.table != *name
@@ -86,7 +90,15 @@ impl Job for Archive {
             }
             match observe::table(reader, name, policy).await {
                 Err(fault) if fault.kind.ends_run() => return Err(fault),
-                facts => seen.push((name.clone(), facts)),
+                facts => seen.tables.push((name.clone(), facts)),
+            }
+        }
+        let purges = self.config.purges.iter();
+        let tends = matches!(self.task, Task::Tend { .. });
+        for (name, policy) in purges.filter(|_| tends) {
+            match purge::observe(reader, name, policy).await {
+                Err(fault) if fault.kind.ends_run() => return Err(fault),
+                facts => seen.purges.push((name.clone(), facts)),
             }
         }
         Ok(seen)
@@ -94,7 +106,7 @@ impl Job for Archive {
 
     fn plan(&self, seen: &Seen, now: DateTime<Utc>) -> Plan<ArchiveAction> {
         match &self.task {
-            Task::Tend => plan::plan(&self.config, seen, now),
+            Task::Tend { confirm } => plan::plan(&self.config, seen, now, *confirm),
             Task::Restore(wish) => restore::plan::plan(&self.config, wish, seen, now),
         }
     }
@@ -113,6 +125,10 @@ impl Job for Archive {
             ArchiveAction::Tidy(tidy) => hand_over::apply::tidy(cx, tidy).await,
             ArchiveAction::AlterTarget(alter) => {
                 cx.session.run(&alter.step()).await?;
+                Ok(Applied::default())
+            }
+            ArchiveAction::Agree(agreement) => {
+                cx.session.run(&agreement.step()).await?;
                 Ok(Applied::default())
             }
             ArchiveAction::Move(rows) | ArchiveAction::Rest(rows) => apply::rows(cx, rows).await,

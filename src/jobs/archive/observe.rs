@@ -9,6 +9,7 @@ use super::children::{self, ChildFacts};
 use super::due::{AgeType, COUNT_MAX, DueRows};
 use super::hand_over::look::{Looked, look};
 use super::hand_over::plan::within;
+use super::purge::PurgeFacts;
 use super::restore::{Hold, hold};
 use super::walk;
 use crate::config::checked::ArchiveTable;
@@ -23,13 +24,21 @@ use crate::pg::catalog::publications::{self, Publishing};
 use crate::pg::catalog::relation::{self, Blocks, Relation};
 use crate::pg::catalog::shape;
 use crate::pg::catalog::triggers::{self, Fires, Hook};
+use crate::pg::condition::Condition;
 use crate::pg::fault::{Fault, Kind};
 use crate::pg::ident::{Ident, TableName};
 use crate::pg::session::Reader;
 use crate::pg::version::Version;
+use crate::time::period::Period;
 
 /// The facts of every configured table, in the configuration's order.
-pub type Seen = Vec<(TableName, Result<Facts, Fault>)>;
+#[derive(Debug, Default)]
+pub struct Seen {
+    /// Those whose rows move.
+    pub tables: Vec<(TableName, Result<Facts, Fault>)>,
+    /// Those whose rows are deleted.
+    pub purges: Vec<(TableName, Result<PurgeFacts, Fault>)>,
+}
 
 /// What concerns one hot table.
 #[derive(Debug, Clone)]
@@ -95,7 +104,8 @@ pub struct Source {
 
 impl Source {
     /// Whether we may ask about its rows.
-    fn is_readable(&self) -> bool {
+    #[must_use]
+    pub fn is_readable(&self) -> bool {
         self.may_use_schema
             && !self.missing.iter().any(|privilege| privilege == SOURCE_PRIVILEGES[0])
     }
@@ -130,6 +140,30 @@ pub enum Due {
 }
 
 impl Due {
+    /// The number, where rows were few enough to count.
+    #[must_use]
+    pub fn counted(&self) -> Option<u64> {
+        match self {
+            Self::Rows(count) if *count <= COUNT_MAX => Some(*count),
+            _ => None,
+        }
+    }
+
+    /// `5 rows are due`
+    #[must_use]
+    pub fn rows_are_due(&self) -> String {
+        match self {
+            Self::Rows(count) if *count > COUNT_MAX => {
+                format!("more than {COUNT_MAX} rows are due")
+            }
+            Self::Rows(1) => "1 row is due".to_owned(),
+            Self::Rows(count) => format!("{count} rows are due"),
+            Self::Uncounted | Self::Unasked(_) => {
+                "rows may be due, too many to count within statement_timeout".to_owned()
+            }
+        }
+    }
+
     /// The number, or what is known of it.
     #[must_use]
     pub fn in_short(&self) -> String {
@@ -198,7 +232,7 @@ pub async fn table(
     let waiting = partitions.as_ref();
     let (due, due_about) =
         match readable.and_then(|source| due_rows(name, policy, source, waiting, &holds)) {
-            Some(rows) => count(reader, &rows, policy).await?,
+            Some(rows) => count(reader, &rows, policy.older_than).await?,
             None => (Due::Unasked(None), None),
         };
     let unread = part::unread(reader.conn, name, &policy.into).await?;
@@ -235,17 +269,29 @@ pub fn due_rows(
     partitions: Option<&Looked>,
     holds: &[Hold],
 ) -> Option<DueRows> {
-    let age = &policy.age_column;
-    let column = source.columns.iter().find(|column| column.name == *age)?;
+    let (age, condition) = (&policy.age_column, policy.condition.clone());
     let within: Vec<String> =
         within(partitions, age).into_iter().chain(hold::free(holds, age)).collect();
+    let within = (!within.is_empty()).then(|| within.join(" AND "));
+    Some(DueRows { within, ..old_rows(name, age, condition, source)? })
+}
+
+/// The rows that are old by this column and fulfil the condition, if the column can tell.
+#[must_use]
+pub fn old_rows(
+    name: &TableName,
+    age: &Ident,
+    condition: Option<Condition>,
+    source: &Source,
+) -> Option<DueRows> {
+    let column = source.columns.iter().find(|column| column.name == *age)?;
     Some(DueRows {
         source: name.clone(),
         age: age.clone(),
         age_type: AgeType::of(&column.base_type)?,
         by_index: walk::on_age(&source.indexes, age).next().is_some(),
-        condition: policy.condition.clone(),
-        within: (!within.is_empty()).then(|| within.join(" AND ")),
+        condition,
+        within: None,
     })
 }
 
@@ -292,12 +338,15 @@ pub async fn target(conn: &mut PgConnection, name: &TableName) -> Result<Option<
 
 /// Counts the rows due, up to a limit, and asks the planner about more. That the server refuses the
 /// condition is a fact too.
-async fn count(
+///
+/// # Errors
+/// Where the server does not answer.
+pub async fn count(
     reader: &mut Reader<'_>,
     rows: &DueRows,
-    policy: &ArchiveTable,
+    older_than: Period,
 ) -> Result<(Due, Option<u64>), Fault> {
-    let cutoff = rows.age_type.cutoff(policy.older_than.before(reader.now, chrono_tz::UTC));
+    let cutoff = rows.age_type.cutoff(older_than.before(reader.now, chrono_tz::UTC));
     let counted = sqlx::query_scalar(AssertSqlSafe(rows.count()))
         .bind(&cutoff)
         .persistent(false)
@@ -362,7 +411,14 @@ fn explain(mut fault: Fault, error: &sqlx::Error, rows: &DueRows) -> Fault {
     fault
 }
 
-async fn position(conn: &mut PgConnection, name: &TableName) -> Result<Option<Position>, Fault> {
+/// Where an unfinished pass over this table stands.
+///
+/// # Errors
+/// Where the server does not answer.
+pub async fn position(
+    conn: &mut PgConnection,
+    name: &TableName,
+) -> Result<Option<Position>, Fault> {
     let failed =
         |error: sqlx::Error| Fault::from_sqlx("read the stored position of", &error).on(name);
     let exists: bool = sqlx::query_scalar("SELECT to_regclass('archive_position') IS NOT NULL")

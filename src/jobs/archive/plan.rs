@@ -6,16 +6,16 @@ use super::account::Part;
 use super::action::{AlterTarget, ArchiveAction, CreateTarget, Move};
 use super::children::{Child, ChildFacts};
 use super::columns;
+use super::course::Course;
 use super::doubles::{self, Doubles};
-use super::due::{COUNT_MAX, DueRows};
 use super::hand_over;
 use super::observe::{Due, Facts, Seen, Source, due_rows};
 use super::preflight;
-use super::recipe::{self, Sight};
+use super::purge;
 use super::sql::{self, Texts};
 use super::vacuum;
-use super::walk::{self, Walk};
-use crate::config::checked::{Archive, ArchiveTable, Limits, Pace};
+use super::walk::Walk;
+use crate::config::checked::{Archive, ArchiveTable, Limits};
 use crate::job::Plan;
 use crate::job::pace::{Pacing, blind_spots};
 use crate::pg::fault::{Fault, Kind};
@@ -23,12 +23,25 @@ use crate::pg::ident::{Ident, TableName};
 
 /// Plans every table by itself.
 #[must_use]
-pub fn plan(config: &Archive, seen: &Seen, now: DateTime<Utc>) -> Plan<ArchiveAction> {
+pub fn plan(
+    config: &Archive,
+    seen: &Seen,
+    now: DateTime<Utc>,
+    is_confirmed: bool,
+) -> Plan<ArchiveAction> {
     let mut plan = Plan::default();
-    for (name, facts) in seen {
+    for (name, facts) in &seen.tables {
         let Some(policy) = config.tables.get(name) else { continue };
         match facts {
             Ok(facts) => table(name, (policy, &config.limits), facts, now, &mut plan),
+            Err(fault) => plan.refuse(name, fault.clone()),
+        }
+    }
+    for (name, facts) in &seen.purges {
+        let Some(policy) = config.purges.get(name) else { continue };
+        let when = (now, is_confirmed);
+        match facts {
+            Ok(facts) => purge::plan(name, (policy, &config.limits), facts, when, &mut plan),
             Err(fault) => plan.refuse(name, fault.clone()),
         }
     }
@@ -45,7 +58,7 @@ fn table(
     let findings = preflight::check(name, policy, facts);
     let refused = !findings.refusals.is_empty();
     for refusal in findings.refusals {
-        plan.refuse(name, refusal.fault(name));
+        plan.refuse(name, refusal.fault("archive", name));
     }
     if let Due::Unasked(Some(fault)) = &facts.due {
         plan.refuse(name, fault.clone());
@@ -67,7 +80,7 @@ fn table(
     unread(name, policy, facts, plan);
     let hands_over = job.hand_over(plan);
     if let Due::Rows(0) = facts.due
-        && job.after().is_none()
+        && job.course.after().is_none()
     {
         if !hands_over {
             plan.spare(name, job.nothing_due());
@@ -79,7 +92,8 @@ fn table(
     plan.actions.extend(job.create_target());
     plan.actions.extend(job.create_children());
     plan.actions.extend(job.alter_target());
-    let vacuum = vacuum::after_move((name, policy), job.source, &facts.due, plan);
+    let pace = policy.vacuum.then_some(policy.pace);
+    let vacuum = vacuum::after_move((name, pace), job.source, &facts.due, plan);
     let (rows, rest) = job.rows(limits, vacuum.is_some());
     plan.actions.extend(rows.into_iter().chain(vacuum).chain(rest));
 }
@@ -115,12 +129,9 @@ struct Work<'a> {
     policy: &'a ArchiveTable,
     facts: &'a Facts,
     source: &'a Source,
-    due: DueRows,
-    walk: Walk,
+    course: Course<'a>,
     /// Clauses of the `ALTER TABLE` that the archive needs first.
     adopts: Vec<String>,
-    /// What comes before the walk, or instead of it.
-    sweep: Option<Walk>,
     cutoff: String,
 }
 
@@ -134,23 +145,12 @@ impl<'a> Work<'a> {
     ) -> Option<Self> {
         let source = facts.source.as_ref()?;
         let due = due_rows(name, policy, source, facts.partitions.as_ref(), &facts.holds)?;
-        let walk = Walk::choose(&source.columns, &source.indexes, &policy.age_column)?;
-        let sweep = recipe::sweep(Sight {
-            version: facts.version,
-            blocks: source.blocks,
-            by_index: due.by_index,
-            due: facts.due_about.or(match facts.due {
-                Due::Rows(count) => Some(count),
-                Due::Uncounted | Due::Unasked(_) => None,
-            }),
-            batch_rows: policy.batch_rows,
-            goes_on: source
-                .blocks
-                .zip(facts.position.as_ref())
-                .is_some_and(|(blocks, position)| position.walk == walk::signature_of(blocks)),
-        });
         let cutoff = due.age_type.cutoff(policy.older_than.before(now, chrono_tz::UTC));
-        Some(Self { name, policy, facts, source, due, walk, adopts, sweep, cutoff })
+        let estimate = (&facts.due, facts.due_about);
+        let position = facts.position.as_ref();
+        let course =
+            Course::new(due, source, estimate, position, (facts.version, policy.batch_rows))?;
+        Some(Self { name, policy, facts, source, course, adopts, cutoff })
     }
 
     /// Whole partitions come first; whether there are any.
@@ -184,36 +184,15 @@ impl<'a> Work<'a> {
         }
     }
 
-    /// The ways of the passes, the first one's first. An unfinished pass goes on the way it went.
-    fn walks(&self) -> Vec<&Walk> {
-        let Self { walk, sweep, due, .. } = self;
-        let again = self.sweep.is_none() || due.by_index;
-        let all = sweep.iter().chain(again.then_some(walk)).collect::<Vec<_>>();
-        let from = all.iter().position(|walk| self.after_on(walk).is_some()).unwrap_or(0);
-        all[from..].to_vec()
-    }
-
-    /// Where an unfinished pass stands.
-    fn after(&self) -> Option<Vec<String>> {
-        self.after_on(self.walks().first()?)
-    }
-
-    /// A position counts only along the same walk.
-    fn after_on(&self, walk: &Walk) -> Option<Vec<String>> {
-        let position = self.facts.position.as_ref()?;
-        let fits = position.walk == walk.signature() && position.after.len() == walk.columns.len();
-        fits.then(|| position.after.clone())
-    }
-
     /// The owner is the source's, where we may give it away.
     fn create_target(&self) -> Option<ArchiveAction> {
         if self.facts.target.is_some() {
             return None;
         }
-        let Self { name, policy, facts, source, walk, .. } = self;
+        let Self { name, policy, facts, source, course, .. } = self;
         let into = &policy.into;
         let mut statements =
-            vec![sql::create_target(name, into, &walk.key, &self.map(), facts.version)];
+            vec![sql::create_target(name, into, &course.walk.key, &self.map(), facts.version)];
         let owner = &source.relation.owner;
         if *owner != facts.user && facts.target_schema.is_some_and(|rights| rights.may_hand_over) {
             statements.push(format!("ALTER TABLE {into} OWNER TO {owner}"));
@@ -255,8 +234,7 @@ impl<'a> Work<'a> {
         limits: &Limits,
         is_vacuumed: bool,
     ) -> (Option<ArchiveAction>, Option<ArchiveAction>) {
-        let last_first = self.walks().into_iter().rev();
-        let moves = last_first.fold(None, |then, walk| Some(self.along(walk, then, limits)));
+        let moves = self.course.moves(|walk, then| self.along(walk, then, limits));
         let Some(mut rows) = moves else { return (None, None) };
         let splits = is_vacuumed && rows.max_rows.is_none() && rows.shape.is_some();
         let rest = if splits { rows.then.take() } else { None };
@@ -273,21 +251,22 @@ impl<'a> Work<'a> {
     fn along(&self, walk: &Walk, then: Option<Move>, limits: &Limits) -> Move {
         let Self { name, policy, facts, .. } = self;
         let map = self.map();
-        let due_in_range = sql::due_in_range(&self.due, walk);
-        let moves = |child: &ChildFacts| child.moves(&self.due, walk, &due_in_range);
+        let due = &self.course.due;
+        let due_in_range = sql::due_in_range(due, walk);
+        let moves = |child: &ChildFacts| child.moves(due, walk, &due_in_range);
         let children: Vec<Child> = facts.children.iter().filter_map(moves).collect();
         let columns = &self.source.columns;
-        let texts = Texts::new(&self.due, &policy.into, walk, &map, columns, &children);
+        let texts = Texts::new(due, &policy.into, walk, &map, columns, &children);
         let unique = self.lookups(&map);
         let tables = (*name, &policy.into);
         // Rows are named by their keys, whichever way they are met.
-        let doubles = Doubles::new(tables, &due_in_range, &self.walk.key, &map, &unique);
+        let doubles = Doubles::new(tables, &due_in_range, &self.course.walk.key, &map, &unique);
         Move {
             source: (*name).clone(),
-            into: policy.into.clone(),
+            into: Some(policy.into.clone()),
             cutoff: self.cutoff.clone(),
             walk: walk.clone(),
-            after: self.after_on(walk),
+            after: self.course.after_on(walk),
             pacing: Pacing::of(policy.pace, policy.batch_rows.into(), limits.clone()),
             shape: facts
                 .target
@@ -297,10 +276,7 @@ impl<'a> Work<'a> {
                 .map(|_| facts.shape.clone()),
             source_shape: facts.source_shape.clone(),
             max_rows: policy.max_rows,
-            due: match facts.due {
-                Due::Rows(count) if count <= COUNT_MAX => Some(count),
-                _ => None,
-            },
+            due: facts.due.counted(),
             texts,
             doubles,
             children,
@@ -312,52 +288,28 @@ impl<'a> Work<'a> {
 
     /// What leads from a row to its like in the archive. A target that is yet to be made has its key.
     fn lookups(&self, map: &columns::Mapping) -> Vec<Vec<Ident>> {
-        let Some(target) = &self.facts.target else { return vec![self.walk.key.clone()] };
+        let Some(target) = &self.facts.target else { return vec![self.course.walk.key.clone()] };
         let columns = &self.source.columns;
         let comparable = |name: &Ident| columns.iter().any(|c| c.name == *name && c.has_own_order);
         doubles::lookups(&target.indexes, map, comparable)
     }
 
     fn reason(&self, walk: &Walk, then: Option<&Move>) -> String {
-        let Self { policy, facts, .. } = self;
-        let rows = match facts.due {
-            Due::Rows(count) if count > COUNT_MAX => format!("more than {COUNT_MAX} rows are due"),
-            Due::Rows(1) => "1 row is due".to_owned(),
-            Due::Rows(count) => format!("{count} rows are due"),
-            Due::Uncounted | Due::Unasked(_) => {
-                "rows may be due, too many to count within statement_timeout".to_owned()
-            }
-        };
-        let then = then.map_or_else(String::new, |then| {
-            format!(
-                "; then looks along {}, {}, for what is left",
-                then.walk.list(),
-                then.walk.reason
-            )
-        });
-        let goes_on = if self.after().is_some() {
-            "; goes on where an earlier run stopped, then looks from the start again"
-        } else {
-            ""
-        };
-        let pace = match policy.pace {
-            Pace::Gentle => "",
-            Pace::Full => ", without pauses,",
-        };
+        let Self { policy, facts, course, .. } = self;
         format!(
-            "{rows}: older than {} ({}); moves them to {} by {} at most{pace} along {}, {}{then}{goes_on}",
+            "{}: older than {} ({}); moves them to {}{}",
+            facts.due.rows_are_due(),
             policy.older_than,
             self.age(),
             policy.into,
-            policy.batch_rows,
-            walk.list(),
-            walk.reason
+            course.words((policy.batch_rows, policy.pace), walk, then)
         )
     }
 
     fn nothing_due(&self) -> String {
-        let matching = if self.due.condition.is_some() { " that the condition allows" } else { "" };
-        let elsewhere = if self.due.within.is_some() {
+        let matching =
+            if self.course.due.condition.is_some() { " that the condition allows" } else { "" };
+        let elsewhere = if self.course.due.within.is_some() {
             ", outside of partitions that go as a whole"
         } else {
             ""
@@ -371,6 +323,6 @@ impl<'a> Work<'a> {
 
     /// `created_at before 2025-01-01 00:00:00.000000+00`
     fn age(&self) -> String {
-        format!("{} before {}", self.due.age, self.cutoff)
+        format!("{} before {}", self.course.due.age, self.cutoff)
     }
 }

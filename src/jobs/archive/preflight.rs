@@ -43,8 +43,8 @@ pub fn check(name: &TableName, policy: &ArchiveTable, facts: &Facts) -> Findings
         return found;
     }
     source_side(name, source, &facts.user, &mut found);
-    referrers(name, policy, source, &mut found);
-    age_and_key(policy, source, &mut found);
+    referrers(name, Some(&policy.children), source, &mut found);
+    age_and_key(&policy.age_column, source, &mut found);
     volatile(&facts.volatile, &mut found);
     match (&facts.target, facts.target_schema) {
         (_, None) => {
@@ -105,15 +105,20 @@ pub(super) fn source_side(name: &TableName, source: &Source, user: &Ident, found
     }
 }
 
-/// Who refers to its rows, and is no child that moves with them.
-fn referrers(name: &TableName, policy: &ArchiveTable, source: &Source, found: &mut Findings) {
+/// Who refers to its rows, and is no child that moves with them; absent: none can.
+pub(super) fn referrers(
+    name: &TableName,
+    children: Option<&[TableName]>,
+    source: &Source,
+    found: &mut Findings,
+) {
     for Referrer { constraint, table } in &source.referrers {
         let is_own = table == name;
-        if policy.children.contains(table) && !is_own {
+        if children.is_some_and(|children| children.contains(table)) && !is_own {
             continue;
         }
         let drop = format!("ALTER TABLE {table} DROP CONSTRAINT {constraint}");
-        let cure = if is_own {
+        let cure = if is_own || children.is_none() {
             drop
         } else {
             format!("move its rows too with children = ['{table}'], or {drop}")
@@ -183,8 +188,7 @@ fn publishing(source: &Source, found: &mut Findings) {
     }
 }
 
-fn age_and_key(policy: &ArchiveTable, source: &Source, found: &mut Findings) {
-    let age = &policy.age_column;
+pub(super) fn age_and_key(age: &Ident, source: &Source, found: &mut Findings) {
     match source.columns.iter().find(|column| column.name == *age) {
         None => {
             let names: Vec<String> = source.columns.iter().map(|c| c.name.to_string()).collect();
@@ -209,7 +213,7 @@ fn age_and_key(policy: &ArchiveTable, source: &Source, found: &mut Findings) {
 }
 
 /// INSERT and DELETE evaluate the condition separately: they must agree on each row.
-fn volatile(functions: &[String], found: &mut Findings) {
+pub(super) fn volatile(functions: &[String], found: &mut Findings) {
     for function in functions {
         found.refuse(
             format!("the condition calls {function}, which may answer differently each time"),

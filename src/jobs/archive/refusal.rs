@@ -30,7 +30,7 @@ impl Refusal {
 
     /// As the plan reports it.
     #[must_use]
-    pub fn fault(self, source: &TableName) -> Fault {
-        Fault::new(self.kind, "archive", self.why).on(source).with_hint(self.cure)
+    pub fn fault(self, doing: &'static str, source: &TableName) -> Fault {
+        Fault::new(self.kind, doing, self.why).on(source).with_hint(self.cure)
     }
 }

@@ -24,18 +24,20 @@ pub struct Texts {
     /// Keeps both tables as they are from before the snapshot on: without it, a foreign key that
     /// comes between the snapshot and the DELETE would delete rows elsewhere, unseen.
     pub lock: String,
-    /// Copies a range: `$2`, … its first row, then its last.
-    pub insert: String,
+    /// Copies a range: `$2`, … its first row, then its last. Absent: rows go nowhere.
+    pub insert: Option<String>,
     /// Whether both tables still look as they did; `$1`: their shape.
     pub unchanged: String,
     /// Whether the source still looks as it did, and how both tables look now; `$1`: its shape.
     pub settled: String,
     /// Deletes the same range; values as for `insert`.
     pub delete: String,
-    /// Records it.
-    pub entry: Entry,
-    /// Moves what nobody holds locked in a range; values as for `insert`. Returns whether all that
-    /// was deleted was inserted, and how much.
+    /// Records it. Absent: rows go nowhere.
+    pub entry: Option<Entry>,
+    /// Records the same range before it is deleted and goes nowhere; values as for `insert`.
+    pub gone: Option<String>,
+    /// Moves, or deletes, what nobody holds locked in a range; values as for `insert`. Returns whether
+    /// all that was deleted was inserted where it should be, and how much.
     pub step_over: String,
     /// Counts what is left in a range; values as for `insert`.
     pub left: String,
@@ -68,12 +70,10 @@ impl Texts {
         source_columns: &[Column],
         children: &[Child],
     ) -> Self {
-        let width = &columns::width(source_columns);
-        let (source, predicate) = (&due.source, predicate(due, walk));
-        let range = range(walk);
+        let source = &due.source;
+        let condition = due_in_range(due, walk);
         let mut tables = vec![source, into];
         tables.extend(children.iter().flat_map(|child| [&child.name, &child.into]));
-        let only: Vec<String> = tables.iter().map(|table| format!("ONLY {table}")).collect();
         let record = Record {
             kind: Kind::Move,
             source: source.clone(),
@@ -84,29 +84,41 @@ impl Texts {
             stamp: map.stamps.then(|| "now()".to_owned()),
         };
         Self {
+            insert: Some(insert(into, source, map, &condition)),
+            entry: Some(record.entry(source, &condition, walk.columns.len())),
+            step_over: step_over(source, &insert_into(into, map), walk, map, &condition, &record),
+            ..Self::of_deletion(due, walk, source_columns, &tables, None)
+        }
+    }
+
+    /// Writes those that only delete, on record or not; these tables must stay as they are, the source
+    /// first.
+    #[must_use]
+    pub fn of_deletion(
+        due: &DueRows,
+        walk: &Walk,
+        source_columns: &[Column],
+        tables: &[&TableName],
+        record: Option<&Record>,
+    ) -> Self {
+        let (source, predicate) = (&due.source, predicate(due, walk));
+        let condition = due_in_range(due, walk);
+        let behind = format!("{}\n  AND {predicate}", above(walk, ">", 3));
+        let only: Vec<String> = tables.iter().map(|table| format!("ONLY {table}")).collect();
+        let width = &columns::width(source_columns);
+        Self {
             first_range: edges(source, &predicate, walk, width),
-            next_range: edges(
-                source,
-                &format!("{}\n  AND {predicate}", above(walk, ">", 3)),
-                walk,
-                width,
-            ),
+            next_range: edges(source, &behind, walk, width),
             lock: format!("{LATER};\nLOCK TABLE {} IN ROW EXCLUSIVE MODE", only.join(", ")),
-            insert: insert(into, source, map, &format!("{range}\n  AND {predicate}")),
-            unchanged: format!("SELECT {} = $1", shape::sql(&tables)),
-            settled: format!("SELECT {} = $1, {}", shape::sql(&[source]), shape::sql(&tables)),
-            delete: format!("DELETE FROM {source}\nWHERE {range}\n  AND {predicate}"),
-            entry: record.entry(source, &format!("{range}\n  AND {predicate}"), walk.columns.len()),
-            step_over: step_over(
-                source,
-                &insert_into(into, map),
-                walk,
-                map,
-                &format!("{range}\n  AND {predicate}"),
-                &record,
-            ),
+            insert: None,
+            unchanged: format!("SELECT {} = $1", shape::sql(tables)),
+            settled: format!("SELECT {} = $1, {}", shape::sql(&[source]), shape::sql(tables)),
+            gone: record.map(|record| record.of(source, &condition, walk.columns.len())),
+            delete: format!("DELETE FROM {source}\nWHERE {condition}"),
+            entry: None,
+            step_over: delete_free(source, walk, &condition, record),
             left: format!(
-                "-- after that: how many stayed\nSELECT count(*) FROM {source}\nWHERE {range}\n  AND {predicate}"
+                "-- after that: how many stayed\nSELECT count(*) FROM {source}\nWHERE {condition}"
             ),
             remember: REMEMBER.to_owned(),
             forget: FORGET.to_owned(),
@@ -210,18 +222,46 @@ fn step_over(
     condition: &str,
     record: &Record,
 ) -> String {
-    let key = list(&walk.key);
     let (from, (_, values)) = (list(&map.from), lists(map));
     format!(
-        "-- only where rows stay locked: moves the others\nWITH free AS MATERIALIZED (\nSELECT {key}\nFROM {source}\nWHERE {condition}\n\
-         FOR UPDATE SKIP LOCKED),\n\
-         moved AS (\nDELETE FROM {source}\nWHERE {condition}\n  AND ({key}) IN (SELECT {key} FROM free)\n\
-         RETURNING {from},\n  {}),\n\
+        "-- only where rows stay locked: moves the others\n{}\nRETURNING {from},\n  {}),\n\
          kept AS (\n{insert_into}\nSELECT {values} FROM moved\nRETURNING 1),\n\
          recorded AS (\n{})\n\
          SELECT (SELECT count(*) FROM moved) = (SELECT count(*) FROM kept), (SELECT count(*) FROM kept)",
+        take_free(source, walk, condition),
         record.returning(),
         record.insert("moved", walk.columns.len()),
+    )
+}
+
+/// The same for rows that go nowhere.
+fn delete_free(
+    source: &TableName,
+    walk: &Walk,
+    condition: &str,
+    record: Option<&Record>,
+) -> String {
+    let (returning, recorded) = match record {
+        Some(record) => {
+            let insert = record.insert("moved", walk.columns.len());
+            (record.returning(), format!(",\nrecorded AS (\n{insert})"))
+        }
+        None => ("1".to_owned(), String::new()),
+    };
+    format!(
+        "-- only where rows stay locked: deletes the others\n{}\nRETURNING {returning}){recorded}\n\
+         SELECT true, count(*) FROM moved",
+        take_free(source, walk, condition)
+    )
+}
+
+/// Up to what the DELETE returns.
+fn take_free(source: &TableName, walk: &Walk, condition: &str) -> String {
+    let key = list(&walk.key);
+    format!(
+        "WITH free AS MATERIALIZED (\nSELECT {key}\nFROM {source}\nWHERE {condition}\n\
+         FOR UPDATE SKIP LOCKED),\n\
+         moved AS (\nDELETE FROM {source}\nWHERE {condition}\n  AND ({key}) IN (SELECT {key} FROM free)"
     )
 }
 

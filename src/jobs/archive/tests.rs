@@ -7,7 +7,7 @@ use sqlx::postgres::types::Oid;
 
 use super::columns;
 use super::due::AgeType;
-use super::observe::{Due, Facts, Position, Source, Target};
+use super::observe::{Due, Facts, Position, Seen, Source, Target};
 use super::plan::plan;
 use super::walk::Walk;
 use crate::config::checked::{Archive, ArchiveTable, Catchup, Limits, Pace, Schedule};
@@ -22,7 +22,7 @@ use crate::pg::catalog::relation::{Blocks, Kind, Persistence, Relation};
 use crate::pg::ident::{Ident, TableName};
 use crate::pg::version::Version;
 
-const NOW: &str = "2025-03-31T12:00:00Z";
+pub(super) const NOW: &str = "2025-03-31T12:00:00Z";
 
 fn ident(name: &str) -> Ident {
     Ident::new(name).unwrap()
@@ -80,13 +80,13 @@ fn relation(oid: u32) -> Relation {
 }
 
 /// One table, and what is seen of it; each test bends what it is about.
-struct World {
-    policy: ArchiveTable,
-    source: Source,
-    facts: Facts,
+pub(super) struct World {
+    pub(super) policy: ArchiveTable,
+    pub(super) source: Source,
+    pub(super) facts: Facts,
 }
 
-fn world() -> World {
+pub(super) fn world() -> World {
     let archived_at = column("archived_at", "timestamp with time zone", 1184);
     World {
         policy: ArchiveTable {
@@ -159,10 +159,12 @@ impl World {
             start_deadline: None,
         };
         let tables = BTreeMap::from([(name.clone(), self.policy)]);
-        let config = Archive { schedule, tables, limits: Limits::default() };
+        let purges = BTreeMap::new();
+        let config = Archive { schedule, tables, purges, limits: Limits::default() };
         let facts = Facts { source: Some(self.source), ..self.facts };
         let now: DateTime<Utc> = NOW.parse().unwrap();
-        plan(&config, &vec![(name, Ok(facts))], now).view(JobName::Archive).to_string()
+        let seen = Seen { tables: vec![(name, Ok(facts))], purges: Vec::new() };
+        plan(&config, &seen, now, false).view(JobName::Archive).to_string()
     }
 }
 
@@ -298,7 +300,8 @@ fn compared(from: &Column, into: &Column) -> Vec<String> {
         &name,
         &ident("at"),
     );
-    let drift = found.drift.into_iter().map(|drift| drift.refusal.fault(&name).to_string());
+    let drift =
+        found.drift.into_iter().map(|drift| drift.refusal.fault("archive", &name).to_string());
     drift.chain(found.warnings).collect()
 }
 

@@ -3,8 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
-
+use crate::job::clocks::Clocks;
 use crate::jobs::partitions::grid::bounds::Span;
 use crate::jobs::partitions::grid::coverage::Piece;
 use crate::jobs::partitions::grid::key::Point;
@@ -47,15 +46,6 @@ pub struct Seen {
     pub adoption: Option<Box<super::adopt::Facts>>,
     /// Configured tables whose adoption was begun and not finished, each with what was seen of it.
     pub unfinished: Vec<(super::adopt::Wish, Self)>,
-}
-
-/// What two clocks showed at the same moment.
-#[derive(Debug, Clone, Copy)]
-pub struct Clocks {
-    /// The server's.
-    pub server: DateTime<Utc>,
-    /// The host's that pgtend runs on.
-    pub host: DateTime<Utc>,
 }
 
 /// One table.

@@ -14,6 +14,7 @@ use super::plan::plan;
 use super::premake::frontier;
 use super::{Task, observe};
 use crate::config::checked::Partitions;
+use crate::job::clocks::Clocks;
 use crate::pg::catalog::stamp::{Stamp, stamp};
 use crate::pg::fault::Fault;
 use crate::pg::ident::TableName;
@@ -60,7 +61,7 @@ impl Memory {
         {
             // Nobody else holds it any more: nothing is copied.
             let facts = Arc::make_mut(&mut seen);
-            facts.clocks = observe::clocks(reader).await?;
+            facts.clocks = Clocks::read(reader.conn).await?;
             Box::pin(frontier::highest_ids(section, reader, facts)).await?;
             if is_quiet(section, task, &seen, reader) {
                 *self.slot() = Some(Remembered { seen: Arc::clone(&seen), stamp: before, at });

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::adopt;
 use super::alike::{self, Drift};
-use super::facts::{Clocks, DefaultFacts, Facts, Look, Seen};
+use super::facts::{DefaultFacts, Facts, Look, Seen};
 use super::naming::{MADE_MAX, NAMES_TRIED, name_of};
 use super::premake::attach::STALE_CHECK;
 use super::premake::new::mark_prefix;
@@ -16,6 +16,7 @@ use super::retention::plan::about_to_leave;
 use super::tended::{all_tended, lay_out};
 use super::{Task, drain, split};
 use crate::config::checked::Partitions;
+use crate::job::clocks::Clocks;
 use crate::jobs::partitions::grid::coverage::coverage;
 use crate::jobs::partitions::premake::frontier;
 use crate::pg::catalog::foreign_keys::{self, Reference};
@@ -27,7 +28,6 @@ use crate::pg::catalog::{adoption, carve, leftover, partition_default, quarantin
 use crate::pg::fault::{Fault, Kind};
 use crate::pg::ident::{TableName, quoted};
 use crate::pg::session::Reader;
-use crate::time::clock;
 
 /// Reads all facts.
 ///
@@ -60,7 +60,7 @@ pub async fn observe(
         strays,
         stray_leftovers,
         taken: BTreeSet::new(),
-        clocks: clocks(reader).await?,
+        clocks: Clocks::read(reader.conn).await?,
         own_schema: reader.server.schema.clone(),
         adoption: None,
         unfinished: Vec::new(),
@@ -111,15 +111,6 @@ async fn unfinished_look(
         }
     }
     Ok(())
-}
-
-/// The server's clock, and our host's at that moment.
-pub(super) async fn clocks(reader: &mut Reader<'_>) -> Result<Clocks, Fault> {
-    let server = sqlx::query_scalar("SELECT clock_timestamp()")
-        .fetch_one(&mut *reader.conn)
-        .await
-        .map_err(|error| Fault::from_sqlx("read the server's clock", &error))?;
-    Ok(Clocks { server, host: clock::wall() })
 }
 
 /// For partitions that are about to leave: whether rows refer to theirs.

@@ -4,11 +4,12 @@
 //! `pg_get_expr(relpartbound, 0)`, because given the partition's oid it would open the partition and
 //! wait behind an `ALTER TABLE` (measured on 13 and 18).
 
+use sqlx::postgres::types::Oid;
 use sqlx::{AssertSqlSafe, FromRow, PgConnection};
 
 use super::likeness::STANDS_OUT;
 use crate::pg::fault::Fault;
-use crate::pg::ident::TableName;
+use crate::pg::ident::{Ident, TableName};
 use crate::pg::version::Version;
 
 /// A table, view or other relation by the name that was asked for.
@@ -256,4 +257,25 @@ pub async fn taken_names(
 
 fn failed(doing: &'static str) -> impl Fn(sqlx::Error) -> Fault {
     move |error| Fault::from_sqlx(doing, &error)
+}
+
+/// Whether a table is partitioned by ranges that begin with this column.
+///
+/// # Errors
+/// Where the server does not answer.
+pub async fn is_ranged_by(
+    conn: &mut PgConnection,
+    table: Oid,
+    column: &Ident,
+) -> Result<bool, Fault> {
+    sqlx::query_scalar(
+        "SELECT EXISTS (SELECT FROM pg_partitioned_table AS p \
+           JOIN pg_attribute AS a ON a.attrelid = p.partrelid AND a.attnum = p.partattrs[0] \
+         WHERE p.partrelid = $1 AND p.partstrat = 'r' AND a.attname = $2)",
+    )
+    .bind(table)
+    .bind(column.as_str())
+    .fetch_one(conn)
+    .await
+    .map_err(failed("look how a table is partitioned"))
 }

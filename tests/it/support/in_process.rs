@@ -65,6 +65,11 @@ impl InProcess {
         self.jobs.iter_mut().for_each(|job| job.ask(task));
     }
 
+    /// A person agrees to what its jobs would newly destroy.
+    pub fn confirm(&mut self) {
+        self.jobs.iter_mut().for_each(AnyJob::confirm);
+    }
+
     /// The tokens that stop its runs.
     pub fn stop(&self) -> &Stop {
         &self.engine.stop

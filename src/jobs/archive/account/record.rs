@@ -14,6 +14,8 @@ pub enum Kind {
     Move,
     /// Rows went back to the hot table.
     Restore,
+    /// Rows were deleted from it.
+    Purge,
 }
 
 impl Kind {
@@ -23,6 +25,7 @@ impl Kind {
         match self {
             Self::Move => "move",
             Self::Restore => "restore",
+            Self::Purge => "purge",
         }
     }
 }
@@ -122,7 +125,16 @@ impl Record {
     /// Records the rows that this WHERE finds, before they are deleted. Returns how many rows.
     fn within(&self, source: &TableName, condition: &str, columns: usize) -> String {
         format!(
-            "-- then, instead of the second connection's count\nWITH going AS (\nSELECT {}\nFROM {source}\nWHERE {condition})\n{}\nRETURNING row_count",
+            "-- then, instead of the second connection's count\n{}\nRETURNING row_count",
+            self.of(source, condition, columns)
+        )
+    }
+
+    /// The same of rows that may have come by several batches: they are told by their stamps.
+    #[must_use]
+    pub fn of(&self, source: &TableName, condition: &str, columns: usize) -> String {
+        format!(
+            "WITH going AS (\nSELECT {}\nFROM {source}\nWHERE {condition})\n{}",
             self.returning(),
             self.insert("going", columns)
         )

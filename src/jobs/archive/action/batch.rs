@@ -17,6 +17,14 @@ const MORE: &str = "the range holds more rows than a batch may have";
 const ROW_LOCKS: [Duration; 2] = [Duration::from_millis(50), Duration::from_millis(100)];
 const ROW_LOCKS_PAUSE: Duration = Duration::from_millis(100);
 
+/// A guess that holds more than it should is rolled back.
+fn bounded(statement: Statement, range: &Range) -> Statement {
+    match range.rows_max {
+        Some(rows_max) => statement.expect(Expect::AtMost(rows_max, MORE)),
+        None => statement,
+    }
+}
+
 impl Move {
     /// One batch. REPEATABLE READ: a row that was edited since the snapshot is an error, not a lost
     /// edit. Stepping over locked rows needs READ COMMITTED; it never waits for a row.
@@ -44,21 +52,16 @@ impl Move {
             statements.push(self.over(text, range));
             statements.len() - 1
         });
-        let moved = statements.len();
+        let mut moved = statements.len();
         if how.steps_over {
             let free = self.over(&self.texts.step_over, range).expect(Expect::True(SWALLOWED));
             statements.push(free);
             statements.extend(self.unchanged());
-        } else {
-            let insert = self.over(&self.texts.insert, range).repeated();
-            statements.push(match range.rows_max {
-                Some(rows_max) => insert.expect(Expect::AtMost(rows_max, MORE)),
-                None => insert,
-            });
+        } else if let Some(insert) = &self.texts.insert {
+            statements.push(bounded(self.over(insert, range), range).repeated());
             statements.extend(self.unchanged());
-            if how.drops_doubles {
-                statements.push(self.record_within(&self.texts.entry, range, moved));
-            }
+            let entry = self.texts.entry.as_ref().filter(|_| how.drops_doubles);
+            statements.extend(entry.map(|entry| self.record_within(entry, range, moved)));
             let delete = self.over(&self.texts.delete, range).repeated();
             statements.push(delete.expect(Expect::RowsOf(moved, SWALLOWED)));
             if !how.drops_doubles {
@@ -66,6 +69,11 @@ impl Move {
                 let records = self.entries().zip(counted);
                 statements.extend(records.map(|(entry, moved)| self.record(entry, range, moved)));
             }
+        } else {
+            statements.extend(self.unchanged());
+            statements.extend(self.texts.gone.iter().map(|text| self.over(text, range)));
+            moved = statements.len();
+            statements.push(bounded(self.over(&self.texts.delete, range), range).repeated());
         }
         statements.push(self.remember(range));
         let step = if how.steps_over {
@@ -98,7 +106,10 @@ impl Move {
             .chain(start)
             .chain([&texts.next_range, &texts.lock])
             .chain(self.children.iter().flat_map(|child| [&child.insert, &child.delete]))
-            .chain([&texts.insert, &texts.unchanged, &texts.delete])
+            .chain(&texts.insert)
+            .chain([&texts.unchanged])
+            .chain(&texts.gone)
+            .chain([&texts.delete])
             .chain(self.entries().flat_map(|entry| [&entry.question, &entry.answered]))
             .chain([&texts.remember])
             .chain(step_over.into_iter().flatten())
@@ -131,7 +142,7 @@ impl Move {
 
     /// What is recorded of a batch: of the table itself, then of its children.
     fn entries(&self) -> impl Iterator<Item = &Entry> {
-        std::iter::once(&self.texts.entry).chain(self.children.iter().map(|child| &child.entry))
+        self.texts.entry.iter().chain(self.children.iter().map(|child| &child.entry))
     }
 
     /// What the second connection counted is what was copied: both see one snapshot.
@@ -156,9 +167,15 @@ impl Move {
         Statement::new(&self.texts.remember).bind(values.map(Some).to_vec()).repeated()
     }
 
+    /// What it does, for messages.
+    #[must_use]
+    pub fn doing(&self) -> &'static str {
+        if self.into.is_some() { "archive rows of" } else { "delete rows of" }
+    }
+
     fn step(&self, mode: Mode, tries: Vec<Duration>, statements: Vec<Statement>) -> Step {
         Step {
-            doing: "archive rows of",
+            doing: self.doing(),
             object: self.source.to_string(),
             mode,
             lock: LockWait { tries, pause: ROW_LOCKS_PAUSE, hold_max: None, strong: Vec::new() },

@@ -18,7 +18,7 @@ impl Walker<'_> {
         mut fault: Fault,
     ) -> Result<Fault, Fault> {
         let Move { source, into, doubles, children, .. } = self.rows;
-        let own = doubles.iter().map(|doubles| (source, into, doubles));
+        let own = into.iter().zip(doubles).map(|(into, doubles)| (source, into, doubles));
         let of_children = children
             .iter()
             .filter_map(|child| Some((&child.name, &child.into, child.doubles.as_ref()?)));
@@ -69,8 +69,8 @@ pub(super) fn note(totals: &Totals, walker: &Walker<'_>) -> Option<String> {
     let left = if walker.rows.proof_follows { 0 } else { walker.pass.left };
     let left = (left > 0)
         .then(|| format!("{left} rows that others hold locked are left for the next run"));
-    let doubles = (walker.doubles > 0).then(|| {
-        let (count, into) = (walker.doubles, &walker.rows.into);
+    let doubles = walker.rows.into.as_ref().filter(|_| walker.doubles > 0).map(|into| {
+        let count = walker.doubles;
         format!("{count} rows were in {into} already, the same in every column, and only left here")
     });
     let waited = !totals.waits.total().is_zero();

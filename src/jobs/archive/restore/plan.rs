@@ -19,7 +19,7 @@ use crate::pg::fault::{Fault, Kind};
 pub fn plan(config: &Archive, wish: &Wish, seen: &Seen, now: DateTime<Utc>) -> Plan<ArchiveAction> {
     let mut plan = Plan::default();
     let table = &wish.table;
-    let found = seen.iter().find(|(name, _)| name == table);
+    let found = seen.tables.iter().find(|(name, _)| name == table);
     let (Some(policy), Some((_, facts))) = (config.tables.get(table), found) else {
         let fault = Fault::new(Kind::Configuration, "restore", "it is not in [archive.tables]");
         plan.refuse(table, fault.on(table));
@@ -50,7 +50,7 @@ fn restore(
     now: DateTime<Utc>,
 ) -> Result<Restore, Fault> {
     let (table, archive) = (&wish.table, &policy.into);
-    let refused = |why: String, cure: String| Refusal::new(why, cure).fault(table);
+    let refused = |why: String, cure: String| Refusal::new(why, cure).fault("archive", table);
     let no_table = |name| refused(format!("there is no table {name}"), "create it".to_owned());
     let source = facts.source.as_ref().ok_or_else(|| no_table(table))?;
     let target = facts.target.as_ref().ok_or_else(|| no_table(archive))?;

@@ -1,7 +1,7 @@
 //! Whether a move leaves enough behind to be worth a VACUUM.
 
 use super::Vacuum;
-use crate::config::checked::{ArchiveTable, Pace};
+use crate::config::checked::Pace;
 use crate::job::Plan;
 use crate::jobs::archive::action::ArchiveAction;
 use crate::jobs::archive::due::COUNT_MAX;
@@ -13,9 +13,9 @@ const DEAD_MIN: u64 = 50_000;
 /// … nor is a smaller share of the table: 1 in so many rows.
 const SHARE: u64 = 20;
 
-/// The VACUUM that follows the move of these rows, if one may be needed.
+/// The VACUUM that follows the move of these rows at this pace, if one is wanted and may be needed.
 pub fn after_move(
-    (name, policy): (&TableName, &ArchiveTable),
+    (name, pace): (&TableName, Option<Pace>),
     source: &Source,
     due: &Due,
     plan: &mut Plan<ArchiveAction>,
@@ -25,9 +25,7 @@ pub fn after_move(
         Due::Rows(count) if *count <= COUNT_MAX => source.clutter.dead + count > dead_min,
         Due::Rows(_) | Due::Uncounted | Due::Unasked(_) => true,
     };
-    if !policy.vacuum || !is_likely {
-        return None;
-    }
+    let pace = pace.filter(|_| is_likely)?;
     if !source.clutter.may_vacuum {
         plan.spare(
             name,
@@ -40,7 +38,7 @@ pub fn after_move(
         table: name.clone(),
         tree: source.relation.tree.iter().map(|oid| oid.0).collect(),
         dead_min,
-        is_gentle: policy.pace == Pace::Gentle,
+        is_gentle: pace == Pace::Gentle,
         reason: format!(
             "what has moved leaves dead rows behind, through which the application's next query would \
              wade; only if they are {dead_min} or more by then, and nobody else is at it"

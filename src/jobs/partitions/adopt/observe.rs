@@ -3,12 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::facts::Seen;
-use super::super::observe::{clocks, second_look};
+use super::super::observe::second_look;
 use super::super::premake::new::mark_prefix;
 use super::blueprint::key_index;
 use super::decide::{column, decide, first_partition, future};
 use super::{CHECK, Facts, Wish};
 use crate::config::checked::Partitions;
+use crate::job::clocks::Clocks;
 use crate::pg::catalog::adoption::{self, Progress};
 use crate::pg::catalog::traits::{self, Traits};
 use crate::pg::catalog::{inventory, partition, policies, setting};
@@ -32,7 +33,7 @@ pub async fn observe(
         lock_timeout: setting::lock_timeout(reader.conn).await?,
         tables: BTreeMap::new(),
         taken: BTreeSet::new(),
-        clocks: clocks(reader).await?,
+        clocks: Clocks::read(reader.conn).await?,
         strays: Vec::new(),
         stray_leftovers: Vec::new(),
         own_schema: reader.server.schema.clone(),

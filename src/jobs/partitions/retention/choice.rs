@@ -1,19 +1,16 @@
 //! Which partitions are to leave now. Pure: bounds, policy and clocks in, a choice out.
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 
-use super::super::facts::{Clocks, Facts};
+use super::super::facts::Facts;
 use crate::config::checked::{Expiry, OnExpiry};
+use crate::job::clocks::Clocks;
 use crate::jobs::partitions::grid::axis::Axis;
 use crate::jobs::partitions::grid::bounds::{Edge, Span, parse_bound};
 use crate::jobs::partitions::grid::key::Point;
 use crate::pg::catalog::quarantine::Agreed;
 use crate::pg::ident::TableName;
 use crate::time::period::Period;
-
-/// Clocks further apart than this: one of them is wrong, and nobody knows which. An hour is a zone
-/// taken for another; drift is seconds.
-const CLOCKS_APART_MAX: TimeDelta = TimeDelta::hours(1);
 
 /// A partition, as far as its leaving depends on it. The default partition is none.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -214,14 +211,8 @@ pub fn clock_doubt(
     axis: &Axis,
     now: DateTime<Utc>,
 ) -> Option<Doubt> {
-    let Clocks { server, host } = clocks;
-    if (server - host).abs() > CLOCKS_APART_MAX {
-        let at = |instant: DateTime<Utc>| instant.format("%Y-%m-%d %H:%M:%SZ").to_string();
-        return Some(Doubt::ClocksApart(format!(
-            "the server's clock shows {} and this host's {}; one of them is wrong",
-            at(server),
-            at(host)
-        )));
+    if let Some(words) = clocks.doubt() {
+        return Some(Doubt::ClocksApart(words));
     }
     let newest = parts.iter().filter(|part| !part.is_pending).map(|part| part.span.to).max()?;
     // Where the key's type ends before now, so does every partition.

@@ -10,7 +10,7 @@ use super::agreement::Agreement;
 use super::choice::{Choice, Part, Policy, choose, clock_doubt, parts};
 use super::held::{Fate, NOT_LEAVING, fate, upkeep};
 use crate::config::checked::{Expiry, OnExpiry};
-use crate::job::Plan;
+use crate::job::{JobName, Plan, consent};
 use crate::jobs::partitions::grid::bounds::Span;
 use crate::pg::catalog::quarantine::Held;
 use crate::pg::fault::{Fault, Kind};
@@ -172,8 +172,9 @@ impl Draft<'_, '_> {
                 .map(|(verb, names)| format!("{verb} {}", listed(names)))
                 .collect::<Vec<_>>()
                 .join(" and ");
-            let message = format!("the policy is new and would {what}; {known}");
-            self.refuse(message, "if that is meant: pgtend once partitions --confirm");
+            let fault =
+                consent::question(DOING, self.table.name, JobName::Partitions, (&what, &known));
+            self.plan.refuse(self.table.name, fault);
             return;
         }
         let on_record = on_record(self.table);
@@ -187,18 +188,13 @@ impl Draft<'_, '_> {
         if on_record == Some(policy) && !has_restored {
             return;
         }
-        let why = if is_confirmed {
-            "the policy is confirmed"
-        } else {
-            "the policy expires nothing that was not agreed before"
-        };
         self.plan.actions.push(PartitionAction::Agree(Box::new(Agreement {
             table: self.table.name.clone(),
             oid: self.table.facts.relation.oid,
             policy,
             reading: self.table.axis.reading(),
             is_confirmed,
-            why: why.to_owned(),
+            why: consent::why(is_confirmed).to_owned(),
             now: self.now,
             lock_timeout: self.seen.lock_timeout,
         })));

@@ -4,13 +4,13 @@ use std::fmt::Write;
 
 use chrono::TimeDelta;
 
-use super::super::facts::Clocks;
 use super::super::retention::held::{Fate, fate};
 use super::super::tended::tended;
 use super::coverage::keys;
 use super::world::{Table, table, world};
 use crate::config::checked::OnExpiry;
 use crate::job::Action;
+use crate::job::clocks::Clocks;
 use crate::pg::catalog::foreign_keys::Reference;
 use crate::pg::version::Version;
 

@@ -2,10 +2,10 @@
 
 use chrono::TimeDelta;
 
-use super::super::facts::Clocks;
 use super::world::{Table, table, world};
 use crate::config::checked::OnExpiry;
 use crate::job::Action;
+use crate::job::clocks::Clocks;
 use crate::pg::catalog::leftover::Leftover;
 use crate::pg::fault::{Fault, Kind};
 

@@ -7,11 +7,12 @@ use std::time::Duration;
 use chrono_tz::Tz;
 
 use super::super::Task;
-use super::super::facts::{Clocks, DefaultFacts, Facts, Look, Seen};
+use super::super::facts::{DefaultFacts, Facts, Look, Seen};
 use super::super::plan::plan;
 use crate::config::checked::{
     Catchup, Expiry, OnExpiry, PartitionTable, Partitions, Schedule, TimeCode,
 };
+use crate::job::clocks::Clocks;
 use crate::job::{Action, Plan};
 use crate::jobs::partitions::grid::key::Point;
 use crate::pg::catalog::leftover::Leftover;

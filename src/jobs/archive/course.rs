@@ -1,0 +1,105 @@
+//! How a table is gone through: by which ways, and where an unfinished pass goes on.
+
+use super::action::Move;
+use super::due::DueRows;
+use super::observe::{Due, Position, Source};
+use super::recipe::{self, Sight};
+use super::walk::{self, Walk};
+use crate::config::checked::Pace;
+use crate::pg::version::Version;
+
+/// It.
+pub struct Course<'a> {
+    /// Which rows are due.
+    pub due: DueRows,
+    /// The order that the rows' key gives them.
+    pub walk: Walk,
+    /// What comes before the walk, or instead of it.
+    sweep: Option<Walk>,
+    position: Option<&'a Position>,
+}
+
+impl<'a> Course<'a> {
+    /// Chooses it by what is known of how many rows are due, of at most so many per batch. `None`: no
+    /// key tells the rows apart.
+    #[must_use]
+    pub fn new(
+        due: DueRows,
+        source: &Source,
+        (count, about): (&Due, Option<u64>),
+        position: Option<&'a Position>,
+        (version, batch_rows): (Version, u32),
+    ) -> Option<Self> {
+        let walk = Walk::choose(&source.columns, &source.indexes, &due.age)?;
+        let sweep = recipe::sweep(Sight {
+            version,
+            blocks: source.blocks,
+            by_index: due.by_index,
+            due: about.or(match count {
+                Due::Rows(count) => Some(*count),
+                Due::Uncounted | Due::Unasked(_) => None,
+            }),
+            batch_rows,
+            goes_on: source
+                .blocks
+                .zip(position)
+                .is_some_and(|(blocks, position)| position.walk == walk::signature_of(blocks)),
+        });
+        Some(Self { due, walk, sweep, position })
+    }
+
+    /// The ways of the passes, the first one's first. An unfinished pass goes on the way it went.
+    fn walks(&self) -> Vec<&Walk> {
+        let again = self.sweep.is_none() || self.due.by_index;
+        let all = self.sweep.iter().chain(again.then_some(&self.walk)).collect::<Vec<_>>();
+        let from = all.iter().position(|walk| self.after_on(walk).is_some()).unwrap_or(0);
+        all[from..].to_vec()
+    }
+
+    /// Where an unfinished pass stands.
+    #[must_use]
+    pub fn after(&self) -> Option<Vec<String>> {
+        self.after_on(self.walks().first()?)
+    }
+
+    /// A position counts only along the same walk.
+    #[must_use]
+    pub fn after_on(&self, walk: &Walk) -> Option<Vec<String>> {
+        let position = self.position?;
+        let fits = position.walk == walk.signature() && position.after.len() == walk.columns.len();
+        fits.then(|| position.after.clone())
+    }
+
+    /// The passes, each along its walk, with the one that follows it.
+    pub fn moves(&self, along: impl Fn(&Walk, Option<Move>) -> Move) -> Option<Move> {
+        self.walks().into_iter().rev().fold(None, |then, walk| Some(along(walk, then)))
+    }
+
+    /// ` by 10000 at most along (created_at, id), as …`
+    #[must_use]
+    pub fn words(
+        &self,
+        (batch_rows, pace): (u32, Pace),
+        walk: &Walk,
+        then: Option<&Move>,
+    ) -> String {
+        let then = then.map_or_else(String::new, |then| {
+            format!(
+                "; then looks along {}, {}, for what is left",
+                then.walk.list(),
+                then.walk.reason
+            )
+        });
+        let goes_on = if self.after().is_some() {
+            "; goes on where an earlier run stopped, then looks from the start again"
+        } else {
+            ""
+        };
+        let pace = match pace {
+            Pace::Gentle => "",
+            Pace::Full => ", without pauses,",
+        };
+        let (list, reason) = (walk.list(), &walk.reason);
+        format!(" by {batch_rows} at most{pace} along {list}, {reason}{then}{goes_on}")
+    }
+}

@@ -1,0 +1,150 @@
+//! What was agreed to be deleted.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use sqlx::PgConnection;
+use sqlx::postgres::types::Oid;
+
+use crate::config::checked::Purge;
+use crate::pg::fault::Fault;
+use crate::pg::ident::TableName;
+use crate::pg::step::{LockWait, Mode, Statement, Step};
+use crate::time::period::Period;
+
+/// What must be agreed to before rows are deleted by it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Policy {
+    /// Rows older than this go.
+    pub older_than: Period,
+    /// What tells their age.
+    pub age_column: String,
+    /// Which of them; absent: all.
+    pub condition: Option<String>,
+}
+
+const ON_RECORD: &str =
+    "SELECT older_than, age_column, condition FROM archive_policy WHERE relation = $1";
+
+impl Policy {
+    /// What is configured.
+    #[must_use]
+    pub fn of(purge: &Purge) -> Self {
+        Self {
+            older_than: purge.older_than,
+            age_column: purge.age_column.as_str().to_owned(),
+            condition: purge.condition.as_ref().map(|condition| condition.as_str().to_owned()),
+        }
+    }
+
+    /// What is on record of a table; absent: nothing, or what cannot be read, and is to be asked for
+    /// again.
+    ///
+    /// # Errors
+    /// Where the server does not answer.
+    pub async fn on_record(conn: &mut PgConnection, table: Oid) -> Result<Option<Self>, Fault> {
+        let failed =
+            |error: sqlx::Error| Fault::from_sqlx("read what was agreed to delete", &error);
+        let exists: bool = sqlx::query_scalar("SELECT to_regclass('archive_policy') IS NOT NULL")
+            .fetch_one(&mut *conn)
+            .await
+            .map_err(failed)?;
+        if !exists {
+            return Ok(None);
+        }
+        let row: Option<(String, String, Option<String>)> =
+            sqlx::query_as(ON_RECORD).bind(table).fetch_optional(conn).await.map_err(failed)?;
+        Ok(row.and_then(|(older_than, age_column, condition)| {
+            Some(Self { older_than: older_than.parse().ok()?, age_column, condition })
+        }))
+    }
+
+    /// Whether this policy, agreed to, deletes all that the other one does.
+    #[must_use]
+    pub fn allows(&self, other: &Self, now: DateTime<Utc>) -> bool {
+        let horizon = |policy: &Self| policy.older_than.before(now, chrono_tz::UTC);
+        self.age_column == other.age_column
+            && self.condition == other.condition
+            && horizon(self) >= horizon(other)
+    }
+
+    /// `older than 7 years by created_at`
+    #[must_use]
+    pub fn words(&self) -> String {
+        let condition = self.condition.as_deref();
+        let condition = condition.map_or_else(String::new, |text| format!(", where {text}"));
+        format!("older than {} by {}{condition}", self.older_than, self.age_column)
+    }
+}
+
+/// A policy goes on record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Agreement {
+    /// The table that rows are deleted from.
+    pub table: TableName,
+    /// It: another one of that name is asked about again.
+    pub oid: Oid,
+    /// What is agreed.
+    pub policy: Policy,
+    /// A person said so with `--confirm`.
+    pub is_confirmed: bool,
+    /// Why.
+    pub why: &'static str,
+}
+
+/// Nobody else waits for our own table.
+const LOCK_TIMEOUT: Duration = Duration::from_secs(1);
+
+const AGREE: &str = "\
+INSERT INTO archive_policy (relation, older_than, age_column, condition)
+VALUES ($1::oid, $2, $3, $4)
+ON CONFLICT (relation) DO UPDATE
+SET older_than = excluded.older_than, age_column = excluded.age_column,
+    condition = excluded.condition, agreed_at = clock_timestamp()";
+
+impl Agreement {
+    /// One transaction.
+    #[must_use]
+    pub fn step(&self) -> Step {
+        let Policy { older_than, age_column, condition } = self.policy.clone();
+        let values = vec![
+            Some(self.oid.0.to_string()),
+            Some(older_than.to_string()),
+            Some(age_column),
+            condition,
+        ];
+        Step {
+            doing: "record the policy of",
+            object: self.table.to_string(),
+            mode: Mode::Transaction,
+            lock: LockWait::patient(LOCK_TIMEOUT),
+            statements: vec![Statement::new(AGREE).bind(values)],
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn policy(older_than: &str, condition: Option<&str>) -> Policy {
+        Policy {
+            older_than: older_than.parse().unwrap(),
+            age_column: "created_at".to_owned(),
+            condition: condition.map(str::to_owned),
+        }
+    }
+
+    #[test]
+    fn what_deletes_more_was_not_agreed_to() {
+        let now = "2026-11-21T12:00:00Z".parse().unwrap();
+        let agreed = policy("2 years", None);
+        assert!(agreed.allows(&policy("2 years", None), now));
+        assert!(agreed.allows(&policy("24 months", None), now), "the same, in other words");
+        assert!(agreed.allows(&policy("3 years", None), now), "it deletes less");
+        assert!(!agreed.allows(&policy("700 days", None), now));
+        assert!(!agreed.allows(&policy("3 years", Some("true")), now), "who knows");
+        let other = Policy { age_column: "archived_at".to_owned(), ..agreed.clone() };
+        assert!(!agreed.allows(&other, now), "another age");
+    }
+}

@@ -1,0 +1,17 @@
+//! Rows that leave for good: those of an archive that are older than `archive_retention`, those of a hot
+//! table with `delete = true`.
+//!
+//! They go the way all rows go, in batches, by the same walks and at the same pace; only that nothing is
+//! inserted. Each DELETE says itself what may go: older than the run's cut-off, and as the condition says.
+//! Before the first one, a person has agreed to the policy; one that deletes less needs no word. Nothing is
+//! deleted by a clock that may be wrong, or if nothing younger would stay.
+
+mod agreement;
+mod observe;
+mod plan;
+#[cfg(test)]
+mod tests;
+
+pub use agreement::{Agreement, Policy};
+pub use observe::{PurgeFacts, observe};
+pub use plan::plan;

@@ -1,0 +1,124 @@
+//! What is looked at before rows are deleted. Questions, no policy.
+
+use sqlx::AssertSqlSafe;
+
+use super::Policy;
+use crate::config::checked::Purge;
+use crate::job::clocks::Clocks;
+use crate::jobs::archive::due::DueRows;
+use crate::jobs::archive::observe::{self as archive, Due, Position, Source, old_rows};
+use crate::pg::catalog::columns::{self, Column};
+use crate::pg::catalog::pressure::{self, Sight};
+use crate::pg::catalog::{functions, partition, relation, shape};
+use crate::pg::fault::{Fault, Kind};
+use crate::pg::ident::{Ident, TableName};
+use crate::pg::session::Reader;
+use crate::pg::version::Version;
+
+/// What concerns one table that rows are deleted from.
+#[derive(Debug, Clone)]
+pub struct PurgeFacts {
+    /// The server's version.
+    pub version: Version,
+    /// Our role.
+    pub user: Ident,
+    /// The table; `None`: there is none of that name.
+    pub source: Option<Source>,
+    /// The columns of the hot table whose archive it is; empty: it is none, or that table is gone.
+    pub hot_columns: Vec<Column>,
+    /// Its shape.
+    pub shape: String,
+    /// Functions in the condition that may answer differently each time.
+    pub volatile: Vec<String>,
+    /// Partitions of it leave as a whole: it is partitioned by range of the age.
+    pub is_ranged_by_age: bool,
+    /// How many rows are due.
+    pub due: Due,
+    /// How many by the planner's estimate, where they were too many to count.
+    pub due_about: Option<u64>,
+    /// Whether younger rows stay; `None`: that took longer than `statement_timeout`, or nothing is due.
+    pub keeps_younger: Option<bool>,
+    /// Where an unfinished pass stands.
+    pub position: Option<Position>,
+    /// What was agreed to be deleted.
+    pub agreed: Option<Policy>,
+    /// Two clocks, read at the same moment.
+    pub clocks: Clocks,
+    /// What of the server's burden we are shown.
+    pub sight: Sight,
+}
+
+/// Looks at one table.
+///
+/// # Errors
+/// Where the server does not answer, or refuses to show its catalog.
+pub async fn observe(
+    reader: &mut Reader<'_>,
+    name: &TableName,
+    purge: &Purge,
+) -> Result<PurgeFacts, Fault> {
+    let version = reader.server.version;
+    let source = archive::source(reader.conn, name, version).await?;
+    let oids: Vec<_> = source.iter().map(|source| source.relation.oid).collect();
+    let functions = purge.condition.as_ref().map_or(&[][..], |condition| condition.functions());
+    let volatile = functions::volatile_among(reader.conn, functions).await?;
+    let rows = source
+        .as_ref()
+        .filter(|source| source.is_readable() && volatile.is_empty())
+        .and_then(|source| old_rows(name, &purge.age_column, purge.condition.clone(), source));
+    let mut facts = PurgeFacts {
+        version,
+        user: Ident::new(&reader.server.user)
+            .map_err(|error| Fault::new(Kind::Bug, "read our role's name", error.to_string()))?,
+        shape: shape::of(reader.conn, &oids).await?,
+        hot_columns: Vec::new(),
+        volatile,
+        is_ranged_by_age: false,
+        due: Due::Unasked(None),
+        due_about: None,
+        keeps_younger: None,
+        position: archive::position(reader.conn, name).await?,
+        agreed: None,
+        clocks: Clocks::read(reader.conn).await?,
+        sight: pressure::sight(reader.conn).await?,
+        source,
+    };
+    if let Some(&oid) = oids.first() {
+        facts.agreed = Policy::on_record(reader.conn, oid).await?;
+        facts.is_ranged_by_age =
+            partition::is_ranged_by(reader.conn, oid, &purge.age_column).await?;
+    }
+    if let Some(hot) = &purge.archive_of
+        && let Some(hot) = relation::find(reader.conn, hot).await?
+    {
+        facts.hot_columns = columns::of(reader.conn, hot.oid).await?;
+    }
+    if let Some(rows) = rows {
+        (facts.due, facts.due_about) = archive::count(reader, &rows, purge.older_than).await?;
+        if !matches!(facts.due, Due::Rows(0) | Due::Unasked(_)) {
+            facts.keeps_younger = keeps_younger(reader, &rows, purge).await?;
+        }
+    }
+    Ok(facts)
+}
+
+async fn keeps_younger(
+    reader: &mut Reader<'_>,
+    rows: &DueRows,
+    purge: &Purge,
+) -> Result<Option<bool>, Fault> {
+    let found: Result<bool, sqlx::Error> = sqlx::query_scalar(AssertSqlSafe(rows.any_younger()))
+        .bind(rows.age_type.cutoff(purge.older_than.before(reader.now, chrono_tz::UTC)))
+        .persistent(false)
+        .fetch_one(&mut *reader.conn)
+        .await;
+    match found {
+        Ok(found) => Ok(Some(found)),
+        Err(error) => {
+            let fault = Fault::from_sqlx("look for younger rows of", &error).on(&rows.source);
+            // A time-out looks like a cancel; if it is one, the next statement is cancelled too.
+            let is_slow = matches!(fault.kind, Kind::TimedOut | Kind::Cancelled);
+            if is_slow { Ok(None) } else { Err(fault) }
+        }
+    }
+}
