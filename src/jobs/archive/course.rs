@@ -1,8 +1,9 @@
 //! How a table is gone through: by which ways, and where an unfinished pass goes on.
 
 use super::action::Move;
+use super::count::Due;
 use super::due::DueRows;
-use super::observe::{Due, Position, Source};
+use super::observe::{Position, Source};
 use super::recipe::{self, Sight};
 use super::walk::{self, Walk};
 use crate::config::checked::Pace;

@@ -18,6 +18,7 @@ mod apply;
 mod children;
 mod children_check;
 mod columns;
+mod count;
 mod course;
 mod doubles;
 mod due;

@@ -1,12 +1,12 @@
 //! What the archive job looks at. Questions, no policy.
 
+use sqlx::PgConnection;
 use sqlx::postgres::types::Oid;
-use sqlx::postgres::{PgDatabaseError, PgErrorPosition};
-use sqlx::{AssertSqlSafe, PgConnection};
 
 use super::account::part::{self, Unread};
 use super::children::{self, ChildFacts};
-use super::due::{AgeType, COUNT_MAX, DueRows};
+use super::count::{Due, count};
+use super::due::{AgeType, DueRows};
 use super::hand_over::look::{Looked, look};
 use super::hand_over::plan::within;
 use super::purge::PurgeFacts;
@@ -29,7 +29,6 @@ use crate::pg::fault::{Fault, Kind};
 use crate::pg::ident::{Ident, TableName};
 use crate::pg::session::Reader;
 use crate::pg::version::Version;
-use crate::time::period::Period;
 
 /// The facts of every configured table, in the configuration's order.
 #[derive(Debug, Default)]
@@ -126,53 +125,6 @@ pub struct Target {
     pub missing: Vec<String>,
     /// We may alter it.
     pub may_alter: bool,
-}
-
-/// How many rows are due.
-#[derive(Debug, Clone)]
-pub enum Due {
-    /// Exactly so many, if up to [`super::due::COUNT_MAX`].
-    Rows(u64),
-    /// Counting took longer than `statement_timeout`.
-    Uncounted,
-    /// The server refuses the condition, or another fact already forbids the question.
-    Unasked(Option<Fault>),
-}
-
-impl Due {
-    /// The number, where rows were few enough to count.
-    #[must_use]
-    pub fn counted(&self) -> Option<u64> {
-        match self {
-            Self::Rows(count) if *count <= COUNT_MAX => Some(*count),
-            _ => None,
-        }
-    }
-
-    /// `5 rows are due`
-    #[must_use]
-    pub fn rows_are_due(&self) -> String {
-        match self {
-            Self::Rows(count) if *count > COUNT_MAX => {
-                format!("more than {COUNT_MAX} rows are due")
-            }
-            Self::Rows(1) => "1 row is due".to_owned(),
-            Self::Rows(count) => format!("{count} rows are due"),
-            Self::Uncounted | Self::Unasked(_) => {
-                "rows may be due, too many to count within statement_timeout".to_owned()
-            }
-        }
-    }
-
-    /// The number, or what is known of it.
-    #[must_use]
-    pub fn in_short(&self) -> String {
-        match self {
-            Self::Rows(count) if *count > COUNT_MAX => format!("more than {COUNT_MAX}"),
-            Self::Rows(count) => count.to_string(),
-            Self::Uncounted | Self::Unasked(_) => "unknown".to_owned(),
-        }
-    }
 }
 
 /// Where an unfinished pass stands.
@@ -334,81 +286,6 @@ pub async fn target(conn: &mut PgConnection, name: &TableName) -> Result<Option<
         may_alter: privileges::may_alter(conn, relation.oid).await?,
         relation,
     }))
-}
-
-/// Counts the rows due, up to a limit, and asks the planner about more. That the server refuses the
-/// condition is a fact too.
-///
-/// # Errors
-/// Where the server does not answer.
-pub async fn count(
-    reader: &mut Reader<'_>,
-    rows: &DueRows,
-    older_than: Period,
-) -> Result<(Due, Option<u64>), Fault> {
-    let cutoff = rows.age_type.cutoff(older_than.before(reader.now, chrono_tz::UTC));
-    let counted = sqlx::query_scalar(AssertSqlSafe(rows.count()))
-        .bind(&cutoff)
-        .persistent(false)
-        .fetch_one(&mut *reader.conn)
-        .await
-        .map(i64::unsigned_abs);
-    let error = match counted {
-        Ok(count) if count <= COUNT_MAX => return Ok((Due::Rows(count), None)),
-        Ok(count) => return Ok((Due::Rows(count), about(reader, rows, cutoff).await?)),
-        Err(error) => error,
-    };
-    let fault = Fault::from_sqlx("check the condition for", &error).on(&rows.source);
-    match fault.kind {
-        // A time-out looks like a cancel; if it is one, the next statement is cancelled too.
-        Kind::TimedOut | Kind::Cancelled => {
-            Ok((Due::Uncounted, about(reader, rows, cutoff).await?))
-        }
-        kind if kind.ends_run() => Err(fault),
-        _ => Ok((Due::Unasked(Some(explain(fault, &error, rows))), None)),
-    }
-}
-
-/// The planner's estimate; `None`: the server shows none.
-async fn about(
-    reader: &mut Reader<'_>,
-    rows: &DueRows,
-    cutoff: String,
-) -> Result<Option<u64>, Fault> {
-    let plan: sqlx::types::Json<serde_json::Value> =
-        sqlx::query_scalar(AssertSqlSafe(rows.estimate()))
-            .bind(cutoff)
-            .persistent(false)
-            .fetch_one(&mut *reader.conn)
-            .await
-            .map_err(|error| Fault::from_sqlx("estimate", &error).on(&rows.source))?;
-    let estimate = plan.0.pointer("/0/Plan/Plan Rows").and_then(serde_json::Value::as_f64);
-    Ok(estimate.and_then(|rows| format!("{rows:.0}").parse().ok()))
-}
-
-/// Says where in the condition the server stumbled.
-fn explain(mut fault: Fault, error: &sqlx::Error, rows: &DueRows) -> Fault {
-    let position = error
-        .as_database_error()
-        .and_then(|error| error.try_downcast_ref::<PgDatabaseError>())
-        .and_then(PgDatabaseError::position);
-    if let Some(PgErrorPosition::Original(place)) = position
-        && let Some(place) = rows.place_in_condition(place)
-    {
-        fault.message = format!("{}, at character {place}", fault.message);
-    }
-    if fault.kind == Kind::Server && rows.condition.is_some() {
-        fault.kind = Kind::Refused;
-        let cure = match fault.sqlstate.as_deref() {
-            // Unknown function, table, type.
-            Some("42883" | "42P01" | "42704") => {
-                "correct `where`, and name what is not in pg_catalog with its schema"
-            }
-            _ => "correct `where`",
-        };
-        fault.hint = Some(fault.hint.map_or(cure.to_owned(), |hint| format!("{hint} {cure}")));
-    }
-    fault
 }
 
 /// Where an unfinished pass over this table stands.

@@ -6,8 +6,9 @@ use chrono::{DateTime, Utc};
 use sqlx::postgres::types::Oid;
 
 use super::columns;
+use super::count::Due;
 use super::due::AgeType;
-use super::observe::{Due, Facts, Position, Seen, Source, Target};
+use super::observe::{Facts, Position, Seen, Source, Target};
 use super::plan::plan;
 use super::walk::Walk;
 use crate::config::checked::{Archive, ArchiveTable, Catchup, Limits, Pace, Schedule};

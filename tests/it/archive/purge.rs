@@ -48,16 +48,16 @@ fn what_a_policy_newly_deletes_is_asked_about_once() {
     on_every_major(|db| async move {
         archive(&db).await;
         let all = names(&db, "jobs_archive").await;
-        let mut app = with_retention(&db, "59 days 12 hours", "").await;
+        let mut app = with_retention(&db, "59 days 20 hours", "").await;
         let outcome = once(&app).await;
-        assert_eq!(outcome.verdict, Verdict::Failed, "{outcome:#?}");
+        assert_eq!(outcome.verdict, Verdict::Partial, "{outcome:#?}");
         assert!(format!("{outcome:?}").contains("it has deleted nothing so far"), "{outcome:#?}");
         assert_eq!(names(&db, "jobs_archive").await, all, "unasked");
 
         app.confirm();
         let outcome = once(&app).await;
-        assert_eq!(deletion(&outcome).rows, Some(2), "{outcome:#?}");
-        let old = ["old 1", "old 2", "old 3", "old 4", "old 5", "old 6", "old 7", "old 8", "old 9"];
+        assert_eq!(deletion(&outcome).rows, Some(6), "{outcome:#?}");
+        let old = ["old 5", "old 6", "old 7", "old 8", "old 9"];
         let left = names(&db, "jobs_archive WHERE name LIKE 'old _'").await;
         assert_eq!(left, old, "younger than that");
 
@@ -108,7 +108,7 @@ fn a_hot_table_is_deleted_from_only_as_asked() {
         let config = deletes("where = \"status <> 'pending'\"\nmax_rows = 7");
         let app = InProcess::new(&db, &config).await;
         let all = names(&db, "jobs").await;
-        assert_eq!(once(&app).await.verdict, Verdict::Failed);
+        assert_eq!(once(&app).await.verdict, Verdict::Partial);
         assert_eq!(names(&db, "jobs").await, all);
         let app = confirmed(&db, &config).await;
         assert_eq!(deletion(&once(&app).await).rows, Some(7));
@@ -257,8 +257,7 @@ fn a_foreign_key_that_comes_after_the_plan_loses_no_child() {
         let app = confirmed(&db, &config("archive_retention = '50 days'\nbatch_rows = 2")).await;
         // After the first batch.
         db.execute(
-            "CREATE TABLE notes (job bigint); INSERT INTO notes SELECT id FROM jobs_archive; \
-             CREATE FUNCTION refer() RETURNS event_trigger LANGUAGE plpgsql AS 'BEGIN END'",
+            "CREATE TABLE notes (job bigint); INSERT INTO notes SELECT id FROM jobs_archive",
         )
         .await;
         let mut other = db.connect().await;
@@ -269,7 +268,7 @@ fn a_foreign_key_that_comes_after_the_plan_loses_no_child() {
              AND locktype IN ('transactionid', 'tuple') \
              AND pid IN (SELECT pid FROM pg_stat_activity WHERE datname = current_database())) \
              LOOP PERFORM pg_sleep(0.001); PERFORM pg_stat_clear_snapshot(); END LOOP; END $$; COMMIT; \
-             BEGIN; SET LOCAL lock_timeout = '5s'; \
+             BEGIN; LOCK TABLE jobs_archive IN SHARE ROW EXCLUSIVE MODE; \
              DELETE FROM notes AS n WHERE NOT EXISTS (SELECT FROM jobs_archive AS j WHERE j.id = n.job); \
              ALTER TABLE notes ADD FOREIGN KEY (job) REFERENCES jobs_archive ON DELETE CASCADE; \
              CREATE TABLE referring AS SELECT * FROM notes; COMMIT",

@@ -5,8 +5,9 @@ use sqlx::AssertSqlSafe;
 use super::Policy;
 use crate::config::checked::Purge;
 use crate::job::clocks::Clocks;
+use crate::jobs::archive::count::{Due, count};
 use crate::jobs::archive::due::DueRows;
-use crate::jobs::archive::observe::{self as archive, Due, Position, Source, old_rows};
+use crate::jobs::archive::observe::{self as archive, Position, Source, old_rows};
 use crate::pg::catalog::columns::{self, Column};
 use crate::pg::catalog::pressure::{self, Sight};
 use crate::pg::catalog::{functions, partition, relation, shape};
@@ -94,7 +95,7 @@ pub async fn observe(
         facts.hot_columns = columns::of(reader.conn, hot.oid).await?;
     }
     if let Some(rows) = rows {
-        (facts.due, facts.due_about) = archive::count(reader, &rows, purge.older_than).await?;
+        (facts.due, facts.due_about) = count(reader, &rows, purge.older_than).await?;
         if !matches!(facts.due, Due::Rows(0) | Due::Unasked(_)) {
             facts.keeps_younger = keeps_younger(reader, &rows, purge).await?;
         }

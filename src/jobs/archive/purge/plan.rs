@@ -10,8 +10,9 @@ use crate::jobs::archive::account::layout::layout_of;
 use crate::jobs::archive::account::{self, Record};
 use crate::jobs::archive::action::{ArchiveAction, Move};
 use crate::jobs::archive::columns::{self, ARCHIVED_AT};
+use crate::jobs::archive::count::Due;
 use crate::jobs::archive::course::Course;
-use crate::jobs::archive::observe::{Due, Source, old_rows};
+use crate::jobs::archive::observe::{Source, old_rows};
 use crate::jobs::archive::preflight::{
     Findings, age_and_key, kind, referrers, source_side, volatile,
 };
@@ -19,6 +20,7 @@ use crate::jobs::archive::refusal::Refusal;
 use crate::jobs::archive::sql::Texts;
 use crate::jobs::archive::vacuum;
 use crate::jobs::archive::walk::Walk;
+use crate::pg::catalog::columns::Column;
 use crate::pg::fault::{Fault, Kind};
 use crate::pg::ident::TableName;
 
@@ -137,7 +139,7 @@ impl<'a> Draft<'a> {
         let is_idle = matches!(facts.due, Due::Rows(0));
         let is_agreed = self.is_confirmed
             || facts.agreed.as_ref().is_some_and(|agreed| agreed.allows(&self.policy, self.now));
-        if is_idle {
+        if is_idle && self.course.after().is_none() {
             let later = if is_agreed {
                 ""
             } else {
@@ -157,6 +159,10 @@ impl<'a> Draft<'a> {
             }
         } else if is_idle {
             plan.actions.extend(self.agreement());
+            // The pass of a run that was cut off ends.
+            if self.course.after().is_some() {
+                self.delete(limits, plan);
+            }
         } else if facts.keeps_younger != Some(true) && !self.is_confirmed {
             plan.spare(name, self.nothing_stays());
         } else {
@@ -249,16 +255,24 @@ impl<'a> Draft<'a> {
     /// How `archive verify` is told that rows have left an archive, by the columns that it knows them by.
     fn record(&self, walk: &Walk) -> Option<Record> {
         let map = columns::map(&self.facts.hot_columns, &self.source.columns);
+        let layout = layout_of(&self.facts.hot_columns, &map.from);
+        // Otherwise `archive verify` cannot make the checksum either, and says so.
+        let is_same = layout.columns().all(|(name, base_type)| {
+            let is_it = |c: &Column| c.name.as_str() == name && c.base_type == base_type;
+            self.source.columns.iter().any(is_it)
+        });
+        if self.facts.hot_columns.is_empty() || !is_same {
+            return None;
+        }
         Some(Record {
             kind: account::Kind::Purge,
             source: self.purge.archive_of.clone()?,
             target: self.name.clone(),
             walk: walk.signature(),
-            layout: layout_of(&self.facts.hot_columns, &map.from),
+            layout,
             age: self.purge.age_column.to_string(),
             stamp: map.stamps.then(|| ARCHIVED_AT.to_owned()),
         })
-        .filter(|_| !self.facts.hot_columns.is_empty())
     }
 
     /// `before 2025-01-01 00:00:00.000000+00`

@@ -4,7 +4,7 @@ use super::{Policy, PurgeFacts, plan};
 use crate::config::checked::{Limits, Pace, Purge};
 use crate::job::clocks::Clocks;
 use crate::job::{JobName, Plan};
-use crate::jobs::archive::observe::Due;
+use crate::jobs::archive::count::Due;
 use crate::jobs::archive::tests::{NOW, world};
 use crate::pg::ident::TableName;
 

@@ -4,8 +4,9 @@ use super::Vacuum;
 use crate::config::checked::Pace;
 use crate::job::Plan;
 use crate::jobs::archive::action::ArchiveAction;
+use crate::jobs::archive::count::Due;
 use crate::jobs::archive::due::COUNT_MAX;
-use crate::jobs::archive::observe::{Due, Source};
+use crate::jobs::archive::observe::Source;
 use crate::pg::ident::TableName;
 
 /// Fewer dead rows than this are no trouble in any table …
