@@ -30,7 +30,7 @@ impl Rules<'_> {
         }
         if self.settings.setting(&into).is_some() {
             let message = "deletes rows for good, and into keeps them; remove one of the two";
-            self.blame(&[delete.clone()], message.to_owned());
+            self.blame(std::slice::from_ref(&delete), message.to_owned());
         }
         for name in OF_ARCHIVES {
             let path = table.join(name);
@@ -77,7 +77,7 @@ impl Rules<'_> {
             } else {
                 continue;
             };
-            self.blame(&[retention.clone()], message);
+            self.blame(std::slice::from_ref(&retention), message);
         }
     }
 }

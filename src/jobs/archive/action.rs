@@ -234,7 +234,7 @@ impl Action for ArchiveAction {
             Self::Vacuum(vacuum) => vacuum.sql(),
             Self::Restore(restore) => restore.sql(),
             Self::Move(rows) | Self::Rest(rows) => rows.sql(),
-            Self::Agree(agreement) => agreement.step().sql().into_iter().collect(),
+            Self::Agree(agreement) => agreement.step().sql().collect(),
         }
     }
 

@@ -47,7 +47,9 @@ pub fn plan(
     let refusals = found.refusals.into_iter().map(|refusal| refusal.fault(DOING, name));
     let refused: Vec<Fault> = refusals.chain(asked_in_vain).collect();
     if !refused.is_empty() {
-        refused.into_iter().for_each(|fault| plan.refuse(name, fault));
+        for fault in refused {
+            plan.refuse(name, fault);
+        }
         return;
     }
     let Some(draft) = Draft::new(name, purge, facts, source, (now, is_confirmed)) else {
