@@ -123,7 +123,8 @@ async fn wal(db: &Db) -> i64 {
 /// From the grant of the strong lock to the end of the commit, by the server's log; absent where it was
 /// not committed.
 fn locked_ms(log: &str) -> Option<i64> {
-    let time = |line: &str| line.get(..23)?.parse::<NaiveDateTime>().ok();
+    let time =
+        |line: &str| NaiveDateTime::parse_from_str(line.get(..23)?, "%Y-%m-%d %H:%M:%S%.3f").ok();
     let mut granted = None;
     let mut is_changed = false;
     for line in log.lines().filter(|line| line.contains("pgtend/archive: LOG:  duration")) {
