@@ -233,7 +233,10 @@ impl Engine {
     /// itself, and the run is then `abandoned` for others.
     async fn record(&self, claim: &Claim, outcome: &Outcome) {
         for pause in RECORD_PAUSES {
-            tokio::time::sleep(pause).await;
+            // A timer of no time still takes a millisecond.
+            if !pause.is_zero() {
+                tokio::time::sleep(pause).await;
+            }
             match claim::finish(&self.server.control, claim.fence, outcome).await {
                 Ok(()) => break,
                 Err(fault) => {

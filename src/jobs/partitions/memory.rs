@@ -9,11 +9,15 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::facts::Seen;
+use chrono::{DateTime, Utc};
+
+use super::action::PartitionAction;
+use super::facts::{Facts, Seen};
 use super::plan::plan;
 use super::premake::frontier;
 use super::{Task, observe};
 use crate::config::checked::Partitions;
+use crate::job::Plan;
 use crate::job::clocks::Clocks;
 use crate::pg::catalog::stamp::{Stamp, stamp};
 use crate::pg::fault::Fault;
@@ -34,6 +38,8 @@ struct Remembered {
     seen: Arc<Seen>,
     stamp: Stamp,
     at: Instant,
+    /// What was planned from it, and for when: the run asks for it next.
+    plan: Option<(DateTime<Utc>, Plan<PartitionAction>)>,
 }
 
 impl Memory {
@@ -55,7 +61,7 @@ impl Memory {
         // Before the look: what changes in between makes the next stamp differ.
         let stamp = stamp(reader.conn, &names).await?;
         let remembered = self.slot().take();
-        if let Some(Remembered { mut seen, stamp: before, at }) = remembered
+        if let Some(Remembered { mut seen, stamp: before, at, .. }) = remembered
             && stamp.as_ref() == Some(&before)
             && clock::monotonic().saturating_duration_since(at) < LOOK_AGAIN
         {
@@ -63,19 +69,37 @@ impl Memory {
             let facts = Arc::make_mut(&mut seen);
             facts.clocks = Clocks::read(reader.conn).await?;
             Box::pin(frontier::highest_ids(section, reader, facts)).await?;
-            if is_quiet(section, task, &seen, reader) {
-                *self.slot() = Some(Remembered { seen: Arc::clone(&seen), stamp: before, at });
+            if let Some(plan) = quiet(section, task, &seen, reader.now) {
+                self.keep(&seen, before, at, (reader.now, plan));
                 return Ok(seen);
             }
         }
         let at = clock::monotonic();
         let seen = Arc::new(observe::observe(section, task, reader).await?);
         if let Some(stamp) = stamp
-            && is_quiet(section, task, &seen, reader)
+            && let Some(plan) = quiet(section, task, &seen, reader.now)
         {
-            *self.slot() = Some(Remembered { seen: Arc::clone(&seen), stamp, at });
+            self.keep(&seen, stamp, at, (reader.now, plan));
         }
         Ok(seen)
+    }
+
+    /// The plan that was made of these facts for this moment, once.
+    pub fn planned(&self, seen: &Arc<Seen>, now: DateTime<Utc>) -> Option<Plan<PartitionAction>> {
+        let mut slot = self.slot();
+        let known = slot.as_mut().filter(|known| Arc::ptr_eq(&known.seen, seen))?;
+        known.plan.take_if(|(at, _)| *at == now).map(|(_, plan)| plan)
+    }
+
+    fn keep(
+        &self,
+        seen: &Arc<Seen>,
+        stamp: Stamp,
+        at: Instant,
+        plan: (DateTime<Utc>, Plan<PartitionAction>),
+    ) {
+        let seen = Arc::clone(seen);
+        *self.slot() = Some(Remembered { seen, stamp, at, plan: Some(plan) });
     }
 
     fn slot(&self) -> MutexGuard<'_, Option<Remembered>> {
@@ -83,13 +107,15 @@ impl Memory {
     }
 }
 
-/// Nothing is to be done, refused or told.
-fn is_quiet(section: &Partitions, task: &Task, seen: &Seen, reader: &Reader<'_>) -> bool {
-    let plan = plan(section, task, seen, reader.now);
-    let is_alike =
-        |differences: &Result<Vec<_>, Fault>| matches!(differences, Ok(all) if all.is_empty());
-    plan.actions.is_empty()
-        && plan.refused.is_empty()
-        && plan.warnings.is_empty()
-        && seen.tables.values().all(|facts| is_alike(&facts.differences))
+/// The plan, if nothing is to be done, refused or told.
+fn quiet(
+    section: &Partitions,
+    task: &Task,
+    seen: &Seen,
+    now: DateTime<Utc>,
+) -> Option<Plan<PartitionAction>> {
+    let is_alike = |facts: &Facts| matches!(&facts.differences, Ok(all) if all.is_empty());
+    let plan = plan(section, task, seen, now);
+    let is_quiet = plan.actions.is_empty() && plan.refused.is_empty() && plan.warnings.is_empty();
+    (is_quiet && seen.tables.values().all(is_alike)).then_some(plan)
 }

@@ -127,7 +127,8 @@ impl Job for Partitions {
     }
 
     fn plan(&self, seen: &Arc<Seen>, now: DateTime<Utc>) -> Plan<PartitionAction> {
-        plan::plan(&self.section, &self.task, seen, now)
+        let planned = self.memory.planned(seen, now);
+        planned.unwrap_or_else(|| plan::plan(&self.section, &self.task, seen, now))
     }
 
     async fn apply(
