@@ -17,7 +17,9 @@ use super::{
     ROUNDS, block_on, connect, durable, median, promise, since, timed_pgtend, timed_sql, times,
 };
 
-const TIMES: f64 = 15.0;
+/// In a session that has just begun, either side pays first what any session pays, and ours has a
+/// second connection for its claim and its history.
+const TIMES: [(&str, f64); 2] = [("in a new session", 8.0), ("in the same session", 15.0)];
 
 pub fn measure() -> bool {
     let directory = tempfile::tempdir().expect("a directory");
@@ -48,15 +50,13 @@ pub fn measure() -> bool {
             programs.push(timed_pgtend(directory.path(), &config, &["once", "partitions"]).0);
         }
         let mut kept = true;
-        for (what, (theirs, ours)) in
-            ["in a new session", "in the same session"].into_iter().zip(theirs.iter().zip(&ours))
-        {
+        for ((what, least), (theirs, ours)) in TIMES.into_iter().zip(theirs.iter().zip(&ours)) {
             let (theirs, ours) = (median(theirs), median(ours));
             let faster = times(theirs, ours);
             println!(
                 "  {what:<20} pg_partman {theirs:>8.1?}   pgtend {ours:>8.1?}   {faster:>5.1} times faster"
             );
-            kept &= promise(&format!("{what}: {TIMES} times faster"), faster >= TIMES);
+            kept &= promise(&format!("{what}: {least} times faster"), faster >= least);
         }
         println!("  a daemon's first run {:>29.1?}", median(&firsts));
         println!("  the program          {:>31.1?}, from its start to its end", median(&programs));
