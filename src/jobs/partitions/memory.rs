@@ -15,7 +15,8 @@ use super::action::PartitionAction;
 use super::facts::{Facts, Seen};
 use super::plan::plan;
 use super::premake::frontier;
-use super::{Task, observe};
+use super::tended::{Tended, all_tended};
+use super::{Task, observe, split};
 use crate::config::checked::Partitions;
 use crate::job::Plan;
 use crate::job::clocks::Clocks;
@@ -107,7 +108,7 @@ impl Memory {
     }
 }
 
-/// The plan, if nothing is to be done, refused or told.
+/// The plan, if nothing is to be done, refused or told, and nothing but what a stamp shows can change that.
 fn quiet(
     section: &Partitions,
     task: &Task,
@@ -117,5 +118,11 @@ fn quiet(
     let is_alike = |facts: &Facts| matches!(&facts.differences, Ok(all) if all.is_empty());
     let plan = plan(section, task, seen, now);
     let is_quiet = plan.actions.is_empty() && plan.refused.is_empty() && plan.warnings.is_empty();
-    (is_quiet && seen.tables.values().all(is_alike)).then_some(plan)
+    // A wide partition that is empty is split as soon as a row comes.
+    let awaits_rows =
+        |table: Tended<'_>| table.config.split && !split::plan::candidates(&table, now).is_empty();
+    let is_remembered = is_quiet
+        && seen.tables.values().all(is_alike)
+        && !all_tended(section, seen).any(awaits_rows);
+    is_remembered.then_some(plan)
 }
