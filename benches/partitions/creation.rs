@@ -5,7 +5,8 @@
 //! compared with its parent. That is 4,800 commits, which do not wait for the disk: each is made durable
 //! by the next that does, at the latest by the run's row of history, which the time includes. Each
 //! round has a fresh copy of both databases. `pg_partman`'s time is that of the CALL; ours is that of
-//! the program, started as often as it takes, because one run makes a thousand at most.
+//! the program, started as often as it takes, because one run makes a thousand at most. Which months are
+//! asked for by the same number differs by one on some days, so both are told by the partition.
 
 use std::time::Duration;
 
@@ -38,24 +39,32 @@ pub fn measure() -> bool {
             let before = partitions(&mut conn).await;
             let sql = format!("UPDATE partman.part_config SET premake = {}", PREMAKE + FURTHER);
             run(&mut conn, &sql).await;
-            theirs.push(timed_sql(&mut conn, MAINTENANCE).await);
+            theirs.push(timed_sql(&mut conn, MAINTENANCE).await / (PARENTS * FURTHER));
             assert_eq!(partitions(&mut conn).await, before + PARENTS * FURTHER, "theirs");
             drop(conn);
 
             run(&mut admin, "CHECKPOINT").await;
             let mut conn = connect(server, "ours_now").await;
-            let wanted = partitions(&mut conn).await + PARENTS * FURTHER;
-            let mut took = Duration::ZERO;
-            while partitions(&mut conn).await < wanted {
+            let before = partitions(&mut conn).await;
+            let (mut made, mut took) = (0, Duration::ZERO);
+            // One run makes so many at most; the last one finds nothing to do, and does not count.
+            loop {
                 let arguments = ["once", "partitions"];
-                took += timed_pgtend(directory.path(), &config(PREMAKE + FURTHER), &arguments).0;
+                let run = timed_pgtend(directory.path(), &config(PREMAKE + FURTHER), &arguments).0;
+                let now = partitions(&mut conn).await - before;
+                if now == made {
+                    break;
+                }
+                (made, took) = (now, took + run);
             }
-            assert_eq!(partitions(&mut conn).await, wanted, "ours");
-            ours.push(took);
+            assert!(made >= PARENTS * (FURTHER - 1), "ours: {made}");
+            ours.push(took / made);
         }
         let (theirs, ours) = (median(&theirs), median(&ours));
         let faster = times(theirs, ours);
-        println!("  pg_partman {theirs:>8.2?}   pgtend {ours:>8.2?}   {faster:.2} times faster");
+        println!(
+            "  a partition: pg_partman {theirs:>8.2?}   pgtend {ours:>8.2?}   {faster:.2} times faster"
+        );
         promise(&format!("{TIMES} times faster"), faster >= TIMES)
     })
 }
