@@ -3,6 +3,7 @@
 use sqlx::migrate::Migrator;
 use sqlx::{AssertSqlSafe, PgConnection, Row};
 
+use super::catalog::own::has_table;
 use super::connect::Server;
 use super::fault::{Fault, Kind};
 use super::ident::{Ident, quoted};
@@ -109,10 +110,7 @@ async fn control(server: &Server) -> Result<sqlx::pool::PoolConnection<sqlx::Pos
 
 async fn look(conn: &mut PgConnection) -> Result<SchemaState, Fault> {
     let failed = |error: sqlx::Error| Fault::from_sqlx("look at pgtend's own schema", &error);
-    let there: bool = sqlx::query_scalar("SELECT to_regclass('_sqlx_migrations') IS NOT NULL")
-        .fetch_one(&mut *conn)
-        .await
-        .map_err(failed)?;
+    let there = has_table(&mut *conn, "_sqlx_migrations").await.map_err(failed)?;
     let applied: Vec<i64> = if there {
         sqlx::query("SELECT version FROM _sqlx_migrations WHERE success ORDER BY version")
             .fetch_all(&mut *conn)

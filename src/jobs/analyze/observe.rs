@@ -7,6 +7,7 @@ use sqlx::postgres::types::Oid;
 use sqlx::{PgConnection, Row};
 
 use super::seen::{Leaf, Memory, Seen, Table, TableKind};
+use crate::pg::catalog::own::has_table;
 use crate::pg::fault::Fault;
 use crate::pg::ident::TableName;
 use crate::pg::session::Reader;
@@ -112,9 +113,7 @@ fn whole(number: f64) -> u64 {
 
 /// Before `migrate` there is nothing to remember; `plan` works all the same.
 async fn memory(conn: &mut PgConnection) -> Result<HashMap<u32, Memory>, sqlx::Error> {
-    let there: bool = sqlx::query_scalar("SELECT to_regclass('analyze_memory') IS NOT NULL")
-        .fetch_one(&mut *conn)
-        .await?;
+    let there = has_table(&mut *conn, "analyze_memory").await?;
     if !there {
         return Ok(HashMap::new());
     }

@@ -18,6 +18,7 @@ use crate::pg::catalog::columns::{self, Column};
 use crate::pg::catalog::foreign_keys::{self, Referrer};
 use crate::pg::catalog::functions;
 use crate::pg::catalog::indexes::{self, Index};
+use crate::pg::catalog::own::has_table;
 use crate::pg::catalog::pressure::{self, Sight};
 use crate::pg::catalog::privileges::{self, SchemaRights};
 use crate::pg::catalog::publications::{self, Publishing};
@@ -298,10 +299,7 @@ pub async fn position(
 ) -> Result<Option<Position>, Fault> {
     let failed =
         |error: sqlx::Error| Fault::from_sqlx("read the stored position of", &error).on(name);
-    let exists: bool = sqlx::query_scalar("SELECT to_regclass('archive_position') IS NOT NULL")
-        .fetch_one(&mut *conn)
-        .await
-        .map_err(failed)?;
+    let exists = has_table(&mut *conn, "archive_position").await.map_err(failed)?;
     if !exists {
         return Ok(None);
     }

@@ -11,6 +11,7 @@ use super::delta::{Key, Marks, Snapshot};
 use super::pack::{FORMAT, Unpacked, unpack};
 use super::redact::Class;
 use super::state::{Baseline, Open, Stored, Text};
+use crate::pg::catalog::own::has_table;
 use crate::pg::fault::{Fault, Kind};
 use crate::telemetry::{CoverageGap, SlowReason};
 
@@ -49,10 +50,8 @@ struct BaselineRow {
 /// # Errors
 /// What the server reports; `Bug` where the row makes no sense.
 pub async fn baseline(conn: &mut PgConnection) -> Result<Option<Stored>, Fault> {
-    let there: bool = sqlx::query_scalar("SELECT to_regclass('statement_baseline') IS NOT NULL")
-        .fetch_one(&mut *conn)
-        .await
-        .map_err(|error| failed(&error))?;
+    let there =
+        has_table(&mut *conn, "statement_baseline").await.map_err(|error| failed(&error))?;
     if !there {
         return Ok(None);
     }

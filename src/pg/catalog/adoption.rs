@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 use sqlx::{AssertSqlSafe, Executor, FromRow, PgConnection, Row};
 
 use super::failed;
+use super::own::has_table;
 use crate::pg::fault::Fault;
 use crate::pg::ident::{Ident, TableName};
 
@@ -50,10 +51,7 @@ pub async fn record(
     name: &TableName,
     oid: Option<i64>,
 ) -> Result<Option<Record>, Fault> {
-    let exists: bool = sqlx::query_scalar("SELECT to_regclass('partition_adoption') IS NOT NULL")
-        .fetch_one(&mut *conn)
-        .await
-        .map_err(failed)?;
+    let exists = has_table(&mut *conn, "partition_adoption").await.map_err(failed)?;
     if !exists {
         return Ok(None);
     }

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use sqlx::{FromRow, PgConnection};
 
 use super::failed;
+use super::own::has_table;
 use crate::pg::fault::Fault;
 
 /// A partition, as far as its rows are to go into other tables.
@@ -175,10 +176,7 @@ FROM partition_carve q WHERE q.stage <> 'done' AND q.parent = ANY ($1::int8[]::o
 /// # Errors
 /// Where the server does not answer.
 pub async fn begun(conn: &mut PgConnection, parents: &[i64]) -> Result<Vec<Begun>, Fault> {
-    let exists: bool = sqlx::query_scalar("SELECT to_regclass('partition_carve') IS NOT NULL")
-        .fetch_one(&mut *conn)
-        .await
-        .map_err(failed)?;
+    let exists = has_table(&mut *conn, "partition_carve").await.map_err(failed)?;
     if !exists {
         return Ok(Vec::new());
     }

@@ -4,6 +4,7 @@
 use sqlx::{AssertSqlSafe, FromRow, PgConnection};
 
 use super::failed;
+use super::own::has_table;
 use crate::pg::fault::Fault;
 use crate::pg::version::Version;
 
@@ -137,11 +138,7 @@ pub async fn leaves(
 ) -> Result<Vec<Leaf>, Fault> {
     let pending = if version.has_detach_concurrently() { "i.inhdetachpending" } else { "false" };
     let nulls = if version.has_nulls_not_distinct() { "x.indnullsnotdistinct" } else { "false" };
-    let recorded: bool =
-        sqlx::query_scalar("SELECT to_regclass('partition_quarantine') IS NOT NULL")
-            .fetch_one(&mut *conn)
-            .await
-            .map_err(failed)?;
+    let recorded = has_table(&mut *conn, "partition_quarantine").await.map_err(failed)?;
     let on_record = if recorded {
         "EXISTS (SELECT FROM partition_quarantine AS q WHERE q.relation = c.oid AND q.restored_at IS NULL)"
     } else {

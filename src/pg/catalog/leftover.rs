@@ -5,6 +5,7 @@ use chrono::{DateTime, Utc};
 use sqlx::{AssertSqlSafe, FromRow, PgConnection};
 
 use super::failed;
+use super::own::has_column;
 use super::quarantine::BLOCK;
 use crate::pg::fault::Fault;
 use crate::pg::ident::TableName;
@@ -66,13 +67,7 @@ pub fn is_written_sql(table: &TableName, relation: i64) -> String {
 /// # Errors
 /// Where the server does not answer.
 pub async fn leftovers(conn: &mut PgConnection) -> Result<Vec<Leftover>, Fault> {
-    let exists: bool = sqlx::query_scalar(
-        "SELECT EXISTS (SELECT FROM pg_attribute WHERE attrelid = to_regclass('partition_carve') \
-         AND attname = 'replaced_xid')",
-    )
-    .fetch_one(&mut *conn)
-    .await
-    .map_err(failed)?;
+    let exists = has_column(&mut *conn, "partition_carve", "replaced_xid").await.map_err(failed)?;
     if !exists {
         return Ok(Vec::new());
     }

@@ -13,6 +13,7 @@ pub mod indexes;
 pub mod inventory;
 pub mod leftover;
 pub mod likeness;
+pub mod own;
 pub mod partition;
 pub mod partition_contents;
 pub mod partition_default;

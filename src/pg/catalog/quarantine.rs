@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 use sqlx::{AssertSqlSafe, FromRow, PgConnection};
 
 use super::failed;
+use super::own::has_table;
 use crate::pg::fault::Fault;
 use crate::pg::ident::TableName;
 use crate::pg::version::Version;
@@ -81,13 +82,7 @@ pub struct Agreed {
 /// # Errors
 /// Where the server does not answer.
 pub async fn exists(conn: &mut PgConnection) -> Result<bool, Fault> {
-    sqlx::query_scalar(
-        "SELECT to_regclass('partition_quarantine') IS NOT NULL \
-         AND to_regclass('partition_policy') IS NOT NULL",
-    )
-    .fetch_one(conn)
-    .await
-    .map_err(failed)
+    has_table(conn, "partition_quarantine").await.map_err(failed)
 }
 
 /// What is recorded of any table's partitions, oldest detach first.

@@ -7,6 +7,7 @@
 
 use sqlx::{AssertSqlSafe, FromRow, PgConnection};
 
+use super::own::has_table;
 use crate::pg::fault::Fault;
 use crate::pg::ident::TableName;
 
@@ -51,11 +52,7 @@ UNION ALL SELECT hashtextextended(q::text, 3) FROM partition_adoption q";
 /// Where the server does not answer.
 pub async fn stamp(conn: &mut PgConnection, names: &[&TableName]) -> Result<Option<Stamp>, Fault> {
     let failed = |error| Fault::from_sqlx("look whether the partitions have changed", &error);
-    let has_record: bool =
-        sqlx::query_scalar("SELECT to_regclass('partition_adoption') IS NOT NULL")
-            .fetch_one(&mut *conn)
-            .await
-            .map_err(failed)?;
+    let has_record = has_table(&mut *conn, "partition_adoption").await.map_err(failed)?;
     if !has_record {
         return Ok(None);
     }

@@ -1,7 +1,8 @@
 //! `archive verify`: what was recorded, against what the archive holds.
+use pgtend::job::Verdict;
 use serde_json::Value;
 
-use super::{ARCHIVE, JOBS, config, moved};
+use super::{ARCHIVE, JOBS, config, moved, names, once};
 use crate::support::{Db, InProcess, Program, on_every_major, pgtend};
 
 /// Without the column by which a row tells its batch.
@@ -199,5 +200,33 @@ fn an_altered_row_of_a_child_is_found() {
             db.rows(look).await.iter().any(|row| row[2].as_deref() == Some("old 5 2!")),
             "{look}"
         );
+    });
+}
+
+/// What left the archive for good is on record too; what somebody took beside it is still missed.
+#[test]
+fn what_was_purged_is_not_missed() {
+    on_every_major(|db| async move {
+        for archive in [ARCHIVE, UNSTAMPED] {
+            db.execute(
+                "DROP TABLE IF EXISTS jobs, jobs_archive; DROP SCHEMA IF EXISTS pgtend CASCADE",
+            )
+            .await;
+            let program = world(&db, archive).await;
+            let all = names(&db, "jobs_archive").await;
+            let retention = config("batch_rows = 4\narchive_retention = \"59 days 20 hours\"");
+            let mut app = InProcess::new(&db, &retention).await;
+            app.confirm();
+            let outcome = once(&app).await;
+            assert_eq!(outcome.verdict, Verdict::Succeeded, "{outcome:#?}");
+            let kept = names(&db, "jobs_archive").await;
+            assert!(all.contains(&"old 1".to_owned()) && !kept.contains(&"old 1".to_owned()));
+            let found = verified(&program, 0).await;
+            assert_eq!(found["clean"], true, "{found}");
+
+            db.execute("DELETE FROM jobs_archive WHERE name = 'old 9'").await;
+            let found = verified(&program, 1).await;
+            assert_eq!(found["clean"], false, "{found}");
+        }
     });
 }

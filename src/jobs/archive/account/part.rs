@@ -9,6 +9,7 @@ use sqlx::{PgConnection, Row};
 use super::layout::Layout;
 use super::record::DURATION;
 use crate::jobs::archive::columns::ARCHIVED_AT;
+use crate::pg::catalog::own::has_column;
 use crate::pg::fault::{Fault, Kind};
 use crate::pg::ident::{Ident, TableName, literal};
 use crate::pg::step::{LockWait, Mode, Statement, Step};
@@ -99,13 +100,7 @@ pub async fn unread(
     target: &TableName,
 ) -> Result<Vec<Unread>, Fault> {
     let failed = |error: sqlx::Error| Fault::from_sqlx("read the record of", &error).on(target);
-    let is_kept: bool = sqlx::query_scalar(
-        "SELECT EXISTS (SELECT FROM pg_attribute WHERE attrelid = to_regclass('archive_batch') \
-         AND attname = 'part')",
-    )
-    .fetch_one(&mut *conn)
-    .await
-    .map_err(failed)?;
+    let is_kept = has_column(&mut *conn, "archive_batch", "part").await.map_err(failed)?;
     if !is_kept {
         return Ok(Vec::new());
     }

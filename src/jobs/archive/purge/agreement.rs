@@ -7,6 +7,7 @@ use sqlx::PgConnection;
 use sqlx::postgres::types::Oid;
 
 use crate::config::checked::Purge;
+use crate::pg::catalog::own::has_table;
 use crate::pg::fault::Fault;
 use crate::pg::ident::TableName;
 use crate::pg::step::{LockWait, Mode, Statement, Step};
@@ -45,10 +46,7 @@ impl Policy {
     pub async fn on_record(conn: &mut PgConnection, table: Oid) -> Result<Option<Self>, Fault> {
         let failed =
             |error: sqlx::Error| Fault::from_sqlx("read what was agreed to delete", &error);
-        let exists: bool = sqlx::query_scalar("SELECT to_regclass('archive_policy') IS NOT NULL")
-            .fetch_one(&mut *conn)
-            .await
-            .map_err(failed)?;
+        let exists = has_table(&mut *conn, "archive_policy").await.map_err(failed)?;
         if !exists {
             return Ok(None);
         }

@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 use sqlx::{PgConnection, Row};
 
+use crate::pg::catalog::own::has_table;
 use crate::pg::condition::Condition;
 use crate::pg::fault::{Fault, Kind};
 use crate::pg::ident::{Ident, TableName, literal};
@@ -72,10 +73,7 @@ pub async fn of(
 ) -> Result<Vec<Hold>, Fault> {
     let failed =
         |error: sqlx::Error| Fault::from_sqlx("read what is held back of", &error).on(source);
-    let exists: bool = sqlx::query_scalar("SELECT to_regclass('archive_hold') IS NOT NULL")
-        .fetch_one(&mut *conn)
-        .await
-        .map_err(failed)?;
+    let exists = has_table(&mut *conn, "archive_hold").await.map_err(failed)?;
     if !exists {
         return Ok(Vec::new());
     }

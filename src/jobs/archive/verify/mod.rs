@@ -12,6 +12,7 @@ use super::children;
 use super::columns::ARCHIVED_AT;
 use crate::config::checked::{Archive, ArchiveTable};
 use crate::pg::catalog::columns::{self, Column};
+use crate::pg::catalog::own::has_table;
 use crate::pg::catalog::relation;
 use crate::pg::fault::{Fault, Kind};
 use crate::pg::ident::{Ident, TableName};
@@ -157,10 +158,7 @@ async fn unread(conn: &mut PgConnection, into: &TableName) -> Result<Vec<String>
 }
 
 async fn has_record(conn: &mut PgConnection, into: &TableName) -> Result<bool, Fault> {
-    sqlx::query_scalar("SELECT to_regclass('archive_batch') IS NOT NULL")
-        .fetch_one(conn)
-        .await
-        .map_err(|error| failed(&error, into))
+    has_table(conn, "archive_batch").await.map_err(|error| failed(&error, into))
 }
 
 async fn groups(
