@@ -16,9 +16,11 @@ use crate::time::cron::Cron;
 use crate::time::extent::Extent;
 use crate::time::period::Period;
 
+mod allowance;
 mod archive;
 mod limits;
 
+pub use allowance::Allowance;
 pub use archive::{Archive, ArchiveTable, Purge};
 pub use limits::{Limits, Pace, Size, SizeError};
 

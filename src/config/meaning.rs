@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use super::checked::{
-    Analyze, Archive, ArchiveTable, Config, Daemon, Database, Expiry, Limits, Log, LogFile,
-    OnExpiry, PartitionTable, Partitions, Purge, QUARANTINE, Schedule, SlowQueries, Snowflake,
-    TimeCode, UrlSource,
+    Allowance, Analyze, Archive, ArchiveTable, Config, Daemon, Database, Expiry, Limits, Log,
+    LogFile, OnExpiry, PartitionTable, Partitions, Purge, QUARANTINE, Schedule, SlowQueries,
+    Snowflake, TimeCode, UrlSource,
 };
 use super::keys::KeyWord;
 use super::path::KeyPath;
@@ -177,7 +177,14 @@ fn time_code(table: &Section<'_>, word: KeyWord) -> Result<TimeCode, Unread> {
 }
 
 fn archive(section: &Section<'_>) -> Result<Archive, Unread> {
-    let all = section.tables(|table| Ok((archive_table(table)?, purge(table)?)))?;
+    let schedule = schedule(section)?;
+    let all = section.tables(|table| {
+        let allowance = Allowance {
+            max_duration: table.get("max_duration"),
+            hours: table.get("hours").map(|hours| (hours, schedule.timezone)),
+        };
+        Ok((archive_table(table, allowance)?, purge(table, allowance)?))
+    })?;
     let (mut tables, mut purges) = (BTreeMap::new(), BTreeMap::new());
     for (name, (archived, purge)) in all {
         match (&archived, purge) {
@@ -193,11 +200,14 @@ fn archive(section: &Section<'_>) -> Result<Archive, Unread> {
         tables.extend(archived.map(|archived| (name, archived)));
     }
     let limits = limits(&section.inner("limits"))?;
-    Ok(Archive { schedule: schedule(section)?, tables, purges, limits })
+    Ok(Archive { schedule, tables, purges, limits })
 }
 
 /// Absent where rows are deleted instead.
-fn archive_table(table: &Section<'_>) -> Result<Option<ArchiveTable>, Unread> {
+fn archive_table(
+    table: &Section<'_>,
+    allowance: Allowance,
+) -> Result<Option<ArchiveTable>, Unread> {
     if table.need("delete")? {
         return Ok(None);
     }
@@ -213,11 +223,12 @@ fn archive_table(table: &Section<'_>) -> Result<Option<ArchiveTable>, Unread> {
         children: table.get("children").unwrap_or_default(),
         batch_rows: table.need("batch_rows")?,
         max_rows: table.get("max_rows"),
+        allowance,
     }))
 }
 
 /// What is deleted for good: of the table itself, or of its archive.
-fn purge(table: &Section<'_>) -> Result<Option<Purge>, Unread> {
+fn purge(table: &Section<'_>, allowance: Allowance) -> Result<Option<Purge>, Unread> {
     let deletes: bool = table.need("delete")?;
     let older_than =
         if deletes { Some(table.need("older_than")?) } else { table.get("archive_retention") };
@@ -232,6 +243,7 @@ fn purge(table: &Section<'_>) -> Result<Option<Purge>, Unread> {
         vacuum: table.need("vacuum")?,
         batch_rows: table.need("batch_rows")?,
         max_rows: table.get("max_rows"),
+        allowance,
     }))
 }
 

@@ -109,6 +109,9 @@ fn form(form: Form) -> Value {
             {"type": "integer", "minimum": 0},
         ]}),
         Form::Date => json!({"type": "string", "format": "date"}),
+        Form::Hours => {
+            json!({"type": "string", "pattern": r"^\s*\d{1,2}:\d\d\s*-\s*\d{1,2}:\d\d\s*$"})
+        }
         Form::Period
         | Form::Cron
         | Form::Zone

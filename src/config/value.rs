@@ -17,6 +17,7 @@ use crate::pg::partition_name::Template;
 use crate::time::cron::Cron;
 use crate::time::duration;
 use crate::time::extent::Extent;
+use crate::time::hours::Hours;
 use crate::time::period::Period;
 
 /// Why a value cannot be read.
@@ -188,6 +189,12 @@ impl Read for DateTime<Utc> {
             Some(instant) if !known.contains(&instant) => Err(because("it is before 1970")),
             Some(instant) => Ok(instant),
         }
+    }
+}
+
+impl Read for Hours {
+    fn read(value: &ValueKind) -> Result<Self, Wrong> {
+        text(value)?.parse().map_err(because)
     }
 }
 

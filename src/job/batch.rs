@@ -9,13 +9,15 @@ use std::pin::pin;
 use std::time::{Duration, Instant};
 
 use super::Context;
+use super::end::End;
 pub use super::pace::{Measured, Pacing, Portion};
 use super::pace::{Pacer, Waits};
+use crate::config::checked::Allowance;
 use crate::pg::blockers;
 use crate::pg::fault::Fault;
 use crate::pg::session::Session;
 use crate::telemetry::{self, Event};
-use crate::time::clock;
+use crate::time::{clock, duration};
 
 /// Progress is logged at most this often.
 const PROGRESS_EVERY: Duration = Duration::from_secs(10);
@@ -29,6 +31,8 @@ pub struct Limits {
     pub pacing: Pacing,
     /// Rows in all at most; absent: no limit.
     pub max_rows: Option<u64>,
+    /// How long in all, and in which hours.
+    pub allowance: Allowance,
     /// Rows expected in all, where known.
     pub expected: Option<u64>,
 }
@@ -51,8 +55,26 @@ pub enum Ended {
     Done,
     /// `max_rows` was reached.
     AtLimit,
+    /// `max_duration` was reached.
+    OutOfTime,
+    /// Its hours have ended.
+    AfterHours,
     /// A stop was asked for.
     Stopped,
+}
+
+impl Ended {
+    /// `at max_duration = 20m`: what a time limit of this allowance ended.
+    #[must_use]
+    pub fn words(self, allowance: &Allowance) -> String {
+        let hours = allowance.hours.filter(|_| self == Self::AfterHours);
+        let length = allowance.max_duration.filter(|_| self == Self::OutOfTime);
+        match (hours, length) {
+            (Some((hours, tz)), _) => format!("as its hours are over, {hours} in {tz}"),
+            (_, Some(max)) => format!("at max_duration = {}", duration::format(max)),
+            _ => "before its end".to_owned(),
+        }
+    }
 }
 
 /// What the loop did.
@@ -79,8 +101,20 @@ pub async fn run(
     limits: &Limits,
     batches: &mut impl Batches,
 ) -> Result<Totals, Fault> {
+    let started = clock::monotonic();
+    let result = all(cx, limits, batches).await;
+    cx.spend(&limits.object, started.elapsed());
+    result
+}
+
+async fn all(
+    cx: &mut Context<'_>,
+    limits: &Limits,
+    batches: &mut impl Batches,
+) -> Result<Totals, Fault> {
     let mut count = Count::default();
     let started = clock::monotonic();
+    let end = cx.end(&limits.object, &limits.allowance);
     let mut reported = started;
     let mut pacer = Pacer::new(&limits.object, &limits.pacing);
     let ended = loop {
@@ -91,8 +125,12 @@ pub async fn run(
         if cx.stop.is_cancelled() {
             break Ended::Stopped;
         }
-        if !pacer.wait(cx).await.map_err(|fault| count.in_message(fault))? {
-            break Ended::Stopped;
+        if let Some(end) = end.filter(End::is_reached) {
+            break end.why;
+        }
+        let until = end.map(|end| end.at);
+        if !pacer.wait(cx, until).await.map_err(|fault| count.in_message(fault))? {
+            continue;
         }
         let portion = pacer.portion(room);
         let begun = clock::monotonic();

@@ -3,8 +3,10 @@
 //! `observe` reads facts and has no policy. `plan` is policy and asks nothing: it is not async and
 //! has no connection, so it cannot cheat. `apply` runs one action and decides nothing.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::future::Future;
+use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
 use tokio_util::sync::CancellationToken;
@@ -15,6 +17,7 @@ use crate::pg::session::{Reader, Session};
 pub mod batch;
 pub mod clocks;
 pub mod consent;
+pub mod end;
 pub mod outcome;
 pub mod pace;
 pub mod plan;
@@ -72,6 +75,10 @@ pub struct Context<'a> {
     pub session: &'a mut Session,
     /// The run's `now`, from the server's clock.
     pub now: DateTime<Utc>,
+    /// When it was that, by the monotonic clock.
+    pub started: Instant,
+    /// How long this run has worked on which object, where that is limited.
+    pub spent: BTreeMap<String, Duration>,
     /// Asked to stop: finish the batch in hand, then return what was done.
     pub stop: &'a CancellationToken,
 }

@@ -79,7 +79,7 @@ pub async fn run<J: Job>(
         Ok(seen) => {
             let plan = job.plan(&seen, now);
             start.tell(work_in(&plan));
-            let mut cx = Context { session, now, stop };
+            let mut cx = Context { session, now, started, spent: BTreeMap::new(), stop };
             apply_all(job, &mut cx, plan, &mut outcome).await;
         }
         Err(fault) => outcome.error = Some(session.cancelled_or_timed_out(fault, started)),

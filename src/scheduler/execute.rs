@@ -208,8 +208,8 @@ impl Engine {
             stop: stop.clone(),
         };
         let opened = async {
-            let now = self.server.now().await?;
-            Ok::<_, Fault>((Session::open(&self.server, spec).await?, now))
+            let session = Session::open(&self.server, spec).await?;
+            Ok::<_, Fault>((session, self.server.now().await?))
         };
         let failed = |fault| Outcome::nothing(claim.job, Verdict::Failed, Some(fault));
         let (mut session, now) = match opened.await {

@@ -4,5 +4,6 @@ pub mod cron;
 pub mod duration;
 pub mod extent;
 pub mod grid;
+pub mod hours;
 pub mod period;
 pub mod zone;

@@ -17,6 +17,7 @@ mod refusals;
 mod restore;
 mod sweeps;
 mod targets;
+mod time_limits;
 mod values;
 mod verify;
 

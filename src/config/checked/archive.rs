@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Limits, Pace, Schedule};
+use super::{Allowance, Limits, Pace, Schedule};
 use crate::pg::condition::Condition;
 use crate::pg::ident::{Ident, TableName};
 use crate::time::period::Period;
@@ -45,6 +45,8 @@ pub struct ArchiveTable {
     pub batch_rows: u32,
     /// Rows per run at most; absent: no limit but the job's timeout.
     pub max_rows: Option<u64>,
+    /// How long per run, and in which hours.
+    pub allowance: Allowance,
 }
 
 /// Rows of a table are deleted: those of an archive by `archive_retention`, those of a hot table by
@@ -69,4 +71,6 @@ pub struct Purge {
     pub batch_rows: u32,
     /// Rows per run at most; absent: no limit but the job's timeout.
     pub max_rows: Option<u64>,
+    /// How long per run, and in which hours.
+    pub allowance: Allowance,
 }

@@ -17,6 +17,7 @@ use crate::time::cron::Cron;
 use crate::time::duration;
 use crate::time::extent::Extent;
 use crate::time::grid::Grid;
+use crate::time::hours::Hours;
 use crate::time::period::Period;
 
 /// The most that TOML can write: no limit of ours.
@@ -55,6 +56,8 @@ pub(in crate::config) enum Form {
     Date,
     /// A moment.
     Instant,
+    /// Hours of each day.
+    Hours,
     /// Five cron fields.
     Cron,
     /// An IANA time zone.
@@ -135,6 +138,7 @@ impl Form {
             Self::Extent => Extent::read(value).map(drop),
             Self::Date => NaiveDate::read(value).map(drop),
             Self::Instant => DateTime::<Utc>::read(value).map(drop),
+            Self::Hours => Hours::read(value).map(drop),
             Self::Cron => Cron::read(value).map(drop),
             Self::Zone => Tz::read(value).map(drop),
             Self::Ident => Ident::read(value).map(drop),
@@ -182,6 +186,7 @@ impl Form {
             Self::Extent => "a calendar period or a number of ids",
             Self::Date => "a date",
             Self::Instant => "a moment",
+            Self::Hours => "a span of hours",
             Self::Cron => "a cron line",
             Self::Zone => "a time zone",
             Self::Ident => "an SQL name",
@@ -224,6 +229,7 @@ impl Form {
             Self::Instant => {
                 "a text such as \"2015-01-01T00:00:00Z\", or milliseconds since 1970".to_owned()
             }
+            Self::Hours => "two times of day, such as \"22:00-06:00\"".to_owned(),
             Self::Cron => {
                 "five fields, minute hour day month weekday, such as \"30 2 * * *\"".to_owned()
             }

@@ -226,6 +226,10 @@ const ARCHIVE_TABLES: &[Key] = &[
     key("archive.tables.*.max_rows", Form::Count { min: 1, max: NO_MAX },
         Absent("1000000", "no limit but the timeout"),
         "Rows moved by one run at most."),
+    key("archive.tables.*.max_duration", DURATION, Absent(r#""20m""#, "no limit but the timeout"),
+        "How long one run moves rows of this table at most; it ends with the batch in hand."),
+    key("archive.tables.*.hours", Form::Hours, Absent(r#""22:00-06:00""#, "all hours"),
+        "The hours of the day in which rows of this table move, in archive.timezone."),
 ];
 
 #[rustfmt::skip]

@@ -163,13 +163,17 @@ impl<'a> Pacer<'a> {
         self.sizer.may_shrink(allowed)
     }
 
-    /// Rests, and waits while a limit is passed. False: a stop was asked for.
+    /// Rests, and waits while a limit is passed. False: a stop was asked for, or that moment has come.
     ///
     /// # Errors
     /// Where the server does not answer.
-    pub(super) async fn wait(&mut self, cx: &mut Context<'_>) -> Result<bool, Fault> {
+    pub(super) async fn wait(
+        &mut self,
+        cx: &mut Context<'_>,
+        until: Option<Instant>,
+    ) -> Result<bool, Fault> {
         let rest = std::mem::take(&mut self.rest);
-        if !rest.is_zero() && !pause(cx.stop, rest).await {
+        if !rest.is_zero() && !pause(cx.stop, rest, until).await {
             return Ok(false);
         }
         let Some(mut cause) = self.look(cx).await? else { return Ok(true) };
@@ -177,7 +181,7 @@ impl<'a> Pacer<'a> {
         loop {
             is_told |= self.tell(&cause);
             let paused = clock::monotonic();
-            let goes_on = pause(cx.stop, again.mul_f64(0.8 + 0.4 * fastrand::f64())).await;
+            let goes_on = pause(cx.stop, again.mul_f64(0.8 + 0.4 * fastrand::f64()), until).await;
             let next = if goes_on { self.look(cx).await? } else { None };
             self.waits.add(cause.word(), paused.elapsed());
             again = again.mul_f64(1.5).min(AGAIN_MAX);
@@ -216,10 +220,13 @@ impl<'a> Pacer<'a> {
     }
 }
 
-/// False where a stop was asked for meanwhile.
-async fn pause(stop: &CancellationToken, length: Duration) -> bool {
+/// False where a stop was asked for meanwhile, or that moment has come.
+async fn pause(stop: &CancellationToken, length: Duration, until: Option<Instant>) -> bool {
+    let left = until.map(|until| until.saturating_duration_since(clock::monotonic()));
     tokio::select! {
         () = stop.cancelled() => false,
-        () = tokio::time::sleep(length) => true,
+        () = tokio::time::sleep(left.map_or(length, |left| length.min(left))) => {
+            until.is_none_or(|until| clock::monotonic() < until)
+        }
     }
 }

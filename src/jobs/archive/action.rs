@@ -11,6 +11,7 @@ use super::restore::Restore;
 use super::sql::Texts;
 use super::vacuum::Vacuum;
 use super::walk::Walk;
+use crate::config::checked::Allowance;
 use crate::job::Action;
 use crate::job::pace::Pacing;
 use crate::pg::ident::TableName;
@@ -86,6 +87,8 @@ pub struct Move {
     pub source_shape: String,
     /// Rows per run at most.
     pub max_rows: Option<u64>,
+    /// How long per run, and in which hours.
+    pub allowance: Allowance,
     /// The rows counted when the plan was made, where they were few enough to count.
     pub due: Option<u64>,
     /// The statements.

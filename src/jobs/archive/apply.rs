@@ -42,6 +42,7 @@ pub async fn rows(cx: &mut Context<'_>, rows: &Move) -> Result<Applied, Fault> {
         object: rows.source.to_string(),
         pacing: rows.pacing.clone(),
         max_rows: rows.max_rows,
+        allowance: rows.allowance,
         expected: rows.due,
     };
     let mut walker = Walker {

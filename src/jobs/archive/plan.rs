@@ -75,6 +75,10 @@ fn table(
         return;
     };
     plan.stands(name, "rows_due", facts.due.in_short());
+    if let Some(shut) = policy.allowance.shut(now) {
+        plan.spare(name, format!("{}, and {shut}", facts.due.rows_are_due()));
+        return;
+    }
     for hold in &facts.holds {
         plan.spare(name, hold.words(&policy.age_column));
     }
@@ -93,7 +97,7 @@ fn table(
     plan.actions.extend(job.create_target());
     plan.actions.extend(job.create_children());
     plan.actions.extend(job.alter_target());
-    let pace = policy.vacuum.then_some(policy.pace);
+    let pace = policy.vacuum.then_some((policy.pace, policy.allowance));
     let vacuum = vacuum::after_move((name, pace), job.source, &facts.due, plan);
     let (rows, rest) = job.rows(limits, vacuum.is_some());
     plan.actions.extend(rows.into_iter().chain(vacuum).chain(rest));
@@ -134,6 +138,7 @@ struct Work<'a> {
     /// Clauses of the `ALTER TABLE` that the archive needs first.
     adopts: Vec<String>,
     cutoff: String,
+    now: DateTime<Utc>,
 }
 
 impl<'a> Work<'a> {
@@ -151,7 +156,7 @@ impl<'a> Work<'a> {
         let position = facts.position.as_ref();
         let course =
             Course::new(due, source, estimate, position, (facts.version, policy.batch_rows))?;
-        Some(Self { name, policy, facts, source, course, adopts, cutoff })
+        Some(Self { name, policy, facts, source, course, adopts, cutoff, now })
     }
 
     /// Whole partitions come first; whether there are any.
@@ -277,6 +282,7 @@ impl<'a> Work<'a> {
                 .map(|_| facts.shape.clone()),
             source_shape: facts.source_shape.clone(),
             max_rows: policy.max_rows,
+            allowance: policy.allowance,
             due: facts.due.counted(),
             texts,
             doubles,
@@ -298,12 +304,13 @@ impl<'a> Work<'a> {
     fn reason(&self, walk: &Walk, then: Option<&Move>) -> String {
         let Self { policy, facts, course, .. } = self;
         format!(
-            "{}: older than {} ({}); moves them to {}{}",
+            "{}: older than {} ({}); moves them to {}{}{}",
             facts.due.rows_are_due(),
             policy.older_than,
             self.age(),
             policy.into,
-            course.words((policy.batch_rows, policy.pace), walk, then)
+            course.words((policy.batch_rows, policy.pace), walk, then),
+            policy.allowance.words(self.now)
         )
     }
 

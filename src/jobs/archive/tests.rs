@@ -11,7 +11,7 @@ use super::due::AgeType;
 use super::observe::{Facts, Position, Seen, Source, Target};
 use super::plan::plan;
 use super::walk::Walk;
-use crate::config::checked::{Archive, ArchiveTable, Catchup, Limits, Pace, Schedule};
+use crate::config::checked::{Allowance, Archive, ArchiveTable, Catchup, Limits, Pace, Schedule};
 use crate::job::JobName;
 use crate::pg::catalog::clutter::Clutter;
 use crate::pg::catalog::columns::Column;
@@ -22,6 +22,8 @@ use crate::pg::catalog::publications::Publishing;
 use crate::pg::catalog::relation::{Blocks, Kind, Persistence, Relation};
 use crate::pg::ident::{Ident, TableName};
 use crate::pg::version::Version;
+
+mod time_limits;
 
 pub(super) const NOW: &str = "2025-03-31T12:00:00Z";
 
@@ -102,6 +104,7 @@ pub(super) fn world() -> World {
             children: Vec::new(),
             batch_rows: 10_000,
             max_rows: None,
+            allowance: Allowance::default(),
         },
         source: Source {
             relation: relation(1),

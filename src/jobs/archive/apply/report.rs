@@ -53,6 +53,12 @@ impl Walker<'_> {
     }
 }
 
+/// With what it goes on, where that was few enough to count.
+fn left_over(totals: &Totals, walker: &Walker<'_>) -> String {
+    let left = walker.rows.due.map(|due| due.saturating_sub(totals.rows)).filter(|&left| left > 0);
+    left.map_or_else(String::new, |left| format!(", with about {left} rows"))
+}
+
 /// What the operator should know of a move that went well.
 pub(super) fn note(totals: &Totals, walker: &Walker<'_>) -> Option<String> {
     let rate = (totals.rows > 0).then(|| format!("{} rows/s", totals.rows_per_s));
@@ -61,7 +67,14 @@ pub(super) fn note(totals: &Totals, walker: &Walker<'_>) -> Option<String> {
         Ended::Done => Some("rows became due all the while; the next run goes on".to_owned()),
         Ended::AtLimit => {
             let max = walker.rows.max_rows.unwrap_or(totals.rows);
-            Some(format!("stopped at max_rows = {max}; the next run goes on"))
+            Some(format!(
+                "stopped at max_rows = {max}; the next run goes on{}",
+                left_over(totals, walker)
+            ))
+        }
+        Ended::OutOfTime | Ended::AfterHours => {
+            let why = totals.ended.words(&walker.rows.allowance);
+            Some(format!("stopped {why}; the next run goes on{}", left_over(totals, walker)))
         }
         Ended::Stopped => Some("stopped on request; the next run goes on".to_owned()),
     };

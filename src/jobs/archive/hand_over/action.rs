@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::CHECK;
 use super::plan::check_sql;
+use crate::config::checked::Allowance;
 use crate::jobs::archive::account::Part;
 use crate::pg::catalog::hand_over::Grant;
 use crate::pg::catalog::shape;
@@ -57,6 +58,8 @@ pub struct HandOver {
     pub shape: String,
     /// What is recorded of it.
     pub part: Part,
+    /// How long per run, and in which hours; none is begun when it is over.
+    pub allowance: Allowance,
     /// The cap on waiting for a lock.
     pub lock_timeout: Duration,
     /// Why.

@@ -3,9 +3,11 @@
 use sqlx::Row;
 
 use super::action::{HandOver, Tidy};
+use crate::job::end::End;
 use crate::job::{Applied, Context};
 use crate::jobs::archive::account::Part;
 use crate::pg::fault::{Fault, Kind};
+use crate::time::clock;
 
 /// Runs the steps, and stops between two of them where that is asked for. What is done stays, for the
 /// next run to carry on with.
@@ -13,6 +15,19 @@ use crate::pg::fault::{Fault, Kind};
 /// # Errors
 /// The fault of the step that failed.
 pub async fn hand_over(cx: &mut Context<'_>, hand_over: &HandOver) -> Result<Applied, Fault> {
+    let table = hand_over.source.to_string();
+    if let Some(end) = cx.end(&table, &hand_over.allowance).filter(End::is_reached) {
+        let note =
+            format!("not begun {}; the next run does it", end.why.words(&hand_over.allowance));
+        return Ok(Applied { note: Some(note), ..Applied::default() });
+    }
+    let started = clock::monotonic();
+    let result = change(cx, hand_over).await;
+    cx.spend(&table, started.elapsed());
+    result
+}
+
+async fn change(cx: &mut Context<'_>, hand_over: &HandOver) -> Result<Applied, Fault> {
     for step in hand_over.steps() {
         if cx.stop.is_cancelled() {
             let fault = Fault::new(Kind::Cancelled, "hand over", "stopped on request");

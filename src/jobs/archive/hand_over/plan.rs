@@ -256,6 +256,7 @@ fn hand_over(
             age: policy.age_column.clone(),
             stamps: map.stamps,
         },
+        allowance: policy.allowance,
         lock_timeout: looked.lock_timeout,
         reason: format!(
             "all of its{rows} rows are due, as it ends at {}, before {}: it is detached from {} and attached to \

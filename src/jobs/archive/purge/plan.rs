@@ -175,11 +175,15 @@ impl<'a> Draft<'a> {
 
     fn delete(&self, limits: &Limits, plan: &mut Plan<ArchiveAction>) {
         let Self { name, purge, facts, source, .. } = *self;
+        if let Some(shut) = purge.allowance.shut(self.now) {
+            plan.spare(name, format!("{}, and {shut}", facts.due.rows_are_due()));
+            return;
+        }
         let blind = blind_spots(limits, facts.sight, &facts.user);
         plan.warnings.extend(blind.filter(|warning| !plan.warnings.contains(warning)));
         let rows = self.course.moves(|walk, then| self.along(walk, then, limits));
         plan.actions.extend(rows.map(|rows| ArchiveAction::Move(Box::new(rows))));
-        let vacuum = purge.vacuum.then_some(purge.pace);
+        let vacuum = purge.vacuum.then_some((purge.pace, purge.allowance));
         let vacuum = vacuum::after_move((name, vacuum), source, &facts.due, plan);
         plan.actions.extend(vacuum);
     }
@@ -239,15 +243,17 @@ impl<'a> Draft<'a> {
             shape: Some(facts.shape.clone()),
             source_shape: facts.shape.clone(),
             max_rows: purge.max_rows,
+            allowance: purge.allowance,
             due: facts.due.counted(),
             texts: Texts::of_deletion(&course.due, walk, columns, &[name], record.as_ref()),
             doubles: None,
             children: Vec::new(),
             reason: format!(
-                "{}: {} ({}); deletes them for good{words}",
+                "{}: {} ({}); deletes them for good{words}{}",
                 facts.due.rows_are_due(),
                 self.policy.words(),
-                self.age()
+                self.age(),
+                purge.allowance.words(self.now)
             ),
             then: then.map(Box::new),
             proof_follows: false,

@@ -1,7 +1,7 @@
 //! Policy, without a server.
 
 use super::{Policy, PurgeFacts, plan};
-use crate::config::checked::{Limits, Pace, Purge};
+use crate::config::checked::{Allowance, Limits, Pace, Purge};
 use crate::job::clocks::Clocks;
 use crate::job::{JobName, Plan};
 use crate::jobs::archive::count::Due;
@@ -21,6 +21,7 @@ fn purge() -> (Purge, PurgeFacts) {
         vacuum: true,
         batch_rows: 10_000,
         max_rows: None,
+        allowance: Allowance::default(),
     };
     let facts = PurgeFacts {
         version: world.facts.version,
@@ -114,4 +115,17 @@ fn whole_partitions_leave_by_the_job_partitions() {
     // Of a partition some rows only.
     world.0.condition = Some("true".parse().unwrap());
     assert!(shown(&world, true).contains("delete_rows"));
+}
+
+#[test]
+fn outside_of_its_hours_nothing_is_deleted_and_agreeing_is_possible() {
+    let mut world = purge();
+    let hours = Some(("22:00-06:00".parse().unwrap(), chrono_tz::UTC));
+    world.0.allowance = Allowance { hours, max_duration: None };
+    let said = shown(&world, false);
+    let spared = "5 rows are due, and it is outside of its hours 22:00-06:00";
+    assert!(said.contains(spared) && !said.contains("delete_rows"), "{said}");
+    world.1.agreed = None;
+    let said = shown(&world, true);
+    assert!(said.contains("agree_policy") && !said.contains("delete_rows"), "{said}");
 }

@@ -4,6 +4,7 @@ use sqlx::{AssertSqlSafe, Row};
 
 use super::super::action::Range;
 use super::action::Restore;
+use crate::config::checked::Allowance;
 use crate::job::batch::{Batches, Ended, Limits, Measured, Portion, run};
 use crate::job::{Applied, Context};
 use crate::pg::fault::Fault;
@@ -24,6 +25,7 @@ pub async fn restore(cx: &mut Context<'_>, restore: &Restore) -> Result<Applied,
         object: restore.table.to_string(),
         pacing: restore.pacing.clone(),
         max_rows: None,
+        allowance: Allowance::default(),
         expected: None,
     };
     let mut walker = Walker { restore, after: None, refused: 0 };

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::config::checked::Allowance;
 use crate::pg::ident::TableName;
 use crate::pg::step::{LockWait, Mode, Statement, Step};
 
@@ -16,6 +17,8 @@ pub struct Vacuum {
     pub dead_min: u64,
     /// At the pace of an autovacuum.
     pub is_gentle: bool,
+    /// In which hours it may begin; it takes as long as it takes.
+    pub allowance: Allowance,
     /// Why.
     pub reason: String,
 }

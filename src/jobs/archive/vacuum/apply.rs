@@ -18,6 +18,9 @@ use crate::pg::session::Session;
 /// # Errors
 /// What concerns the whole run, and what the server refuses for another reason than a lock or the time.
 pub async fn vacuum(cx: &mut Context<'_>, vacuum: &Vacuum) -> Result<Applied, Fault> {
+    if let Some(shut) = vacuum.allowance.shut(cx.moment()) {
+        return Ok(noted(format!("left to autovacuum: {shut}")));
+    }
     cx.session.report_counts().await;
     let dead = dead_rows(cx.session, vacuum).await?;
     if dead < vacuum.dead_min {

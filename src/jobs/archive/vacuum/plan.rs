@@ -1,7 +1,7 @@
 //! Whether a move leaves enough behind to be worth a VACUUM.
 
 use super::Vacuum;
-use crate::config::checked::Pace;
+use crate::config::checked::{Allowance, Pace};
 use crate::job::Plan;
 use crate::jobs::archive::action::ArchiveAction;
 use crate::jobs::archive::count::Due;
@@ -16,7 +16,7 @@ const SHARE: u64 = 20;
 
 /// The VACUUM that follows the move of these rows at this pace, if one is wanted and may be needed.
 pub fn after_move(
-    (name, pace): (&TableName, Option<Pace>),
+    (name, pace): (&TableName, Option<(Pace, Allowance)>),
     source: &Source,
     due: &Due,
     plan: &mut Plan<ArchiveAction>,
@@ -26,7 +26,7 @@ pub fn after_move(
         Due::Rows(count) if *count <= COUNT_MAX => source.clutter.dead + count > dead_min,
         Due::Rows(_) | Due::Uncounted | Due::Unasked(_) => true,
     };
-    let pace = pace.filter(|_| is_likely)?;
+    let (pace, allowance) = pace.filter(|_| is_likely)?;
     if !source.clutter.may_vacuum {
         plan.spare(
             name,
@@ -40,6 +40,7 @@ pub fn after_move(
         tree: source.relation.tree.iter().map(|oid| oid.0).collect(),
         dead_min,
         is_gentle: pace == Pace::Gentle,
+        allowance,
         reason: format!(
             "what has moved leaves dead rows behind, through which the application's next query would \
              wade; only if they are {dead_min} or more by then, and nobody else is at it"

@@ -4,6 +4,7 @@ use sqlx::{AssertSqlSafe, Row};
 
 use super::exchange::LOG_IS_LONG;
 use super::{Carve, Method, Stage};
+use crate::config::checked::Allowance;
 use crate::job::batch::{self, Batches, Ended, Limits, Measured, Pacing, Portion};
 use crate::job::{Applied, Context};
 use crate::pg::fault::{Fault, Kind};
@@ -78,7 +79,7 @@ async fn copied(cx: &mut Context<'_>, carve: &Carve) -> Result<Applied, Fault> {
             applied.note = Some("stopped on request; the next run goes on".to_owned());
             return Ok(applied);
         }
-        Ended::AtLimit => {
+        Ended::AtLimit | Ended::OutOfTime | Ended::AfterHours => {
             applied.note = Some("as many rows as one run copies; the next run goes on".to_owned());
             return Ok(applied);
         }
@@ -118,6 +119,7 @@ async fn copy_all(
         object: carve.source.to_string(),
         pacing: Pacing::fixed(super::fill::BATCH_ROWS.into()),
         max_rows: carve.rows_max,
+        allowance: Allowance::default(),
         expected: carve.rows,
     };
     let totals = batch::run(cx, &limits, &mut copying).await?;
