@@ -5,7 +5,7 @@ use pgtend::job::{JobName, Outcome, Verdict};
 
 use super::hand_over::YEARS;
 use super::{ARCHIVE, assert_whole, config_for, keep, names, once};
-use crate::support::{Db, InProcess, NO_ROWS, on_every_major, pgtend};
+use crate::support::{Db, InProcess, NO_ROWS, on_every_major, pgtend, wait_until};
 
 /// So many that the gentle pace takes seconds.
 const ROWS: u64 = 90_000;
@@ -65,15 +65,26 @@ fn a_run_ends_at_max_duration_and_the_next_goes_on() {
 fn what_waits_for_the_server_waits_no_longer_than_that() {
     on_every_major(|db| async move {
         backlog(&db).await;
-        // There is always more than a byte a second: the run's own records.
+        let sleep = "SELECT pg_sleep(3600)";
+        let sleepers = [db.connect().await, db.connect().await].map(|mut conn| {
+            tokio::spawn(async move { sqlx::raw_sql(sleep).execute(&mut conn).await.is_ok() })
+        });
+        let asleep = "FROM pg_stat_activity WHERE datname = current_database() \
+                      AND query = 'SELECT pg_sleep(3600)' AND state = 'active'";
+        let count = format!("SELECT count(*) {asleep}");
+        wait_until("they sleep", || async { db.value(&count).await == "2" }).await;
         let config = config_for("jobs", "created_at", "max_duration = '1s'");
         let app =
-            InProcess::new(&db, &format!("{config}[archive.limits]\nwal_per_second = '1 B'")).await;
+            InProcess::new(&db, &format!("{config}[archive.limits]\nactive_sessions = 1")).await;
         let outcome = once(&app).await;
         let note = note(&outcome);
         assert_eq!(outcome.verdict, Verdict::Succeeded, "{outcome:#?}");
         assert!(note.contains("stopped at max_duration = 1s"), "{note}");
-        assert!(note.contains(" s for wal_per_second"), "{note}");
+        assert!(note.contains(" s for active_sessions"), "{note}");
+        db.execute(&format!("SELECT pg_terminate_backend(pid) {asleep}")).await;
+        for sleeper in sleepers {
+            assert!(!sleeper.await.unwrap(), "it slept all the while");
+        }
     });
 }
 
