@@ -90,7 +90,7 @@ fn what_waits_for_the_server_waits_no_longer_than_that() {
 
 /// Hours that end at the full minute after the next one, and a moment shortly before.
 fn ending_soon() -> (String, DateTime<Utc>) {
-    let end = Utc::now() + TimeDelta::minutes(2);
+    let end = pgtend::time::clock::wall() + TimeDelta::minutes(2);
     let end =
         end.date_naive().and_time(NaiveTime::from_hms_opt(end.hour(), end.minute(), 0).unwrap());
     let hours = format!("{}-{}", (end - TimeDelta::hours(1)).format("%H:%M"), end.format("%H:%M"));
