@@ -50,7 +50,7 @@ pub async fn rows(cx: &mut Context<'_>, rows: &Move) -> Result<Applied, Fault> {
         after: rows.after.clone(),
         pass: Pass { is_whole: rows.after.is_none(), ..Pass::default() },
         passes: 1,
-        sweep: rows.walk.blocks.map(Sweep::new),
+        sweep: sweep_of(rows),
         is_proven: false,
         narrow: None,
         held: 0,
@@ -88,6 +88,11 @@ async fn settled(session: &mut Session, rows: &Move) -> Result<Move, Fault> {
     Ok(Move { shape: Some(shape), then, ..rows.clone() })
 }
 
+/// Where this walk goes block by block.
+fn sweep_of(rows: &Move) -> Option<Sweep> {
+    rows.walk.blocks.map(|blocks| Sweep::new(blocks, rows.walk.names_places))
+}
+
 /// So many rows that are held one behind the other mean that the table is.
 const HELD_MAX: u32 = 3;
 
@@ -102,7 +107,7 @@ struct Pass {
     left: u64,
 }
 
-/// A range, and what is in it.
+/// A range, and what is in it; in what it was cut from, where it was.
 struct Found {
     range: Range,
     rows: u64,
@@ -169,7 +174,7 @@ impl Batches for Walker<'_> {
 impl Walker<'_> {
     fn begin_again(&mut self) {
         self.rows = self.rows.then.as_deref().unwrap_or(self.rows);
-        self.sweep = self.rows.walk.blocks.map(Sweep::new);
+        self.sweep = sweep_of(self.rows);
         self.passes += 1;
         self.pass = Pass { is_whole: true, ..Pass::default() };
     }
@@ -293,6 +298,10 @@ impl Walker<'_> {
             count.map(i64::unsigned_abs).map_err(|error| self.failed(&error))
         };
         let range = Range { first: values(0)?, last: values(columns)?, rows_max: None };
+        let range = match &self.sweep {
+            Some(sweep) => sweep.cut(range),
+            None => range,
+        };
         Ok(Some(Found { range, rows: count(2 * columns)?, bytes: count(2 * columns + 1)? }))
     }
 

@@ -13,7 +13,7 @@ use crate::pg::version::Version;
 pub struct Course<'a> {
     /// Which rows are due.
     pub due: DueRows,
-    /// The order that the rows' key gives them.
+    /// The order that the rows' key gives them; that of their places, where they have none.
     pub walk: Walk,
     /// What comes before the walk, or instead of it.
     sweep: Option<Walk>,
@@ -21,8 +21,8 @@ pub struct Course<'a> {
 }
 
 impl<'a> Course<'a> {
-    /// Chooses it by what is known of how many rows are due, of at most so many per batch. `None`: no
-    /// key tells the rows apart.
+    /// Chooses it by what is known of how many rows are due, of at most so many per batch. `None`:
+    /// nothing tells the rows apart, neither a key nor their place in a file of their own.
     #[must_use]
     pub fn new(
         due: DueRows,
@@ -31,7 +31,10 @@ impl<'a> Course<'a> {
         position: Option<&'a Position>,
         (version, batch_rows): (Version, u32),
     ) -> Option<Self> {
-        let walk = Walk::choose(&source.columns, &source.indexes, &due.age)?;
+        let Some(walk) = Walk::choose(&source.columns, &source.indexes, &due.age) else {
+            let walk = recipe::keyless(version, source.blocks?)?;
+            return Some(Self { due, walk, sweep: None, position });
+        };
         let sweep = recipe::sweep(Sight {
             version,
             blocks: source.blocks,

@@ -16,7 +16,8 @@ pub fn explain(mut fault: Fault, rows: &Move, is_stopping: bool) -> Fault {
         let index = match rows.walk.blocks {
             None => format!(", or create an index on {}", rows.walk.list()),
             Some(_) if has_index => String::new(),
-            Some(_) => ", or create an index that leads with age_column".to_owned(),
+            Some(_) => ", or give the table a primary key and an index that leads with age_column"
+                .to_owned(),
         };
         return fault
             .on(source)

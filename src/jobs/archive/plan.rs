@@ -197,8 +197,13 @@ impl<'a> Work<'a> {
         }
         let Self { name, policy, facts, source, course, .. } = self;
         let into = &policy.into;
-        let mut statements =
-            vec![sql::create_target(name, into, &course.walk.key, &self.map(), facts.version)];
+        let mut statements = vec![sql::create_target(
+            name,
+            into,
+            course.walk.lasting_key(),
+            &self.map(),
+            facts.version,
+        )];
         let owner = &source.relation.owner;
         if *owner != facts.user && facts.target_schema.is_some_and(|rights| rights.may_hand_over) {
             statements.push(format!("ALTER TABLE {into} OWNER TO {owner}"));
@@ -266,7 +271,8 @@ impl<'a> Work<'a> {
         let unique = self.lookups(&map);
         let tables = (*name, &policy.into);
         // Rows are named by their keys, whichever way they are met.
-        let doubles = Doubles::new(tables, &due_in_range, &self.course.walk.key, &map, &unique);
+        let key = self.course.walk.lasting_key();
+        let doubles = Doubles::new(tables, &due_in_range, key, &map, &unique);
         Move {
             source: (*name).clone(),
             into: Some(policy.into.clone()),
@@ -294,8 +300,13 @@ impl<'a> Work<'a> {
     }
 
     /// What leads from a row to its like in the archive. A target that is yet to be made has its key.
+    /// Without one, equal rows are several rows, and none is taken for a copy of another.
     fn lookups(&self, map: &columns::Mapping) -> Vec<Vec<Ident>> {
-        let Some(target) = &self.facts.target else { return vec![self.course.walk.key.clone()] };
+        let key = self.course.walk.lasting_key();
+        if key.is_empty() {
+            return Vec::new();
+        }
+        let Some(target) = &self.facts.target else { return vec![key.to_vec()] };
         let columns = &self.source.columns;
         let comparable = |name: &Ident| columns.iter().any(|c| c.name == *name && c.has_own_order);
         doubles::lookups(&target.indexes, map, comparable)

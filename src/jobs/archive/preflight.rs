@@ -203,11 +203,12 @@ pub(super) fn age_and_key(age: &Ident, source: &Source, found: &mut Findings) {
         ),
         Some(_) => {}
     }
-    if Walk::choose(&source.columns, &source.indexes, age).is_none() {
+    if source.blocks.is_none() && Walk::choose(&source.columns, &source.indexes, age).is_none() {
         found.refuse(
-            "it has no primary key, and no unique index on NOT NULL columns of built-in types, to \
-             tell its rows apart by",
-            "add a primary key, or CREATE UNIQUE INDEX CONCURRENTLY on NOT NULL columns",
+            "it has no primary key, and no unique index on NOT NULL columns of built-in types; nor do \
+             places tell its rows apart, as each of its partitions has the same ones",
+            "add a primary key, or a unique index on NOT NULL columns, or archive each partition as a \
+             table",
         );
     }
 }

@@ -1,6 +1,7 @@
 //! Which way a table is gone through: chosen from the catalog, and from how many of its rows are due.
 //!
-//! - **Sweep**: block by block, as the rows lie. For a backlog, and where no index leads with the age.
+//! - **Sweep**: block by block, as the rows lie. For a backlog, where no index leads with the age, and
+//!   where no key tells the rows apart.
 //! - **Keyset**: along an index, from the oldest row on. For daily work, and to prove that a sweep
 //!   left nothing.
 
@@ -17,7 +18,7 @@ const SWEPT_PERCENT: u64 = 25;
 pub struct Sight {
     /// Before 14, a range of blocks is found by reading all of them.
     pub version: Version,
-    /// The table's blocks; absent: it has none of its own, or was never analyzed.
+    /// The table's blocks; absent: it has none of its own.
     pub blocks: Option<Blocks>,
     /// An index leads with the age.
     pub by_index: bool,
@@ -32,7 +33,10 @@ pub struct Sight {
 /// The sweep that is to come before the walk along the index; `None`: the walk does it all.
 #[must_use]
 pub fn sweep(sight: Sight) -> Option<Walk> {
-    let blocks = sight.blocks.filter(|_| sight.version.has_tid_range_scan())?;
+    let blocks = sight.blocks.filter(|blocks| blocks.is_counted)?;
+    if !sight.version.has_tid_range_scan() {
+        return None;
+    }
     if !sight.by_index {
         return Walk::sweep(blocks, "block by block, as no index leads with the age".to_owned());
     }
@@ -45,13 +49,28 @@ pub fn sweep(sight: Sight) -> Option<Walk> {
     if percent < SWEPT_PERCENT { None } else { Walk::sweep(blocks, reason) }
 }
 
+/// The sweep of a table without a key, on every day and in every pass: only its place tells a row from
+/// others, so that no index can lead to where a walk goes on.
+#[must_use]
+pub fn keyless(version: Version, blocks: Blocks) -> Option<Walk> {
+    let reason = "block by block, as no key tells its rows apart: each pass reads all of it";
+    let names_places = !version.has_tid_range_scan();
+    Some(Walk { names_places, ..Walk::sweep(blocks, reason.to_owned())? })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     const SIGHT: Sight = Sight {
         version: Version(180_000),
-        blocks: Some(Blocks { file: 1, count: 400, rows: 10_000, has_large: false }),
+        blocks: Some(Blocks {
+            file: 1,
+            is_counted: true,
+            count: 400,
+            rows: 10_000,
+            has_large: false,
+        }),
         by_index: true,
         due: Some(5_000),
         batch_rows: 1_000,
@@ -76,6 +95,8 @@ mod tests {
     fn only_what_has_blocks_is_swept_and_only_where_the_server_can() {
         assert_eq!(reason(Sight { version: Version(130_022), ..SIGHT }), None);
         assert_eq!(reason(Sight { blocks: None, ..SIGHT }), None);
+        let uncounted = SIGHT.blocks.map(|blocks| Blocks { is_counted: false, ..blocks });
+        assert_eq!(reason(Sight { blocks: uncounted, ..SIGHT }), None);
     }
 
     #[test]

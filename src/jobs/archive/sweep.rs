@@ -47,20 +47,37 @@ pub struct Sweep {
     has_large: bool,
     /// The bytes of a row, on the average of the whole table.
     row_bytes: u64,
+    /// Blocks per range at most.
+    blocks_max: u64,
 }
 
 impl Sweep {
-    /// At the beginning, all rows count as due.
+    /// At the beginning, all rows count as due; where each place in a range is named, ranges are short.
     #[must_use]
-    pub fn new(blocks: Blocks) -> Self {
+    pub fn new(blocks: Blocks, names_places: bool) -> Self {
         let (rows, count) = (blocks.rows.max(1), blocks.count.max(1));
         Self {
             rows,
             blocks: count,
             is_dense: true,
-            has_large: blocks.has_large,
+            has_large: blocks.has_large || !blocks.is_counted,
             row_bytes: BLOCK_BYTES.saturating_mul(count) / rows,
+            blocks_max: if names_places { NAMED_BLOCKS_MAX } else { BLOCKS_MAX },
         }
+    }
+
+    /// A range that was looked for, or its beginning: where due rows are rare, it may span the table.
+    #[must_use]
+    pub fn cut(&self, range: Range) -> Range {
+        let ends = [&range.first, &range.last].map(|end| Place::read(end.first()?));
+        let [Some(first), Some(last)] = ends else { return range };
+        let blocks_max = u32::try_from(self.blocks_max).unwrap_or(u32::MAX);
+        let furthest = first.block.saturating_add(blocks_max - 1);
+        if last.block <= furthest {
+            return range;
+        }
+        let last = Place { block: furthest, number: u16::MAX };
+        Range { last: vec![last.to_string()], ..range }
     }
 
     /// The blocks behind this place that should hold no more than so many due rows. `None`: they
@@ -68,7 +85,7 @@ impl Sweep {
     #[must_use]
     pub fn range(&self, after: Option<&[String]>, portion: Portion) -> Option<Range> {
         let blocks = u128::from(portion.rows) * u128::from(self.blocks) / u128::from(self.rows);
-        let blocks_max = BLOCKS_MAX.min(portion.bytes / BLOCK_BYTES);
+        let blocks_max = self.blocks_max.min(portion.bytes / BLOCK_BYTES);
         let blocks = u64::try_from(blocks).unwrap_or(u64::MAX).min(blocks_max);
         let blocks = u32::try_from(blocks).unwrap_or(u32::MAX);
         if !self.is_dense || self.has_large || blocks == 0 {
@@ -114,6 +131,8 @@ impl Sweep {
 
 /// 128 MiB: no batch reads more than that, however few of the rows are due.
 const BLOCKS_MAX: u64 = 16_384;
+/// So many blocks have 75,000 places, which takes the server about 30 ms to name and look at.
+const NAMED_BLOCKS_MAX: u64 = 256;
 /// Unless the server was compiled otherwise.
 const BLOCK_BYTES: u64 = 8192;
 
@@ -121,7 +140,8 @@ const BLOCK_BYTES: u64 = 8192;
 mod tests {
     use super::*;
 
-    const BLOCKS: Blocks = Blocks { file: 1, count: 100, rows: 2_500, has_large: false };
+    const BLOCKS: Blocks =
+        Blocks { file: 1, is_counted: true, count: 100, rows: 2_500, has_large: false };
 
     fn range(first: &str, last: &str) -> Range {
         Range { first: vec![first.into()], last: vec![last.into()], rows_max: None }
@@ -140,7 +160,7 @@ mod tests {
 
     #[test]
     fn ranges_follow_each_other_without_a_gap() {
-        let sweep = Sweep::new(BLOCKS);
+        let sweep = Sweep::new(BLOCKS, false);
         assert_eq!(ends(&sweep, None, 1_000), Some(of("(0,0)", "(39,65535)")));
         assert_eq!(ends(&sweep, Some("(39,65535)"), 1_000), Some(of("(40,0)", "(79,65535)")));
         // One that was looked for may end in the middle of a block.
@@ -150,7 +170,7 @@ mod tests {
 
     #[test]
     fn sizes_follow_what_was_found() {
-        let mut sweep = Sweep::new(BLOCKS);
+        let mut sweep = Sweep::new(BLOCKS, false);
         sweep.learn(&range("(0,0)", "(39,65535)"), 100);
         assert_eq!(
             ends(&sweep, Some("(39,65535)"), 1_000),
@@ -169,15 +189,27 @@ mod tests {
 
     #[test]
     fn bytes_bound_a_guess() {
-        let sweep = Sweep::new(BLOCKS);
+        let sweep = Sweep::new(BLOCKS, false);
         assert_eq!(ends(&sweep, None, 1_000_000), Some(of("(0,0)", "(127,65535)")));
-        let sweep = Sweep::new(Blocks { has_large: true, ..BLOCKS });
+        let sweep = Sweep::new(Blocks { has_large: true, ..BLOCKS }, false);
         assert_eq!(ends(&sweep, None, 1_000), None);
     }
 
     #[test]
+    fn a_range_that_was_looked_for_ends_before_it_is_long() {
+        let cut = |names_places, last: &str| {
+            let found = range("(5,3)", last);
+            Sweep::new(BLOCKS, names_places).cut(found).last.remove(0)
+        };
+        assert_eq!(cut(true, "(260,7)"), "(260,7)", "256 blocks");
+        assert_eq!(cut(true, "(261,1)"), "(260,65535)");
+        assert_eq!(cut(false, "(16388,1)"), "(16388,1)");
+        assert_eq!(cut(false, "(70000,1)"), "(16388,65535)");
+    }
+
+    #[test]
     fn the_end_of_all_blocks_is_no_overflow() {
-        let sweep = Sweep::new(BLOCKS);
+        let sweep = Sweep::new(BLOCKS, false);
         assert_eq!(
             ends(&sweep, Some("(4294967290,65535)"), 1_000),
             Some(of("(4294967291,0)", "(4294967295,65535)"))

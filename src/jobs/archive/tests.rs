@@ -190,8 +190,13 @@ fn a_backlog_is_swept_and_then_looked_for_along_the_index() {
     let mut world = world();
     world.facts.due = Due::Rows(100_001);
     world.facts.due_about = Some(1_200_000);
-    world.source.blocks =
-        Some(Blocks { file: 16_384, count: 100_000, rows: 2_400_000, has_large: false });
+    world.source.blocks = Some(Blocks {
+        file: 16_384,
+        is_counted: true,
+        count: 100_000,
+        rows: 2_400_000,
+        has_large: false,
+    });
     insta::assert_snapshot!(world.printed());
 }
 
@@ -199,8 +204,13 @@ fn a_backlog_is_swept_and_then_looked_for_along_the_index() {
 fn an_unfinished_sweep_is_finished() {
     let mut world = world();
     world.facts.due = Due::Rows(1);
-    world.source.blocks =
-        Some(Blocks { file: 16_384, count: 100_000, rows: 2_400_000, has_large: false });
+    world.source.blocks = Some(Blocks {
+        file: 16_384,
+        is_counted: true,
+        count: 100_000,
+        rows: 2_400_000,
+        has_large: false,
+    });
     let place = vec!["(4711,65535)".to_owned()];
     world.facts.position = Some(Position { walk: "blocks of file 16384".into(), after: place });
     let printed = world.printed();

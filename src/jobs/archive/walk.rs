@@ -16,6 +16,9 @@ pub struct Walk {
     pub reason: String,
     /// Where the order is that of the blocks on the disk.
     pub blocks: Option<Blocks>,
+    /// A range of blocks is asked for place by place: before 14, the server finds it otherwise only by
+    /// reading all of them.
+    pub names_places: bool,
 }
 
 impl Walk {
@@ -38,7 +41,7 @@ impl Walk {
             Some((name.clone(), column.type_sql.clone()))
         };
         let columns = order.iter().filter_map(with_type).collect();
-        Some(Self { columns, key, reason, blocks: None })
+        Some(Self { columns, key, reason, blocks: None, names_places: false })
     }
 
     /// The order of the rows' places. No index is read, no range is looked for, and where rows are
@@ -51,7 +54,14 @@ impl Walk {
             key: vec![place],
             reason,
             blocks: Some(blocks),
+            names_places: false,
         })
+    }
+
+    /// What tells a row from all others wherever it lies: a copy of it has another place.
+    #[must_use]
+    pub fn lasting_key(&self) -> &[Ident] {
+        if self.blocks.is_some() { &[] } else { &self.key }
     }
 
     /// `(created_at, id)`

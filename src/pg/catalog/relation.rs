@@ -61,6 +61,8 @@ pub struct Relation {
 pub struct Blocks {
     /// The file they are in: a table that is rewritten gets another, where rows have other places.
     pub file: u32,
+    /// Somebody has counted; otherwise only the file is known.
+    pub is_counted: bool,
     /// How many, 1 or more.
     pub count: u64,
     /// Rows in all of them, 1 or more.
@@ -70,9 +72,10 @@ pub struct Blocks {
 }
 
 const BLOCKS: &str = "\
-SELECT c.relfilenode, c.relpages::bigint, c.reltuples::bigint, coalesce(t.relpages > 0, false) \
+SELECT c.relfilenode, c.relpages > 0 AND c.reltuples > 0, c.relpages::bigint, c.reltuples::bigint, \
+       coalesce(t.relpages > 0, false) \
 FROM pg_class AS c LEFT JOIN pg_class AS t ON t.oid = c.reltoastrelid \
-WHERE c.oid = $1 AND c.relkind = 'r' AND c.relpages > 0 AND c.reltuples > 0";
+WHERE c.oid = $1 AND c.relkind = 'r'";
 
 const RELATION: &str = "\
 SELECT c.oid, c.relkind::text, c.relpersistence::text, c.relrowsecurity, \
@@ -122,17 +125,19 @@ pub async fn find(conn: &mut PgConnection, name: &TableName) -> Result<Option<Re
     }))
 }
 
-/// The blocks of a plain table; `None`: it has none, or nobody has looked yet.
+/// The blocks of a plain table; `None`: it has none of its own.
 ///
 /// # Errors
 /// Where the server does not answer.
 pub async fn blocks(conn: &mut PgConnection, table: Oid) -> Result<Option<Blocks>, Fault> {
-    let found: Option<(Oid, i64, i64, bool)> =
+    let found: Option<(Oid, bool, i64, i64, bool)> =
         sqlx::query_as(BLOCKS).bind(table).fetch_optional(conn).await.map_err(failed)?;
-    Ok(found.map(|(file, count, rows, has_large)| Blocks {
+    Ok(found.map(|(file, is_counted, count, rows, has_large)| Blocks {
         file: file.0,
-        count: count.unsigned_abs().max(1),
-        rows: rows.unsigned_abs().max(1),
+        is_counted,
+        count: u64::try_from(count).unwrap_or(0).max(1),
+        // Not -1, by which the catalog says that nobody has counted.
+        rows: u64::try_from(rows).unwrap_or(0).max(1),
         has_large,
     }))
 }
