@@ -9,6 +9,7 @@ mod hand_over;
 mod hand_over_hazards;
 mod hand_over_kills;
 mod hooks;
+mod keyless;
 mod keys;
 mod moves;
 mod pace;

@@ -120,6 +120,8 @@ pub struct Target {
     pub columns: Vec<Column>,
     /// Its B-tree indexes.
     pub indexes: Vec<Index>,
+    /// Its blocks, as far as they are known.
+    pub blocks: Option<Blocks>,
     /// What fires on INSERT.
     pub hooks: Vec<Hook>,
     /// Privileges we lack on it.
@@ -282,6 +284,7 @@ pub async fn target(conn: &mut PgConnection, name: &TableName) -> Result<Option<
     Ok(Some(Target {
         columns: columns::of(conn, relation.oid).await?,
         indexes: indexes::of(conn, relation.oid).await?,
+        blocks: relation::blocks(conn, relation.oid).await?,
         hooks: triggers::of(conn, relation.oid, &relation.tree, Fires::OnInsert).await?,
         missing: privileges::missing_on_table(conn, relation.oid, &TARGET_PRIVILEGES).await?,
         may_alter: privileges::may_alter(conn, relation.oid).await?,

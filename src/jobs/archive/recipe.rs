@@ -13,6 +13,9 @@ use crate::pg::version::Version;
 /// sweep only passes by does. Measured in `benches/archive`.
 const SWEPT_PERCENT: u64 = 25;
 
+/// A table of fewer blocks is read more quickly than its places are named.
+const NAMED_FROM: u64 = 100;
+
 /// What the choice is made from.
 #[derive(Debug, Clone, Copy)]
 pub struct Sight {
@@ -54,7 +57,8 @@ pub fn sweep(sight: Sight) -> Option<Walk> {
 #[must_use]
 pub fn keyless(version: Version, blocks: Blocks) -> Option<Walk> {
     let reason = "block by block, as no key tells its rows apart: each pass reads all of it";
-    let names_places = !version.has_tid_range_scan();
+    let is_small = blocks.is_counted && blocks.count < NAMED_FROM;
+    let names_places = !version.has_tid_range_scan() && !is_small;
     Some(Walk { names_places, ..Walk::sweep(blocks, reason.to_owned())? })
 }
 
@@ -97,6 +101,17 @@ mod tests {
         assert_eq!(reason(Sight { blocks: None, ..SIGHT }), None);
         let uncounted = SIGHT.blocks.map(|blocks| Blocks { is_counted: false, ..blocks });
         assert_eq!(reason(Sight { blocks: uncounted, ..SIGHT }), None);
+    }
+
+    #[test]
+    fn without_a_key_everything_is_swept_and_places_are_named_where_that_helps() {
+        let names_places = |version, blocks| keyless(version, blocks).unwrap().names_places;
+        let (old, new) = (Version(130_022), Version(140_000));
+        let blocks = SIGHT.blocks.unwrap();
+        assert!(names_places(old, blocks));
+        assert!(!names_places(new, blocks));
+        assert!(!names_places(old, Blocks { count: 99, ..blocks }));
+        assert!(names_places(old, Blocks { count: 1, is_counted: false, ..blocks }), "who knows");
     }
 
     #[test]

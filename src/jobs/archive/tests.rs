@@ -126,6 +126,7 @@ pub(super) fn world() -> World {
                 relation: relation(2),
                 columns: [jobs_columns(), vec![archived_at]].concat(),
                 indexes: vec![primary(&["id"])],
+                blocks: None,
                 hooks: Vec::new(),
                 missing: Vec::new(),
                 may_alter: true,

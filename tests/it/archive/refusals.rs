@@ -41,12 +41,9 @@ const OF_THE_SOURCE: &[Hazard] = &[
     ),
     ("a rule", "CREATE RULE soft_delete AS ON DELETE TO jobs DO INSTEAD NOTHING", ""),
     ("heirs", "CREATE TABLE more_jobs () INHERITS (jobs)", ""),
-    ("no key", "ALTER TABLE jobs DROP CONSTRAINT jobs_pkey", ""),
     (
-        "only a key of an extension's type",
-        "ALTER TABLE jobs DROP CONSTRAINT jobs_pkey; CREATE TYPE pair AS (a int, b int); \
-         ALTER TABLE jobs ADD COLUMN k pair NOT NULL DEFAULT '(1,2)'; DELETE FROM jobs WHERE id > 1; \
-         ALTER TABLE jobs ADD PRIMARY KEY (k); ALTER TABLE jobs_archive ADD COLUMN k pair",
+        "partitioned, and no key",
+        "ALTER TABLE jobs RENAME TO j; CREATE TABLE jobs (LIKE j) PARTITION BY LIST (status)",
         "",
     ),
     (

@@ -7,6 +7,7 @@ use super::super::account::{self, Record};
 use super::super::action::Range;
 use super::super::columns::{self, ARCHIVED_AT};
 use super::super::observe::{Source, Target};
+use super::super::recipe;
 use super::super::sql::{above, edges, list, range};
 use super::super::walk::Walk;
 use super::Wish;
@@ -14,6 +15,7 @@ use super::hold::{self, Hold};
 use crate::job::pace::Pacing;
 use crate::pg::ident::{Ident, TableName};
 use crate::pg::step::{Expect, LockWait, Mode, Statement, Step};
+use crate::pg::version::Version;
 
 /// Bring rows back.
 #[derive(Debug, Clone)]
@@ -40,6 +42,56 @@ pub struct Restore {
 }
 
 const UNEQUAL: &str = "not as many rows left the archive as came back; a key stands there twice";
+/// What the statement that brings rows back is made of.
+struct Back<'a> {
+    table: &'a TableName,
+    archive: &'a TableName,
+    map: &'a columns::Mapping,
+    condition: &'a str,
+    record: &'a Record,
+}
+
+impl Back<'_> {
+    /// What the hot table does not take stays.
+    fn by_key(&self, walk: &Walk) -> String {
+        let Self { archive, map, condition, record, .. } = self;
+        let key = list(&walk.key);
+        format!(
+            "WITH back AS (\n{}\nSELECT {}\nFROM {archive}\nWHERE {condition}\n\
+             ON CONFLICT DO NOTHING\nRETURNING {key}),\n\
+             gone AS (\nDELETE FROM {archive}\nWHERE {condition}\n  AND ({key}) IN (SELECT {key} FROM back)\n\
+             RETURNING {}),\nrecorded AS (\n{})\n\
+             SELECT (SELECT count(*) FROM back) = (SELECT count(*) FROM gone), (SELECT count(*) FROM back),\n  \
+             (SELECT count(*) FROM {archive} WHERE {condition})",
+            self.insert(),
+            list(&map.from),
+            record.returning(),
+            record.insert("gone", walk.columns.len()),
+        )
+    }
+
+    /// Without a key nothing tells which rows arrived: all of a range do, or none.
+    fn by_place(&self, walk: &Walk) -> String {
+        let Self { archive, map, condition, record, .. } = self;
+        let from = list(&map.from);
+        format!(
+            "WITH gone AS (\nDELETE FROM {archive}\nWHERE {condition}\nRETURNING {from},\n  {}),\n\
+             back AS (\n{}\nSELECT {from}\nFROM gone\nRETURNING 1),\nrecorded AS (\n{})\n\
+             SELECT (SELECT count(*) FROM back) = (SELECT count(*) FROM gone), (SELECT count(*) FROM back),\n  \
+             (SELECT count(*) FROM gone)",
+            record.returning(),
+            self.insert(),
+            record.insert("gone", walk.columns.len()),
+        )
+    }
+
+    fn insert(&self) -> String {
+        let Self { table, map, .. } = self;
+        let overriding = if map.overrides_identity { " OVERRIDING SYSTEM VALUE" } else { "" };
+        format!("INSERT INTO {table} ({}){overriding}", list(&map.into))
+    }
+}
+
 /// Readers and writers of either table do not queue behind these locks; rows of the hot table are new.
 const LOCK: Duration = Duration::from_millis(100);
 
@@ -48,15 +100,21 @@ impl Restore {
     #[must_use]
     pub fn new(
         wish: &Wish,
+        version: Version,
         (source, target): (&Source, &Target),
         age: &Ident,
         archive: &TableName,
         hold: &Hold,
     ) -> Option<Self> {
-        let walk = Walk::choose(&target.columns, &target.indexes, age)?;
+        let walk = Walk::choose(&target.columns, &target.indexes, age)
+            .or_else(|| recipe::keyless(version, target.blocks?))?;
         let map = columns::map(&target.columns, &source.columns);
         let forward = columns::map(&source.columns, &target.columns);
-        let which = hold::matching(age, wish.since, wish.until, wish.condition.as_ref());
+        let mut which = hold::matching(age, wish.since, wish.until, wish.condition.as_ref());
+        if walk.blocks.is_some() {
+            // No index can serve it, so that rows come in the order of their places.
+            which = format!("({which}) IS TRUE");
+        }
         let record = Record {
             kind: account::Kind::Restore,
             source: wish.table.clone(),
@@ -67,21 +125,10 @@ impl Restore {
             stamp: forward.stamps.then(|| ARCHIVED_AT.to_owned()),
         };
         let width = columns::width(&target.columns);
-        let overriding = if map.overrides_identity { " OVERRIDING SYSTEM VALUE" } else { "" };
-        let (table, key) = (&wish.table, list(&walk.key));
         let condition = format!("{}\n  AND {which}", range(&walk));
-        let back = format!(
-            "WITH back AS (\nINSERT INTO {table} ({}){overriding}\nSELECT {}\nFROM {archive}\nWHERE {condition}\n\
-             ON CONFLICT DO NOTHING\nRETURNING {key}),\n\
-             gone AS (\nDELETE FROM {archive}\nWHERE {condition}\n  AND ({key}) IN (SELECT {key} FROM back)\n\
-             RETURNING {}),\nrecorded AS (\n{})\n\
-             SELECT (SELECT count(*) FROM back) = (SELECT count(*) FROM gone), (SELECT count(*) FROM back),\n  \
-             (SELECT count(*) FROM {archive} WHERE {condition})",
-            list(&map.into),
-            list(&map.from),
-            record.returning(),
-            record.insert("gone", walk.columns.len()),
-        );
+        let back =
+            Back { table: &wish.table, archive, map: &map, condition: &condition, record: &record };
+        let back = if walk.blocks.is_some() { back.by_place(&walk) } else { back.by_key(&walk) };
         let next = format!("{}\n  AND {which}", above(&walk, ">", 3));
         Some(Self {
             table: wish.table.clone(),
@@ -90,7 +137,7 @@ impl Restore {
             first_range: edges(archive, &which, &walk, &width),
             next_range: edges(archive, &next, &walk, &width),
             back,
-            hold: hold::record(table, hold),
+            hold: hold::record(&wish.table, hold),
             reason: String::new(),
             walk,
         })

@@ -3,6 +3,8 @@
 use sqlx::{AssertSqlSafe, Row};
 
 use super::super::action::Range;
+use super::super::sweep::Sweep;
+use super::super::walk::Walk;
 use super::action::Restore;
 use crate::config::checked::Allowance;
 use crate::job::batch::{Batches, Ended, Limits, Measured, Portion, run};
@@ -68,7 +70,8 @@ impl Batches for Walker<'_> {
         let Some((range, bytes)) = self.next_range(session, portion.rows).await? else {
             return Ok(None);
         };
-        let done = session.run(&self.restore.batch(&range)).await?;
+        let done = session.run(&self.restore.batch(&range)).await;
+        let done = done.map_err(|fault| self.explain(fault))?;
         let row = done.first().and_then(|done| done.first.as_ref());
         let count = |index: usize| {
             let count: Result<i64, _> = row.map_or(Ok(0), |row| row.try_get(index));
@@ -99,7 +102,8 @@ impl Walker<'_> {
         let query = sqlx::query(AssertSqlSafe(text.as_str())).persistent(false);
         let bound = values.into_iter().fold(query, sqlx::query::Query::bind::<Option<String>>);
         let conn = session.reader().conn;
-        sqlx::raw_sql(ALONG).execute(&mut *conn).await.map_err(|error| self.failed(&error))?;
+        let begin = if self.restore.walk.blocks.is_some() { "BEGIN READ ONLY" } else { ALONG };
+        sqlx::raw_sql(begin).execute(&mut *conn).await.map_err(|error| self.failed(&error))?;
         let found = bound.fetch_optional(&mut *conn).await;
         let ended = sqlx::raw_sql("ROLLBACK").execute(conn).await;
         let Some(row) = found.map_err(|error| self.failed(&error))? else { return Ok(None) };
@@ -110,10 +114,25 @@ impl Walker<'_> {
             values.collect::<Result<Vec<_>, _>>().map_err(|error| self.failed(&error))
         };
         let bytes: i64 = row.try_get(2 * columns + 1).map_err(|error| self.failed(&error))?;
-        Ok(Some((
-            Range { first: read(0)?, last: read(columns)?, rows_max: None },
-            bytes.unsigned_abs(),
-        )))
+        let range = Range { first: read(0)?, last: read(columns)?, rows_max: None };
+        let Walk { blocks, names_places, .. } = self.restore.walk;
+        let range = match blocks {
+            Some(blocks) => Sweep::new(blocks, names_places).cut(range),
+            None => range,
+        };
+        Ok(Some((range, bytes.unsigned_abs())))
+    }
+
+    /// Of an archive without a key, what is taken stops the rest too.
+    fn explain(&self, fault: Fault) -> Fault {
+        let Restore { table, archive, walk, .. } = self.restore;
+        if fault.sqlstate.as_deref() != Some("23505") || walk.blocks.is_none() {
+            return fault;
+        }
+        fault.with_hint(format!(
+            "nothing of this batch came back; delete that row of {table} or of {archive}, or give \
+             {archive} a primary key: then such rows are stepped over and counted"
+        ))
     }
 
     fn failed(&self, error: &sqlx::Error) -> Fault {

@@ -75,10 +75,14 @@ fn restore(
         condition: wish.condition.clone(),
         held_until,
     };
-    let restore = Restore::new(wish, (source, target), &policy.age_column, archive, &hold);
+    let tables = (source, target);
+    let restore = Restore::new(wish, facts.version, tables, &policy.age_column, archive, &hold);
     let restore = restore.ok_or_else(|| {
         refused(
-            format!("{archive} has no key to tell its rows apart by"),
+            format!(
+                "{archive} is partitioned and has no key: neither a key nor their places tell its rows \
+                 apart"
+            ),
             format!("CREATE UNIQUE INDEX CONCURRENTLY on NOT NULL columns of {archive}"),
         )
     })?;
