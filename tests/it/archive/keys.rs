@@ -1,6 +1,6 @@
 //! Every key, every name.
 use super::{assert_whole, config_for, keep, moved, names};
-use crate::support::{InProcess, on_every_major};
+use crate::support::{InProcess, on_every_major, pgtend};
 
 /// Names of rows that break careless quoting; each also sorts its own way.
 const HARD: &str = "ARRAY['it''s', 'a\"b', 'back\\slash', 'na\u{ef}ve', '\u{1f980} crab', '', ' ', 'a', \
@@ -138,5 +138,53 @@ fn rows_of_a_partitioned_table_move() {
         assert_eq!(moved(&app).await.rows, Some(8));
         assert_eq!(names(&db, "parts").await, ["young"]);
         assert_whole(&db, "parts", "parts_archive").await;
+    });
+}
+
+/// A row's key from its number.
+const KEYS: [(&str, &str); 3] = [
+    ("id uuid PRIMARY KEY", "md5(n::text)::uuid"),
+    ("tenant uuid, id bigint, PRIMARY KEY (tenant, id)", "md5((n % 3)::text)::uuid, n"),
+    (
+        "region text, day date, id int, PRIMARY KEY (region, day, id)",
+        "(n % 2)::text, '2020-01-01'::date + n % 4, n",
+    ),
+];
+
+/// Moved, verified, brought back and moved again, by the program itself.
+#[test]
+fn the_program_serves_uuids_and_composite_keys() {
+    on_every_major(|db| async move {
+        for (number, (key, value)) in KEYS.into_iter().enumerate() {
+            let table = format!("t{number}");
+            db.execute(&format!(
+                "CREATE TABLE {table} (name text, at timestamptz, {key}); CREATE INDEX ON {table} (at); \
+                 INSERT INTO {table} SELECT 'row ' || n, {AT}, {value} FROM generate_series(1, 40) AS n; \
+                 DROP TABLE IF EXISTS kept"
+            ))
+            .await;
+            keep(&db, &table).await;
+            let archive = format!("{table}_archive");
+            let old = db.column(&format!("SELECT name FROM {table} WHERE at < now() - interval '30 days' ORDER BY length(name), name")).await;
+            let config = config_for(&table, "at", "batch_rows = 7\ncreate_target = true");
+            let program = pgtend(&db, &config);
+            let run = async |arguments: &[&str]| {
+                let ran = program.run(arguments).await;
+                assert_eq!(ran.code, Some(0), "{key}: {ran}");
+                assert_whole(&db, &table, &archive).await;
+            };
+            run(&["once", "archive"]).await;
+            assert_eq!(names(&db, &archive).await, old, "{key}");
+            run(&["archive", "verify"]).await;
+            let which = "name IN ('row 4', 'row 8', 'row 12')";
+            run(&["archive", "restore", &table, "--where", which]).await;
+            let back = names(&db, &format!("{table} WHERE {which}")).await;
+            assert_eq!(back, ["row 4", "row 8", "row 12"], "{key}");
+            run(&["archive", "verify"]).await;
+            db.execute("UPDATE pgtend.archive_hold SET held_until = now()").await;
+            run(&["once", "archive"]).await;
+            assert_eq!(names(&db, &archive).await, old, "{key}");
+            run(&["archive", "verify"]).await;
+        }
     });
 }
