@@ -79,6 +79,9 @@ pub struct Move {
     pub walk: Walk,
     /// Where an unfinished pass goes on.
     pub after: Option<Vec<String>>,
+    /// The age at which the first pass begins, on a walk that leads with the age: below it no row was
+    /// due when they were counted, and those that are old and not due need not be passed again.
+    pub oldest: Option<String>,
     /// The shape the tables must still have; absent while the target is yet to be made or altered.
     pub shape: Option<String>,
     /// How large batches are, and how they follow each other.

@@ -17,7 +17,9 @@
 
 use sqlx::{AssertSqlSafe, Row};
 
+use self::range::Found;
 use super::action::{ALTERED, Batch, How, Move, Range};
+use super::due::ANY_AGE;
 use super::explain::explain;
 use super::sweep::Sweep;
 use crate::job::batch::{Batches, Limits, Measured, Portion, run};
@@ -26,6 +28,7 @@ use crate::pg::fault::{Fault, Kind};
 use crate::pg::session::{Done, Session};
 use crate::pg::step::Statement;
 
+mod range;
 mod report;
 
 /// Passes per run at most. The second proves that nothing is left; more are needed only while rows
@@ -48,7 +51,7 @@ pub async fn rows(cx: &mut Context<'_>, rows: &Move) -> Result<Applied, Fault> {
     let mut walker = Walker {
         rows,
         after: rows.after.clone(),
-        pass: Pass { is_whole: rows.after.is_none(), ..Pass::default() },
+        pass: Pass { is_whole: begins_at_the_start(rows), ..Pass::default() },
         passes: 1,
         sweep: sweep_of(rows),
         is_proven: false,
@@ -96,6 +99,11 @@ fn sweep_of(rows: &Move) -> Option<Sweep> {
 /// So many rows that are held one behind the other mean that the table is.
 const HELD_MAX: u32 = 3;
 
+/// Not at a stored position, nor at the first row that was counted.
+fn begins_at_the_start(rows: &Move) -> bool {
+    rows.after.is_none() && rows.oldest.as_ref().is_none_or(|oldest| oldest == ANY_AGE)
+}
+
 /// One walk from the start, or from a stored position, to the end.
 #[derive(Debug, Clone, Copy, Default)]
 struct Pass {
@@ -105,13 +113,6 @@ struct Pass {
     moved: u64,
     /// Due rows it stepped over.
     left: u64,
-}
-
-/// A range, and what is in it; in what it was cut from, where it was.
-struct Found {
-    range: Range,
-    rows: u64,
-    bytes: u64,
 }
 
 /// The walk through one table.
@@ -251,58 +252,6 @@ impl Walker<'_> {
         self.pass.left += 1;
         self.stand_behind(range, 0);
         Ok(Some(0))
-    }
-
-    /// The range of the next rows that are due; of fewer rows, where those that were asked for turn out
-    /// too large.
-    async fn next_range(
-        &self,
-        session: &mut Session,
-        portion: Portion,
-    ) -> Result<Option<Found>, Fault> {
-        let mut rows_max = portion.rows;
-        loop {
-            let Some(found) = self.find_range(session, rows_max).await? else { return Ok(None) };
-            let Found { rows, bytes, .. } = found;
-            // A little more is no reason to look again.
-            if rows <= 1 || bytes <= portion.bytes.saturating_add(portion.bytes / 4) {
-                return Ok(Some(found));
-            }
-            let fitting = u128::from(rows) * u128::from(portion.bytes) / u128::from(bytes);
-            rows_max = u64::try_from(fitting).unwrap_or(rows).clamp(1, rows - 1);
-        }
-    }
-
-    async fn find_range(
-        &self,
-        session: &mut Session,
-        rows_max: u64,
-    ) -> Result<Option<Found>, Fault> {
-        let mut values = vec![Some(self.rows.cutoff.clone()), Some(rows_max.to_string())];
-        let text = match &self.after {
-            None => &self.rows.texts.first_range,
-            Some(after) => {
-                values.extend(after.iter().cloned().map(Some));
-                &self.rows.texts.next_range
-            }
-        };
-        let found = self.ask(session, &Statement::new(text).bind(values)).await?;
-        let Some(row) = found else { return Ok(None) };
-        let columns = self.rows.walk.columns.len();
-        let values = |from: usize| {
-            let read = |index| row.try_get::<String, _>(index).map_err(|error| self.failed(&error));
-            (from..from + columns).map(read).collect::<Result<Vec<_>, Fault>>()
-        };
-        let count = |index: usize| {
-            let count: Result<i64, _> = row.try_get(index);
-            count.map(i64::unsigned_abs).map_err(|error| self.failed(&error))
-        };
-        let range = Range { first: values(0)?, last: values(columns)?, rows_max: None };
-        let range = match &self.sweep {
-            Some(sweep) => sweep.cut(range),
-            None => range,
-        };
-        Ok(Some(Found { range, rows: count(2 * columns)?, bytes: count(2 * columns + 1)? }))
     }
 
     /// Moves a range: as it is, stepping over rows that stay locked or are edited again and again, and

@@ -8,6 +8,17 @@ use crate::pg::fault::{Fault, Kind};
 use crate::pg::session::Reader;
 use crate::time::period::Period;
 
+/// What was found out about the rows that are due.
+#[derive(Debug, Clone)]
+pub struct Counted {
+    /// How many there are.
+    pub rows: Due,
+    /// How many by the planner's estimate, where they were too many to count.
+    pub about: Option<u64>,
+    /// The age of the first of them as text, where all of them were counted.
+    pub first: Option<String>,
+}
+
 /// How many rows are due.
 #[derive(Debug, Clone)]
 pub enum Due {
@@ -17,6 +28,12 @@ pub enum Due {
     Uncounted,
     /// The server refuses the condition, or another fact already forbids the question.
     Unasked(Option<Fault>),
+}
+
+impl From<Due> for Counted {
+    fn from(rows: Due) -> Self {
+        Self { rows, about: None, first: None }
+    }
 }
 
 impl Due {
@@ -64,27 +81,31 @@ pub async fn count(
     reader: &mut Reader<'_>,
     rows: &DueRows,
     older_than: Period,
-) -> Result<(Due, Option<u64>), Fault> {
+) -> Result<Counted, Fault> {
     let cutoff = rows.age_type.cutoff(older_than.before(reader.now, chrono_tz::UTC));
-    let counted = sqlx::query_scalar(AssertSqlSafe(rows.count()))
+    let counted: Result<(i64, Option<String>), _> = sqlx::query_as(AssertSqlSafe(rows.count()))
         .bind(&cutoff)
         .persistent(false)
         .fetch_one(&mut *reader.conn)
-        .await
-        .map(i64::unsigned_abs);
-    let error = match counted {
-        Ok(count) if count <= COUNT_MAX => return Ok((Due::Rows(count), None)),
-        Ok(count) => return Ok((Due::Rows(count), about(reader, rows, cutoff).await?)),
+        .await;
+    let error = match counted.map(|(count, first)| (count.unsigned_abs(), first)) {
+        Ok((count, first)) if count <= COUNT_MAX => {
+            return Ok(Counted { first, ..Due::Rows(count).into() });
+        }
+        Ok((count, _)) => {
+            let about = about(reader, rows, cutoff).await?;
+            return Ok(Counted { about, ..Due::Rows(count).into() });
+        }
         Err(error) => error,
     };
     let fault = Fault::from_sqlx("check the condition for", &error).on(&rows.source);
     match fault.kind {
         // A time-out looks like a cancel; if it is one, the next statement is cancelled too.
         Kind::TimedOut | Kind::Cancelled => {
-            Ok((Due::Uncounted, about(reader, rows, cutoff).await?))
+            Ok(Counted { about: about(reader, rows, cutoff).await?, ..Due::Uncounted.into() })
         }
         kind if kind.ends_run() => Err(fault),
-        _ => Ok((Due::Unasked(Some(explain(fault, &error, rows))), None)),
+        _ => Ok(Due::Unasked(Some(explain(fault, &error, rows))).into()),
     }
 }
 

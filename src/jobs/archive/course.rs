@@ -1,8 +1,8 @@
 //! How a table is gone through: by which ways, and where an unfinished pass goes on.
 
 use super::action::Move;
-use super::count::Due;
-use super::due::DueRows;
+use super::count::{Counted, Due};
+use super::due::{ANY_AGE, DueRows};
 use super::observe::{Position, Source};
 use super::recipe::{self, Sight};
 use super::walk::{self, Walk};
@@ -18,6 +18,7 @@ pub struct Course<'a> {
     /// What comes before the walk, or instead of it.
     sweep: Option<Walk>,
     position: Option<&'a Position>,
+    oldest: Option<&'a String>,
 }
 
 impl<'a> Course<'a> {
@@ -27,20 +28,20 @@ impl<'a> Course<'a> {
     pub fn new(
         due: DueRows,
         source: &Source,
-        (count, about): (&Due, Option<u64>),
+        counted: &'a Counted,
         position: Option<&'a Position>,
         (version, batch_rows): (Version, u32),
     ) -> Option<Self> {
         let Some(walk) = Walk::choose(&source.columns, &source.indexes, &due.age) else {
             let walk = recipe::keyless(version, source.blocks?)?;
-            return Some(Self { due, walk, sweep: None, position });
+            return Some(Self { due, walk, sweep: None, position, oldest: None });
         };
         let sweep = recipe::sweep(Sight {
             version,
             blocks: source.blocks,
             by_index: due.by_index,
-            due: about.or(match count {
-                Due::Rows(count) => Some(*count),
+            due: counted.about.or(match counted.rows {
+                Due::Rows(count) => Some(count),
                 Due::Uncounted | Due::Unasked(_) => None,
             }),
             batch_rows,
@@ -49,7 +50,7 @@ impl<'a> Course<'a> {
                 .zip(position)
                 .is_some_and(|(blocks, position)| position.walk == walk::signature_of(blocks)),
         });
-        Some(Self { due, walk, sweep, position })
+        Some(Self { due, walk, sweep, position, oldest: counted.first.as_ref() })
     }
 
     /// The ways of the passes, the first one's first. An unfinished pass goes on the way it went.
@@ -72,6 +73,14 @@ impl<'a> Course<'a> {
         let position = self.position?;
         let fits = position.walk == walk.signature() && position.after.len() == walk.columns.len();
         fits.then(|| position.after.clone())
+    }
+
+    /// The age at which a walk that leads with the age begins: that of the first row due, if all were
+    /// counted.
+    #[must_use]
+    pub fn oldest_on(&self, walk: &Walk) -> Option<String> {
+        let oldest = self.oldest.map_or(ANY_AGE, String::as_str);
+        walk.leads_with(&self.due.age).then(|| oldest.to_owned())
     }
 
     /// The passes, each along its walk, with the one that follows it.

@@ -50,6 +50,9 @@ impl AgeType {
     }
 }
 
+/// No age is below this one, of whichever type it is.
+pub const ANY_AGE: &str = "-infinity";
+
 /// Counting stops here: an operator wants to know whether it is ten rows or many.
 pub const COUNT_MAX: u64 = 100_000;
 
@@ -98,11 +101,12 @@ impl DueRows {
         format!("({}) IS TRUE", self.served(false))
     }
 
-    /// Counts them, up to one more than [`COUNT_MAX`].
+    /// Counts them, up to one more than [`COUNT_MAX`], and tells the lowest age among those counted.
     #[must_use]
     pub fn count(&self) -> String {
         format!(
-            "SELECT count(*) FROM (SELECT FROM {} WHERE {} LIMIT {}) AS due",
+            "SELECT count(*), min(age)::text FROM (SELECT {} AS age FROM {} WHERE {} LIMIT {}) AS due",
+            self.age,
             self.source,
             self.predicate(),
             COUNT_MAX + 1

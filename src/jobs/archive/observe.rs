@@ -5,7 +5,7 @@ use sqlx::postgres::types::Oid;
 
 use super::account::part::{self, Unread};
 use super::children::{self, ChildFacts};
-use super::count::{Due, count};
+use super::count::{Counted, Due, count};
 use super::due::{AgeType, DueRows};
 use super::hand_over::look::{Looked, look};
 use super::hand_over::plan::within;
@@ -61,10 +61,8 @@ pub struct Facts {
     pub volatile: Vec<String>,
     /// Tables whose rows leave with those they refer to.
     pub children: Vec<ChildFacts>,
-    /// How many rows are due.
-    pub due: Due,
-    /// How many rows are due by the planner's estimate, where they were too many to count.
-    pub due_about: Option<u64>,
+    /// Which rows are due.
+    pub due: Counted,
     /// Where an unfinished pass stands.
     pub position: Option<Position>,
     /// Rows that were brought back, and stay.
@@ -185,11 +183,10 @@ pub async fn table(
     };
     let holds = hold::of(reader.conn, name, reader.now).await?;
     let waiting = partitions.as_ref();
-    let (due, due_about) =
-        match readable.and_then(|source| due_rows(name, policy, source, waiting, &holds)) {
-            Some(rows) => count(reader, &rows, policy.older_than).await?,
-            None => (Due::Unasked(None), None),
-        };
+    let due = match readable.and_then(|source| due_rows(name, policy, source, waiting, &holds)) {
+        Some(rows) => count(reader, &rows, policy.older_than).await?,
+        None => Due::Unasked(None).into(),
+    };
     let unread = part::unread(reader.conn, name, &policy.into).await?;
     let position = position(reader.conn, name).await?;
     let sight = pressure::sight(reader.conn).await?;
@@ -206,7 +203,6 @@ pub async fn table(
         volatile,
         children,
         due,
-        due_about,
         position,
         holds,
         unread,

@@ -61,7 +61,7 @@ fn table(
     for refusal in findings.refusals {
         plan.refuse(name, refusal.fault("archive", name));
     }
-    if let Due::Unasked(Some(fault)) = &facts.due {
+    if let Due::Unasked(Some(fault)) = &facts.due.rows {
         plan.refuse(name, fault.clone());
         return;
     }
@@ -74,9 +74,9 @@ fn table(
         plan.refuse(name, Fault::new(Kind::Bug, "archive", why).on(name));
         return;
     };
-    plan.stands(name, "rows_due", facts.due.in_short());
+    plan.stands(name, "rows_due", facts.due.rows.in_short());
     if let Some(shut) = policy.allowance.shut(now) {
-        plan.spare(name, format!("{}, and {shut}", facts.due.rows_are_due()));
+        plan.spare(name, format!("{}, and {shut}", facts.due.rows.rows_are_due()));
         return;
     }
     for hold in &facts.holds {
@@ -84,7 +84,7 @@ fn table(
     }
     unread(name, policy, facts, plan);
     let hands_over = job.hand_over(plan);
-    if let Due::Rows(0) = facts.due
+    if let Due::Rows(0) = facts.due.rows
         && job.course.after().is_none()
     {
         if !hands_over {
@@ -98,7 +98,7 @@ fn table(
     plan.actions.extend(job.create_children());
     plan.actions.extend(job.alter_target());
     let pace = policy.vacuum.then_some((policy.pace, policy.allowance));
-    let vacuum = vacuum::after_move((name, pace), job.source, &facts.due, plan);
+    let vacuum = vacuum::after_move((name, pace), job.source, &facts.due.rows, plan);
     let (rows, rest) = job.rows(limits, vacuum.is_some());
     plan.actions.extend(rows.into_iter().chain(vacuum).chain(rest));
 }
@@ -152,10 +152,9 @@ impl<'a> Work<'a> {
         let source = facts.source.as_ref()?;
         let due = due_rows(name, policy, source, facts.partitions.as_ref(), &facts.holds)?;
         let cutoff = due.age_type.cutoff(policy.older_than.before(now, chrono_tz::UTC));
-        let estimate = (&facts.due, facts.due_about);
         let position = facts.position.as_ref();
         let course =
-            Course::new(due, source, estimate, position, (facts.version, policy.batch_rows))?;
+            Course::new(due, source, &facts.due, position, (facts.version, policy.batch_rows))?;
         Some(Self { name, policy, facts, source, course, adopts, cutoff, now })
     }
 
@@ -279,6 +278,7 @@ impl<'a> Work<'a> {
             cutoff: self.cutoff.clone(),
             walk: walk.clone(),
             after: self.course.after_on(walk),
+            oldest: self.course.oldest_on(walk),
             pacing: Pacing::of(policy.pace, policy.batch_rows.into(), limits.clone()),
             shape: facts
                 .target
@@ -289,7 +289,7 @@ impl<'a> Work<'a> {
             source_shape: facts.source_shape.clone(),
             max_rows: policy.max_rows,
             allowance: policy.allowance,
-            due: facts.due.counted(),
+            due: facts.due.rows.counted(),
             texts,
             doubles,
             children,
@@ -316,7 +316,7 @@ impl<'a> Work<'a> {
         let Self { policy, facts, course, .. } = self;
         format!(
             "{}: older than {} ({}); moves them to {}{}{}",
-            facts.due.rows_are_due(),
+            facts.due.rows.rows_are_due(),
             policy.older_than,
             self.age(),
             policy.into,

@@ -17,7 +17,8 @@ use crate::pg::version::Version;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Texts {
     /// The first and last row of the first range, how many rows it has, and how many bytes; `$2`: rows
-    /// at most. No row: nothing is due.
+    /// at most; `$3`: the lowest age looked at, on a walk that leads with the age. No row: nothing is
+    /// due.
     pub first_range: String,
     /// The same behind a row of the walk: `$3`, …
     pub next_range: String,
@@ -103,11 +104,16 @@ impl Texts {
     ) -> Self {
         let (source, predicate) = (&due.source, predicate(due, walk));
         let condition = due_in_range(due, walk);
+        let from = if walk.leads_with(&due.age) {
+            format!("{} >= $3::{}\n  AND {predicate}", due.age, due.age_type.sql())
+        } else {
+            predicate.clone()
+        };
         let behind = format!("{}\n  AND {predicate}", above(walk, ">", 3));
         let only: Vec<String> = tables.iter().map(|table| format!("ONLY {table}")).collect();
         let width = &columns::width(source_columns);
         Self {
-            first_range: edges(source, &predicate, walk, width),
+            first_range: edges(source, &from, walk, width),
             next_range: edges(source, &behind, walk, width),
             lock: format!("{LATER};\nLOCK TABLE {} IN ROW EXCLUSIVE MODE", only.join(", ")),
             insert: None,

@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use sqlx::postgres::types::Oid;
 
 use super::columns;
-use super::count::Due;
+use super::count::{Counted, Due};
 use super::due::AgeType;
 use super::observe::{Facts, Position, Seen, Source, Target};
 use super::plan::plan;
@@ -26,6 +26,7 @@ use crate::pg::version::Version;
 mod time_limits;
 
 pub(super) const NOW: &str = "2025-03-31T12:00:00Z";
+const FIRST: &str = "2024-12-24 18:00:00+00";
 
 fn ident(name: &str) -> Ident {
     Ident::new(name).unwrap()
@@ -140,8 +141,7 @@ pub(super) fn world() -> World {
             source_shape: "41".into(),
             children: Vec::new(),
             volatile: Vec::new(),
-            due: Due::Rows(1_234),
-            due_about: None,
+            due: Counted { first: Some(FIRST.to_owned()), ..Due::Rows(1_234).into() },
             position: None,
             holds: Vec::new(),
             unread: Vec::new(),
@@ -189,8 +189,8 @@ fn without_an_index_on_the_age_the_key_is_walked() {
 #[test]
 fn a_backlog_is_swept_and_then_looked_for_along_the_index() {
     let mut world = world();
-    world.facts.due = Due::Rows(100_001);
-    world.facts.due_about = Some(1_200_000);
+    world.facts.due.rows = Due::Rows(100_001);
+    world.facts.due.about = Some(1_200_000);
     world.source.blocks = Some(Blocks {
         file: 16_384,
         is_counted: true,
@@ -204,7 +204,7 @@ fn a_backlog_is_swept_and_then_looked_for_along_the_index() {
 #[test]
 fn an_unfinished_sweep_is_finished() {
     let mut world = world();
-    world.facts.due = Due::Rows(1);
+    world.facts.due.rows = Due::Rows(1);
     world.source.blocks = Some(Blocks {
         file: 16_384,
         is_counted: true,
@@ -242,7 +242,7 @@ fn a_missing_target_is_created_like_the_source() {
 #[test]
 fn nothing_due_is_spared_with_the_cut_off() {
     let mut world = world();
-    world.facts.due = Due::Rows(0);
+    world.facts.due.rows = Due::Rows(0);
     insta::assert_snapshot!(world.printed(), @r"
     archive: 0 to do, 1 left alone
       · public.jobs: nothing older than 1 month (created_at before 2025-02-28 12:00:00+00) that the condition allows
@@ -252,7 +252,7 @@ fn nothing_due_is_spared_with_the_cut_off() {
 #[test]
 fn an_unfinished_pass_goes_on_even_if_nothing_is_due() {
     let mut world = world();
-    world.facts.due = Due::Rows(0);
+    world.facts.due.rows = Due::Rows(0);
     world.facts.position = Some(Position {
         walk: "created_at timestamp with time zone, id bigint".into(),
         after: vec!["2025-01-01 00:00:00+00".into(), "7".into()],
@@ -263,7 +263,7 @@ fn an_unfinished_pass_goes_on_even_if_nothing_is_due() {
 #[test]
 fn a_position_along_other_columns_means_nothing() {
     let mut world = world();
-    world.facts.due = Due::Rows(0);
+    world.facts.due.rows = Due::Rows(0);
     world.facts.position = Some(Position { walk: "id bigint".into(), after: vec!["7".into()] });
     assert!(world.printed().starts_with("archive: 0 to do"));
 }
@@ -360,7 +360,7 @@ fn vacuum_of(world: World) -> String {
 fn after_many_rows_the_table_is_vacuumed() {
     let due = |rows| {
         let mut world = world();
-        world.facts.due = Due::Rows(rows);
+        world.facts.due.rows = Due::Rows(rows);
         world
     };
     assert_eq!(vacuum_of(due(50_000)), "", "5 % of a million");

@@ -64,6 +64,12 @@ impl Walk {
         if self.blocks.is_some() { &[] } else { &self.key }
     }
 
+    /// Whether it begins with the lowest value of this column.
+    #[must_use]
+    pub fn leads_with(&self, column: &Ident) -> bool {
+        self.columns.first().is_some_and(|(name, _)| name == column)
+    }
+
     /// `(created_at, id)`
     #[must_use]
     pub fn list(&self) -> String {

@@ -88,13 +88,14 @@ pub async fn look(
     } else {
         "checkpoints_req FROM pg_stat_bgwriter"
     };
-    let row = sqlx::query(AssertSqlSafe(PRESSURE.replace("{forced}", forced)))
-        .bind(wants.sessions)
-        .bind(wants.archiver)
-        .bind(wants.checkpoints)
-        .fetch_one(conn)
-        .await
-        .map_err(failed)?;
+    let asked = |wanted: bool| if wanted { "true" } else { "false" };
+    // As text, not as values: the server plans it once, not five times.
+    let sql = PRESSURE
+        .replace("{forced}", forced)
+        .replace("{sessions}", asked(wants.sessions))
+        .replace("{archiver}", asked(wants.archiver))
+        .replace("{checkpoints}", asked(wants.checkpoints));
+    let row = sqlx::query(AssertSqlSafe(sql)).fetch_one(conn).await.map_err(failed)?;
     let count = |index| row.try_get::<Option<i64>, _>(index).map_err(failed);
     Ok(Pressure {
         wal: count(0)?.unwrap_or_default().unsigned_abs(),

@@ -1,5 +1,4 @@
--- What tells whether the server can take more, in one row. $1: sessions are asked for, $2: archiver,
--- $3: checkpoints.
+-- What tells whether the server can take more, in one row. What stands in braces is filled in.
 SELECT pg_wal_lsn_diff(here.lsn, '0/0')::int8,
   -- One whose WAL receiver is a plain copy of the WAL (pg_receivewal, a base backup) replays nothing.
   (SELECT coalesce(jsonb_agg(jsonb_build_object(
@@ -17,13 +16,13 @@ SELECT pg_wal_lsn_diff(here.lsn, '0/0')::int8,
                          WHEN s.safe_wal_size IS NOT NULL THEN greatest(s.safe_wal_size, 0) END)), '[]')
      FROM pg_replication_slots AS s
     WHERE s.restart_lsn IS NOT NULL AND s.wal_status <> 'lost'),
-  CASE WHEN $1 THEN
+  CASE WHEN {sessions} THEN
     (SELECT count(*) FROM pg_stat_activity AS a
       WHERE a.state = 'active' AND a.backend_type = 'client backend' AND a.pid <> pg_backend_pid()
         AND a.application_name NOT LIKE 'pgtend/%')
   END,
   -- The end of the last archived segment, by its name; where none ever was, the one that fails.
-  CASE WHEN $2 AND current_setting('archive_mode') <> 'off' THEN
+  CASE WHEN {archiver} AND current_setting('archive_mode') <> 'off' THEN
     (SELECT greatest(pg_wal_lsn_diff(here.lsn, '0/0') - (
               ('x' || substr(file.name, 9, 8))::bit(32)::int8 * 4294967296
               + (('x' || substr(file.name, 17, 8))::bit(32)::int8 + file.is_done)
@@ -33,5 +32,5 @@ SELECT pg_wal_lsn_diff(here.lsn, '0/0')::int8,
                 (w.last_archived_wal IS NOT NULL)::int AS is_done) AS file
       WHERE file.name ~ '^[0-9A-F]{24}$')
   END,
-  CASE WHEN $3 THEN (SELECT {forced} ) END
+  CASE WHEN {checkpoints} THEN (SELECT {forced} ) END
 FROM (SELECT pg_current_wal_lsn() AS lsn) AS here

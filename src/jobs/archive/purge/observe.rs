@@ -5,7 +5,7 @@ use sqlx::AssertSqlSafe;
 use super::Policy;
 use crate::config::checked::Purge;
 use crate::job::clocks::Clocks;
-use crate::jobs::archive::count::{Due, count};
+use crate::jobs::archive::count::{Counted, Due, count};
 use crate::jobs::archive::due::DueRows;
 use crate::jobs::archive::observe::{self as archive, Position, Source, old_rows};
 use crate::pg::catalog::columns::{self, Column};
@@ -33,10 +33,8 @@ pub struct PurgeFacts {
     pub volatile: Vec<String>,
     /// Partitions of it leave as a whole: it is partitioned by range of the age.
     pub is_ranged_by_age: bool,
-    /// How many rows are due.
-    pub due: Due,
-    /// How many by the planner's estimate, where they were too many to count.
-    pub due_about: Option<u64>,
+    /// Which rows are due.
+    pub due: Counted,
     /// Whether younger rows stay; `None`: that took longer than `statement_timeout`, or nothing is due.
     pub keeps_younger: Option<bool>,
     /// Where an unfinished pass stands.
@@ -75,8 +73,7 @@ pub async fn observe(
         hot_columns: Vec::new(),
         volatile,
         is_ranged_by_age: false,
-        due: Due::Unasked(None),
-        due_about: None,
+        due: Due::Unasked(None).into(),
         keeps_younger: None,
         position: archive::position(reader.conn, name).await?,
         agreed: None,
@@ -95,8 +92,8 @@ pub async fn observe(
         facts.hot_columns = columns::of(reader.conn, hot.oid).await?;
     }
     if let Some(rows) = rows {
-        (facts.due, facts.due_about) = count(reader, &rows, purge.older_than).await?;
-        if !matches!(facts.due, Due::Rows(0) | Due::Unasked(_)) {
+        facts.due = count(reader, &rows, purge.older_than).await?;
+        if !matches!(facts.due.rows, Due::Rows(0) | Due::Unasked(_)) {
             facts.keeps_younger = keeps_younger(reader, &rows, purge).await?;
         }
     }

@@ -40,7 +40,7 @@ pub fn plan(
         return;
     };
     let found = check(name, purge, facts, source);
-    let asked_in_vain = match &facts.due {
+    let asked_in_vain = match &facts.due.rows {
         Due::Unasked(fault) => fault.clone(),
         Due::Rows(_) | Due::Uncounted => None,
     };
@@ -58,7 +58,7 @@ pub fn plan(
         return;
     };
     plan.warnings.extend(found.warnings.iter().map(|warning| format!("{name}: {warning}")));
-    plan.stands(name, "rows_expired", facts.due.in_short());
+    plan.stands(name, "rows_expired", facts.due.rows.in_short());
     draft.decide(limits, plan);
 }
 
@@ -128,17 +128,16 @@ impl<'a> Draft<'a> {
     ) -> Option<Self> {
         let due = old_rows(name, &purge.age_column, purge.condition.clone(), source)?;
         let cutoff = due.age_type.cutoff(purge.older_than.before(now, chrono_tz::UTC));
-        let estimate = (&facts.due, facts.due_about);
         let position = facts.position.as_ref();
         let course =
-            Course::new(due, source, estimate, position, (facts.version, purge.batch_rows))?;
+            Course::new(due, source, &facts.due, position, (facts.version, purge.batch_rows))?;
         let policy = Policy::of(purge);
         Some(Self { name, purge, facts, source, course, policy, now, is_confirmed, cutoff })
     }
 
     fn decide(&self, limits: &Limits, plan: &mut Plan<ArchiveAction>) {
         let Self { name, facts, .. } = *self;
-        let is_idle = matches!(facts.due, Due::Rows(0));
+        let is_idle = matches!(facts.due.rows, Due::Rows(0));
         let is_agreed = self.is_confirmed
             || facts.agreed.as_ref().is_some_and(|agreed| agreed.allows(&self.policy, self.now));
         if is_idle && self.course.after().is_none() {
@@ -176,7 +175,7 @@ impl<'a> Draft<'a> {
     fn delete(&self, limits: &Limits, plan: &mut Plan<ArchiveAction>) {
         let Self { name, purge, facts, source, .. } = *self;
         if let Some(shut) = purge.allowance.shut(self.now) {
-            plan.spare(name, format!("{}, and {shut}", facts.due.rows_are_due()));
+            plan.spare(name, format!("{}, and {shut}", facts.due.rows.rows_are_due()));
             return;
         }
         let blind = blind_spots(limits, facts.sight, &facts.user);
@@ -184,14 +183,14 @@ impl<'a> Draft<'a> {
         let rows = self.course.moves(|walk, then| self.along(walk, then, limits));
         plan.actions.extend(rows.map(|rows| ArchiveAction::Move(Box::new(rows))));
         let vacuum = purge.vacuum.then_some((purge.pace, purge.allowance));
-        let vacuum = vacuum::after_move((name, vacuum), source, &facts.due, plan);
+        let vacuum = vacuum::after_move((name, vacuum), source, &facts.due.rows, plan);
         plan.actions.extend(vacuum);
     }
 
     fn question(&self) -> Fault {
         let would = format!(
             "delete rows for good: {}, {} ({})",
-            self.facts.due.rows_are_due(),
+            self.facts.due.rows.rows_are_due(),
             self.policy.words(),
             self.age()
         );
@@ -209,7 +208,7 @@ impl<'a> Draft<'a> {
         };
         format!(
             "{} ({}), and {what}; nothing is deleted until that changes, or pgtend once archive --confirm",
-            self.facts.due.rows_are_due(),
+            self.facts.due.rows.rows_are_due(),
             self.age()
         )
     }
@@ -239,18 +238,19 @@ impl<'a> Draft<'a> {
             cutoff: self.cutoff.clone(),
             walk: walk.clone(),
             after: course.after_on(walk),
+            oldest: course.oldest_on(walk),
             pacing: Pacing::of(purge.pace, purge.batch_rows.into(), limits.clone()),
             shape: Some(facts.shape.clone()),
             source_shape: facts.shape.clone(),
             max_rows: purge.max_rows,
             allowance: purge.allowance,
-            due: facts.due.counted(),
+            due: facts.due.rows.counted(),
             texts: Texts::of_deletion(&course.due, walk, columns, &[name], record.as_ref()),
             doubles: None,
             children: Vec::new(),
             reason: format!(
                 "{}: {} ({}); deletes them for good{words}{}",
-                facts.due.rows_are_due(),
+                facts.due.rows.rows_are_due(),
                 self.policy.words(),
                 self.age(),
                 purge.allowance.words(self.now)

@@ -31,8 +31,7 @@ fn purge() -> (Purge, PurgeFacts) {
         shape: "42".into(),
         volatile: Vec::new(),
         is_ranged_by_age: false,
-        due: Due::Rows(5),
-        due_about: None,
+        due: Due::Rows(5).into(),
         keeps_younger: Some(true),
         position: None,
         agreed: Some(Policy::of(&purge)),
@@ -73,7 +72,7 @@ fn what_was_not_agreed_is_asked_about() {
         world.1.agreed = agreed.map(policy);
         said += &format!("## {agreed:?}\n{}\n", shown(&world, false));
         said += &format!("# and confirmed\n{}\n", shown(&world, true));
-        world.1.due = Due::Rows(0);
+        world.1.due.rows = Due::Rows(0);
         said += &format!("# nothing due\n{}\n", shown(&world, false));
         said += &format!("# nothing due, and confirmed\n{}\n", shown(&world, true));
     }
@@ -90,7 +89,7 @@ fn a_clock_in_doubt_deletes_nothing() {
         assert!(!said.contains("delete_rows") && !said.contains("agree_policy"), "{said}");
     }
     // Nor is anything agreed to, as nobody knows what is due.
-    world.1.due = Due::Rows(0);
+    world.1.due.rows = Due::Rows(0);
     world.1.agreed = None;
     assert!(!shown(&world, true).contains("agree_policy"));
 }

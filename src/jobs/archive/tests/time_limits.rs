@@ -27,7 +27,7 @@ fn outside_of_its_hours_a_table_is_spared_until_they_begin_again() {
     // Nothing is prepared either.
     let mut world = with_hours("22:00-06:00");
     world.facts.target = None;
-    world.facts.due = Due::Rows(0);
+    world.facts.due.rows = Due::Rows(0);
     insta::assert_snapshot!(said(world), @r"
     archive: 0 to do, 1 left alone
       · public.jobs: 0 rows are due, and it is outside of its hours 22:00-06:00, which begin again on 2025-03-31 at 22:00 CEST
