@@ -6,12 +6,15 @@ use chrono::NaiveDateTime;
 
 use crate::support::{Application, Db, Ran, World, on_own_server, pgtend, run};
 
-/// As a server is run, not as a test's: commits reach the disk, pages are written whole.
-const DURABLE: [(&str, &str); 4] = [
+/// As a server is run, not as a test's: commits reach the disk, pages are written whole. Only no
+/// checkpoint and no autovacuum comes in between: what they write to the WAL is not the hand-over's.
+const DURABLE: [(&str, &str); 6] = [
     ("fsync", "on"),
     ("full_page_writes", "on"),
     ("shared_buffers", "256MB"),
     ("max_wal_size", "4GB"),
+    ("checkpoint_timeout", "1h"),
+    ("autovacuum", "off"),
 ];
 
 /// Rows of 300 bytes with three indexes, a million in each of two old years.
@@ -36,7 +39,11 @@ const CONFIG: &str = "[archive]\nschedule = \"0 0 1 1 *\"\n[archive.tables.\"pub
                       age_column = \"ts\"\nolder_than = \"30 days\"\nwhere = \"status IN ('completed', 'failed')\"\n";
 /// The promise.
 const LOCKED_MS_MAX: i64 = 20;
-const WAL_BYTES_MAX: i64 = 16 * 1024;
+/// What a run that hands a partition over writes more than one that has nothing to do, whose claim and
+/// history any run writes: the change of the catalog, and what is recorded of it. Of records: the image
+/// of each page that is written for the first time after a checkpoint comes on top (see
+/// docs/jobs/archive.md), and does not depend on what is done to it.
+const WAL_BYTES_MAX: i64 = 16_000;
 
 #[test]
 fn hand_over() {
@@ -80,17 +87,21 @@ fn hand_over() {
                 .await,
             "2"
         );
+        let unasked = wal(&db).await;
+        let done = once(&db).await;
+        assert!(!done.stdout.contains("hand_over"), "{done}");
+        let idle = wal(&db).await - unasked;
+        let written = ended - prepared - idle;
         eprintln!(
             "PostgreSQL {}: locked for {beside} ms beside four writers (run {runs}; {} transactions, {} rows in the ledger), \
-             {alone} ms alone; WAL {} bytes, and {} before for what is prepared",
+             {alone} ms alone; WAL {written} bytes, {idle} for the run itself, and {} before for what is prepared",
             db.major(),
             ledger.done,
             ledger.rows.len(),
-            ended - prepared,
             prepared - begun
         );
         assert!(beside <= LOCKED_MS_MAX && alone <= LOCKED_MS_MAX);
-        assert!(ended - prepared < WAL_BYTES_MAX);
+        assert!(written < WAL_BYTES_MAX);
     });
 }
 

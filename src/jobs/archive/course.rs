@@ -116,3 +116,30 @@ impl<'a> Course<'a> {
         format!(" by {batch_rows} at most{pace} along {list}, {reason}{then}{goes_on}")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::jobs::archive::observe::old_rows;
+    use crate::jobs::archive::tests::world;
+
+    /// At which age a walk along (created_at, id) and one along (id) begin.
+    fn begins(counted: &Counted) -> [Option<String>; 2] {
+        let world = world();
+        let name = "jobs".parse().unwrap();
+        let due = old_rows(&name, &world.policy.age_column, None, &world.source).unwrap();
+        let version = (world.facts.version, 1_000);
+        let course = Course::new(due, &world.source, counted, None, version).unwrap();
+        let mut by_key = course.walk.clone();
+        by_key.columns.remove(0);
+        [course.oldest_on(&course.walk), course.oldest_on(&by_key)]
+    }
+
+    #[test]
+    fn the_first_pass_begins_at_the_first_row_that_was_counted() {
+        let first = Some("2024-12-24 18:00:00+00".to_owned());
+        let counted = Counted { first: first.clone(), ..Due::Rows(5).into() };
+        assert_eq!(begins(&counted), [first, None]);
+        assert_eq!(begins(&Due::Rows(100_001).into()), [Some(ANY_AGE.to_owned()), None]);
+    }
+}
