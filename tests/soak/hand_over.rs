@@ -43,7 +43,7 @@ const LOCKED_MS_MAX: i64 = 20;
 /// history any run writes: the change of the catalog, and what is recorded of it. Of records: the image
 /// of each page that is written for the first time after a checkpoint comes on top (see
 /// docs/jobs/archive.md), and does not depend on what is done to it.
-const WAL_BYTES_MAX: i64 = 16_000;
+const WAL_BYTES_MAX: i64 = 16 * 1024;
 
 #[test]
 fn hand_over() {

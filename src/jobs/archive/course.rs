@@ -123,7 +123,7 @@ mod tests {
     use crate::jobs::archive::observe::old_rows;
     use crate::jobs::archive::tests::world;
 
-    /// At which age a walk along (created_at, id) and one along (id) begin.
+    /// At which age a walk along the age and the key begins, and one along the key alone.
     fn begins(counted: &Counted) -> [Option<String>; 2] {
         let world = world();
         let name = "jobs".parse().unwrap();
