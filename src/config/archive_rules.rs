@@ -1,9 +1,12 @@
-//! Rules of `[archive.tables]`: rows are deleted only where that was asked for twice.
+//! Rules of `[archive.tables]`: what each needs, and that rows are deleted only where that was asked
+//! for twice.
 
 use chrono::{DateTime, Utc};
 
 use super::path::KeyPath;
 use super::rules::Rules;
+use super::settings::Settings;
+use super::value::Read;
 use crate::pg::ident::TableName;
 use crate::time::period::Period;
 
@@ -11,19 +14,127 @@ use crate::time::period::Period;
 const OF_ARCHIVES: [&str; 4] =
     ["archive_retention", "create_target", "adopt_new_columns", "children"];
 
+/// What a table says, or each of its rules; with an example.
+const NEEDED: [(&str, &str); 2] = [("age_column", "created_at"), ("older_than", "30 days")];
+
 /// Periods are compared back from here: a month has 31 days.
 const SOME_DAY: DateTime<Utc> = DateTime::<Utc>::from_timestamp_nanos(1_735_689_600_000_000_000);
 
+/// One rule: its own section, behind which the table's stands.
+#[derive(Clone, PartialEq, Eq)]
+struct Ruled {
+    own: KeyPath,
+    table: KeyPath,
+}
+
+impl Ruled {
+    /// Where this is said.
+    fn at(&self, settings: &Settings, name: &str) -> KeyPath {
+        let own = self.own.join(name);
+        if settings.setting(&own).is_some() || settings.is_broken(&own) {
+            own
+        } else {
+            self.table.join(name)
+        }
+    }
+
+    fn get<T: Read>(&self, settings: &Settings, name: &str) -> Option<T> {
+        settings.get(&self.at(settings, name))
+    }
+
+    /// As the meaning has it: a rule that names a table to move to does not delete.
+    fn deletes(&self, settings: &Settings) -> bool {
+        let own = settings.get(&self.own.join("delete"));
+        let keeps = settings.get::<TableName>(&self.own.join("into")).is_some();
+        let said = settings.get(&self.table.join("delete"));
+        own.unwrap_or(!keeps && said == Some(true))
+    }
+
+    fn archive(&self, settings: &Settings) -> Option<TableName> {
+        if self.deletes(settings) { None } else { self.get(settings, "into") }
+    }
+}
+
+/// Every rule of every table; a table without rules is one.
+fn all(settings: &Settings) -> Vec<Ruled> {
+    let instances = settings.instances();
+    let tables = instances.iter().filter(|(section, _)| section.path == "archive.tables.*");
+    let rules = |table: &KeyPath| {
+        let parent = table.join("rules");
+        let own = instances.iter().map(|(_, path)| path).filter(|path| path.parent() == parent);
+        let rules: Vec<KeyPath> = own.cloned().collect();
+        if rules.is_empty() { vec![table.clone()] } else { rules }
+    };
+    let of_table = |(_, table): &(_, KeyPath)| {
+        let ruled = |own| Ruled { own, table: table.clone() };
+        rules(table).into_iter().map(ruled).collect::<Vec<_>>()
+    };
+    tables.flat_map(of_table).collect()
+}
+
 impl Rules<'_> {
+    /// Holds all of them against each rule.
+    pub(super) fn archive(&mut self) {
+        let all = all(self.settings);
+        for rule in &all {
+            self.archive_needs(rule);
+            self.archive_circle(rule, &all);
+            self.archive_deletes(rule);
+            self.archive_retention(rule, &all);
+            self.archive_shared(rule, &all);
+        }
+    }
+
+    fn archive_needs(&mut self, rule: &Ruled) {
+        for (name, example) in NEEDED {
+            if self.is_absent(&rule.at(self.settings, name)) {
+                let message = format!("is missing; write {name} = \"{example}\"");
+                let place = self.place_of(&rule.own);
+                self.problems.add(place, Some(rule.own.join(name)), message);
+            }
+        }
+    }
+
+    /// A row must not come back to the table it left, on whatever way.
+    fn archive_circle(&mut self, rule: &Ruled, all: &[Ruled]) {
+        let Ok(start) = rule.table.last().parse::<TableName>() else { return };
+        let Some(first) = rule.archive(self.settings) else { return };
+        let next = |from: &TableName| -> Vec<TableName> {
+            let path = rule.table.parent().join(&from.to_string());
+            let of_it = all.iter().filter(|rule| rule.table == path);
+            of_it.filter_map(|rule| rule.archive(self.settings)).collect()
+        };
+        let (mut reached, mut at) = (vec![first.clone()], 0);
+        while let Some(from) = reached.get(at).filter(|from| **from != start) {
+            let new: Vec<_> = next(from).into_iter().filter(|to| !reached.contains(to)).collect();
+            reached.extend(new);
+            at += 1;
+        }
+        if !reached.contains(&start) {
+            return;
+        }
+        let message = if first == start {
+            format!("is {first}, the table itself; write another table")
+        } else {
+            format!(
+                "is {first}, from which rows would be archived back into {start}; take one of them \
+                 out"
+            )
+        };
+        self.blame(&[rule.at(self.settings, "into")], message);
+    }
+
     /// Either rows go somewhere, or it is said that they go nowhere.
-    pub(super) fn archive_deletes(&mut self, table: &KeyPath) {
-        let (into, delete) = (table.join("into"), table.join("delete"));
-        let Some(deletes) = self.settings.get::<bool>(&delete) else { return };
-        if !deletes {
-            if self.is_absent(&into) {
+    fn archive_deletes(&mut self, rule: &Ruled) {
+        let (into, delete) = (rule.own.join("into"), rule.own.join("delete"));
+        if self.settings.is_broken(&delete) {
+            return;
+        }
+        if !rule.deletes(self.settings) {
+            if self.is_absent(&rule.at(self.settings, "into")) {
                 let message = "is missing; write into = \"public.ml_jobs_archive\", or delete = true \
                                for rows that nobody needs again";
-                let place = self.place_of(table);
+                let place = self.place_of(&rule.own);
                 self.problems.add(place, Some(into), message.to_owned());
             }
             return;
@@ -32,8 +143,14 @@ impl Rules<'_> {
             let message = "deletes rows for good, and into keeps them; remove one of the two";
             self.blame(std::slice::from_ref(&delete), message.to_owned());
         }
+        let children = rule.table.join("children");
+        if rule.own != rule.table && self.is_written(&children) {
+            let message = "deletes rows for good, and the table has children that refer to them; take \
+                           one of the two out";
+            self.blame(&[delete, rule.table.join("delete"), children], message.to_owned());
+        }
         for name in OF_ARCHIVES {
-            let path = table.join(name);
+            let path = rule.own.join(name);
             if self.is_written(&path) {
                 let message = "says nothing with delete = true, which keeps no archive; remove it";
                 self.blame(&[path], message.to_owned());
@@ -42,10 +159,11 @@ impl Rules<'_> {
     }
 
     /// An archive has one owner of its rows, and they stay in it for a while.
-    pub(super) fn archive_retention(&mut self, table: &KeyPath) {
-        let (retention, older) = (table.join("archive_retention"), table.join("older_than"));
+    fn archive_retention(&mut self, rule: &Ruled, all: &[Ruled]) {
+        let retention = rule.at(self.settings, "archive_retention");
+        let older = rule.at(self.settings, "older_than");
         let Some(kept) = self.settings.get::<Period>(&retention) else { return };
-        if self.settings.get::<bool>(&table.join("delete")) == Some(true) {
+        if rule.deletes(self.settings) {
             return;
         }
         if let Some(older_than) = self.settings.get::<Period>(&older)
@@ -57,15 +175,15 @@ impl Rules<'_> {
             );
             self.blame(&[retention.clone(), older], message);
         }
-        let Some(into) = self.settings.get::<TableName>(&table.join("into")) else { return };
-        for (_, other) in self.settings.instances() {
-            if other.parent() != table.parent() || other == *table {
-                continue;
-            }
-            let is_shared =
-                self.settings.get::<TableName>(&other.join("into")).as_ref() == Some(&into);
+        let Some(into) = rule.archive(self.settings) else { return };
+        let mut tables: Vec<&KeyPath> = all.iter().map(|other| &other.table).collect();
+        tables.dedup();
+        for other in tables.into_iter().filter(|other| **other != rule.table) {
+            let fills = |of: &&Ruled| {
+                of.table == *other && of.archive(self.settings).as_ref() == Some(&into)
+            };
             let is_source = other.last().parse::<TableName>().as_ref() == Ok(&into);
-            let message = if is_shared {
+            let message = if all.iter().any(|of| fills(&of)) {
                 format!(
                     "would delete rows of {} too, which go to {into} as well; give each table its own archive",
                     other.last()
@@ -78,6 +196,30 @@ impl Rules<'_> {
                 continue;
             };
             self.blame(std::slice::from_ref(&retention), message);
+        }
+    }
+
+    /// Rules of one table may fill one archive, whose rows are then told by one age and kept as long.
+    fn archive_shared(&mut self, rule: &Ruled, all: &[Ruled]) {
+        let Some(into) = rule.archive(self.settings) else { return };
+        let sibling = |other: &&Ruled| other.table == rule.table && other.own != rule.own;
+        let earlier = all.iter().take_while(|other| *other != rule).filter(sibling);
+        let Some(other) =
+            earlier.into_iter().find(|it| it.archive(self.settings).as_ref() == Some(&into))
+        else {
+            return;
+        };
+        for name in ["age_column", "archive_retention"] {
+            let (mine, theirs) = (rule.at(self.settings, name), other.at(self.settings, name));
+            let value = |path: &KeyPath| self.settings.setting(path).map(|it| it.value.clone());
+            if value(&mine) != value(&theirs) {
+                let message = format!(
+                    "is not what [{}] has, which fills {into} too; write the same, or give each rule its own \
+                     archive",
+                    other.own
+                );
+                self.blame(&[mine, theirs], message);
+            }
         }
     }
 }

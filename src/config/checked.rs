@@ -21,7 +21,7 @@ mod archive;
 mod limits;
 
 pub use allowance::Allowance;
-pub use archive::{Archive, ArchiveTable, Purge};
+pub use archive::{Archive, ArchiveTable, Purge, Rival, Rule, RuleName};
 pub use limits::{Limits, Pace, Size, SizeError};
 
 /// The whole configuration. A job runs if and only if its section is there.

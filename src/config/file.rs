@@ -12,6 +12,7 @@ use super::path::KeyPath;
 use super::problem::{Place, Problems};
 use super::strange;
 use super::value::ValueKind;
+use crate::config::checked::RuleName;
 use crate::pg::ident::TableName;
 
 /// The file and the `*.toml` of `conf.d` beside it, sorted by name.
@@ -139,7 +140,8 @@ impl<'a> File<'a> {
                 (Node::Tables, DeValue::Table(inner)) => {
                     self.tables(&path, inner, layer, problems);
                 }
-                (Node::Section | Node::Tables, other) => {
+                (Node::Names, DeValue::Table(inner)) => self.names(&path, inner, layer, problems),
+                (Node::Section | Node::Tables | Node::Names, other) => {
                     layer.broken.push(path.clone());
                     problems.add(place, Some(path.clone()), strange::no_section(&path, other));
                 }
@@ -150,6 +152,26 @@ impl<'a> File<'a> {
                     problems.add(place, Some(path), stranger.message);
                 }
             }
+        }
+    }
+
+    /// The rules of a table.
+    fn names(&self, at: &KeyPath, rules: &DeTable<'_>, layer: &mut Layer, problems: &mut Problems) {
+        for (name, value) in rules {
+            let (path, place) = (at.join(name.get_ref()), self.place(name.span().start));
+            let wrong = match (value.get_ref(), name.get_ref().parse::<RuleName>()) {
+                (DeValue::Table(inner), Ok(_)) => {
+                    layer.sections.entry(path.clone()).or_insert(place);
+                    self.section(&path, inner, layer, problems);
+                    continue;
+                }
+                (DeValue::Table(_), Err(error)) => {
+                    format!("{error}; write [{}]", at.join("failed"))
+                }
+                (other, _) => strange::no_section(&path, other),
+            };
+            layer.broken.push(at.clone());
+            problems.add(place, Some(path), wrong);
         }
     }
 

@@ -3,9 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::checked::{
-    Allowance, Analyze, Archive, ArchiveTable, Config, Daemon, Database, Expiry, Limits, Log,
-    LogFile, OnExpiry, PartitionTable, Partitions, Purge, QUARANTINE, Schedule, SlowQueries,
-    Snowflake, TimeCode, UrlSource,
+    Analyze, Config, Daemon, Database, Expiry, Limits, Log, LogFile, OnExpiry, PartitionTable,
+    Partitions, QUARANTINE, Schedule, SlowQueries, Snowflake, TimeCode, UrlSource,
 };
 use super::keys::KeyWord;
 use super::path::KeyPath;
@@ -17,22 +16,26 @@ use crate::time::period::Period;
 /// A setting that is needed and cannot be read: a problem has been noted about it before.
 pub(super) struct Unread(pub(super) KeyPath);
 
+mod archive;
+
 /// One section of the settings.
 struct Section<'a> {
     settings: &'a Settings,
     path: KeyPath,
+    /// The section that says what this one does not.
+    outer: Option<KeyPath>,
 }
 
 /// The meaning of complete settings.
 pub(super) fn config(settings: &Settings, url: Option<UrlSource>) -> Result<Config, Unread> {
-    let section = |name: &str| Section { settings, path: KeyPath::of(name) };
+    let section = |name: &str| Section { settings, path: KeyPath::of(name), outer: None };
     let url = url.ok_or_else(|| Unread(KeyPath::of("database.url")))?;
     Ok(Config {
         database: database(&section("database"), url)?,
         daemon: daemon(&section("daemon"))?,
         log: log(&section("log"))?,
         partitions: section("partitions").if_written(partitions)?,
-        archive: section("archive").if_written(archive)?,
+        archive: section("archive").if_written(archive::archive)?,
         analyze: section("analyze").if_written(analyze)?,
         slow_queries: section("slow_queries").if_written(slow_queries)?,
     })
@@ -41,6 +44,12 @@ pub(super) fn config(settings: &Settings, url: Option<UrlSource>) -> Result<Conf
 impl Section<'_> {
     /// A setting that may be absent.
     fn get<T: Read>(&self, name: &str) -> Option<T> {
+        let outer = || self.settings.get(&self.outer.as_ref()?.join(name));
+        self.own(name).or_else(outer)
+    }
+
+    /// What the section itself says.
+    fn own<T: Read>(&self, name: &str) -> Option<T> {
         self.settings.get(&self.path.join(name))
     }
 
@@ -50,7 +59,7 @@ impl Section<'_> {
     }
 
     fn inner(&self, name: &str) -> Section<'_> {
-        Section { settings: self.settings, path: self.path.join(name) }
+        Section { settings: self.settings, path: self.path.join(name), outer: None }
     }
 
     fn if_written<T>(
@@ -72,7 +81,7 @@ impl Section<'_> {
             .filter(|(_, path)| path.parent() == tables)
             .map(|(_, path)| {
                 let name = path.last().parse().map_err(|_| Unread(path.clone()))?;
-                Ok((name, read(&Section { settings: self.settings, path })?))
+                Ok((name, read(&Section { settings: self.settings, path, outer: None })?))
             })
             .collect()
     }
@@ -176,79 +185,9 @@ fn time_code(table: &Section<'_>, word: KeyWord) -> Result<TimeCode, Unread> {
     })
 }
 
-fn archive(section: &Section<'_>) -> Result<Archive, Unread> {
-    let schedule = schedule(section)?;
-    let all = section.tables(|table| {
-        let allowance = Allowance {
-            max_duration: table.get("max_duration"),
-            hours: table.get("hours").map(|hours| (hours, schedule.timezone)),
-        };
-        Ok((archive_table(table, allowance)?, purge(table, allowance)?))
-    })?;
-    let (mut tables, mut purges) = (BTreeMap::new(), BTreeMap::new());
-    for (name, (archived, purge)) in all {
-        match (&archived, purge) {
-            (Some(archived), Some(purge)) => {
-                let purge = Purge { archive_of: Some(name.clone()), ..purge };
-                purges.insert(archived.into.clone(), purge);
-            }
-            (None, Some(purge)) => {
-                purges.insert(name.clone(), purge);
-            }
-            (_, None) => {}
-        }
-        tables.extend(archived.map(|archived| (name, archived)));
-    }
-    let limits = limits(&section.inner("limits"))?;
-    Ok(Archive { schedule, tables, purges, limits })
-}
-
-/// Absent where rows are deleted instead.
-fn archive_table(
-    table: &Section<'_>,
-    allowance: Allowance,
-) -> Result<Option<ArchiveTable>, Unread> {
-    if table.need("delete")? {
-        return Ok(None);
-    }
-    Ok(Some(ArchiveTable {
-        into: table.need("into")?,
-        age_column: table.need("age_column")?,
-        older_than: table.need("older_than")?,
-        condition: table.get("where"),
-        create_target: table.need("create_target")?,
-        pace: table.need("pace")?,
-        adopt_new_columns: table.need("adopt_new_columns")?,
-        vacuum: table.need("vacuum")?,
-        children: table.get("children").unwrap_or_default(),
-        batch_rows: table.need("batch_rows")?,
-        max_rows: table.get("max_rows"),
-        allowance,
-    }))
-}
-
-/// What is deleted for good: of the table itself, or of its archive.
-fn purge(table: &Section<'_>, allowance: Allowance) -> Result<Option<Purge>, Unread> {
-    let deletes: bool = table.need("delete")?;
-    let older_than =
-        if deletes { Some(table.need("older_than")?) } else { table.get("archive_retention") };
-    let Some(older_than) = older_than else { return Ok(None) };
-    Ok(Some(Purge {
-        archive_of: None,
-        children: table.get("children").unwrap_or_default(),
-        age_column: table.need("age_column")?,
-        older_than,
-        condition: if deletes { table.get("where") } else { None },
-        pace: table.need("pace")?,
-        vacuum: table.need("vacuum")?,
-        batch_rows: table.need("batch_rows")?,
-        max_rows: table.get("max_rows"),
-        allowance,
-    }))
-}
-
 fn limits(section: &Section<'_>) -> Result<Limits, Unread> {
-    let database = Section { settings: section.settings, path: KeyPath::of("database") };
+    let database =
+        Section { settings: section.settings, path: KeyPath::of("database"), outer: None };
     Ok(Limits {
         replica_lag: Some(database.need("max_replica_lag")?),
         replica_wal: Some(section.need("replica_wal")?),

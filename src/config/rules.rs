@@ -30,6 +30,7 @@ pub(super) fn check(settings: &Settings, problems: &mut Problems) {
         rules.needs_a_table(&KeyPath::of(job));
     }
     rules.tables();
+    rules.archive();
     rules.slow_queries();
 }
 
@@ -127,41 +128,10 @@ impl Rules<'_> {
 
     fn tables(&mut self) {
         for (section, table) in self.settings.instances() {
-            match section.path {
-                "archive.tables.*" => {
-                    self.archive_circle(&table);
-                    self.archive_deletes(&table);
-                    self.archive_retention(&table);
-                }
-                "partitions.tables.*" => self.partition_table(&table),
-                _ => {}
+            if section.path == "partitions.tables.*" {
+                self.partition_table(&table);
             }
         }
-    }
-
-    /// A row must not come back to the table it left, on whatever way.
-    fn archive_circle(&mut self, table: &KeyPath) {
-        let into = table.join("into");
-        let Ok(start) = table.last().parse::<TableName>() else { return };
-        let next = |from: &KeyPath| self.settings.get::<TableName>(&from.join("into"));
-        let way: Vec<TableName> = std::iter::successors(next(table), |at| {
-            if *at == start { None } else { next(&table.parent().join(&at.to_string())) }
-        })
-        // A circle that does not lead back here is told at its own tables.
-        .take(self.settings.instances().len())
-        .collect();
-        if way.last() != Some(&start) {
-            return;
-        }
-        let message = match &way[..] {
-            [itself] => format!("is {itself}, the table itself; write another table"),
-            [first, ..] => format!(
-                "is {first}, from which rows would be archived back into {start}; take one of them \
-                 out"
-            ),
-            [] => return,
-        };
-        self.blame(&[into], message);
     }
 
     fn partition_table(&mut self, table: &KeyPath) {

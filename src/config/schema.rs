@@ -53,9 +53,14 @@ fn section(path: &KeyPath) -> Value {
         let entry = path.join("*");
         let mut inner = object(&entry);
         inner["description"] = json!(doc_of(&entry));
+        let names = if path.last() == "tables" {
+            "Tables, named as SQL names them: schema.table."
+        } else {
+            "Named as you like: letters, digits, _ and -."
+        };
         json!({
             "type": "object",
-            "description": "Tables, named as SQL names them: schema.table.",
+            "description": names,
             "minProperties": 1,
             "additionalProperties": inner,
         })

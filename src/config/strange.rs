@@ -58,7 +58,16 @@ pub(super) fn unquoted_table(
     schema: &str,
     inner: &DeTable<'_>,
 ) -> Option<String> {
-    let (table, _) = inner.iter().find(|(_, value)| value.get_ref().is_table())?;
+    let known = tables.join(schema);
+    // A table of that name with a section of its own, such as `rules`, whose values are sections too.
+    let is_section = |name: &str, value: &DeValue<'_>| {
+        let known = !matches!(keys::node(&known.join(name)), keys::Node::Unknown);
+        let holds_sections = |inner: &DeTable<'_>| inner.values().all(|it| it.get_ref().is_table());
+        known && (schema.contains('.') || value.as_table().is_some_and(holds_sections))
+    };
+    let (table, _) = inner.iter().find(|(name, value)| {
+        value.get_ref().is_table() && !is_section(name.get_ref(), value.get_ref())
+    })?;
     let names = [schema, table.get_ref()].map(quote_as_needed);
     let header = tables.join(&names.join("."));
     Some(format!("TOML splits names at dots; quote the table's name: [{header}]"))

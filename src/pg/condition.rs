@@ -47,6 +47,22 @@ pub enum ConditionError {
 }
 
 impl Condition {
+    /// This one, where there is one, and none of the others; `None`: all rows.
+    #[must_use]
+    pub fn without<'a>(own: Option<&Self>, others: impl Iterator<Item = &'a Self>) -> Option<Self> {
+        let others: Vec<&Self> = others.collect();
+        if others.is_empty() {
+            return own.cloned();
+        }
+        let not = others.iter().map(|other| format!("{other} IS NOT TRUE"));
+        let parts: Vec<String> = own.map(ToString::to_string).into_iter().chain(not).collect();
+        let of_all = own.into_iter().chain(others).flat_map(|one| one.functions.iter().cloned());
+        let mut functions: Vec<FunctionName> = of_all.collect();
+        functions.sort();
+        functions.dedup();
+        Some(Self { text: parts.join(" AND "), functions })
+    }
+
     /// As operators wrote it.
     #[must_use]
     pub fn as_str(&self) -> &str {

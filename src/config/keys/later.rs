@@ -32,6 +32,7 @@ const ELSEWHERE: &[(&str, &str)] = &[
         "rows move to the archive by their age, older_than; they leave it by archive_retention",
     ),
     ("archive.tables.*.condition", "the condition is called where"),
+    ("archive.tables.*.rules.*.condition", "the condition is called where"),
 ];
 
 /// The sentence for a known stranger at this path, which is written as `thing`: "the key", say.

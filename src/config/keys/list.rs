@@ -26,6 +26,10 @@ pub(in crate::config) const SECTIONS: &[Section] = &[
     optional("archive", "Old finished rows leave the hot table."),
     with("archive", "archive.limits", "At which signs batches wait until they are gone."),
     optional("archive.tables.*", "One hot table."),
+    optional(
+        "archive.tables.*.rules.*",
+        "One of several rules of a table; what it does not say, the table says.",
+    ),
     optional("analyze", "Planner statistics where autovacuum leaves them stale."),
     optional("slow_queries", "Which statements became slow, by pg_stat_statements."),
 ];
@@ -65,6 +69,7 @@ pub(in crate::config) static KEYS: LazyLock<Vec<Key>> = LazyLock::new(|| {
         &schedule!("archive", "30 2 * * *"),
         ARCHIVE_LIMITS,
         ARCHIVE_TABLES,
+        ARCHIVE_RULES,
         &schedule!("analyze", "*/15 * * * *"),
         ANALYZE,
         &schedule!("slow_queries", "* * * * *"),
@@ -199,9 +204,11 @@ const ARCHIVE_TABLES: &[Key] = &[
     key("archive.tables.*.into", Form::Table,
         Absent(r#""public.ml_jobs_archive""#, "required, unless delete = true"),
         "The table that archived rows move to."),
-    key("archive.tables.*.age_column", Form::Ident, Required(r#""created_at""#),
+    key("archive.tables.*.age_column", Form::Ident,
+        Absent(r#""created_at""#, "required here, or in each rule"),
         "The column that tells a row's age: a date or a timestamp."),
-    key("archive.tables.*.older_than", Form::Period, Required(r#""30 days""#),
+    key("archive.tables.*.older_than", Form::Period,
+        Absent(r#""30 days""#, "required here, or in each rule"),
         "Rows older than this are moved, or deleted."),
     key("archive.tables.*.archive_retention", Form::Period, Absent(r#""7 years""#, "for ever"),
         "How long rows are kept in all: older ones are deleted from the archive table."),
@@ -231,6 +238,33 @@ const ARCHIVE_TABLES: &[Key] = &[
     key("archive.tables.*.hours", Form::Hours, Absent(r#""22:00-06:00""#, "all hours"),
         "The hours of the day in which rows of this table move, in archive.timezone."),
 ];
+
+#[rustfmt::skip]
+const ARCHIVE_RULES: &[Key] = &[
+    key("archive.tables.*.rules.*.into", Form::Table,
+        Absent(r#""public.ml_jobs_failed""#, AS_TABLE),
+        "The table that rows of this rule move to."),
+    key("archive.tables.*.rules.*.age_column", Form::Ident, Absent(r#""finished_at""#, AS_TABLE),
+        "The column that tells a row's age: a date or a timestamp."),
+    key("archive.tables.*.rules.*.older_than", Form::Period, Absent(r#""90 days""#, AS_TABLE),
+        "Rows older than this are moved, or deleted."),
+    key("archive.tables.*.rules.*.archive_retention", Form::Period, Absent(r#""2 years""#, AS_TABLE),
+        "How long rows of this rule are kept in all."),
+    key("archive.tables.*.rules.*.delete", Form::Bool, Absent("false", AS_TABLE),
+        "Delete rows instead of moving them; only without into in this rule."),
+    key("archive.tables.*.rules.*.where", Form::Condition, Absent(r#""status = 'failed'""#, AS_TABLE),
+        "Which rows of that age."),
+    key("archive.tables.*.rules.*.max_rows", Form::Count { min: 1, max: NO_MAX },
+        Absent("100000", AS_TABLE),
+        "Rows moved by one run of this rule at most."),
+    key("archive.tables.*.rules.*.max_duration", DURATION, Absent(r#""5m""#, AS_TABLE),
+        "How long one run moves rows of this rule at most."),
+    key("archive.tables.*.rules.*.hours", Form::Hours, Absent(r#""22:00-06:00""#, AS_TABLE),
+        "The hours of the day in which rows of this rule move."),
+];
+
+/// What a rule does not say.
+const AS_TABLE: &str = "as the table has it";
 
 #[rustfmt::skip]
 const ANALYZE: &[Key] = &[

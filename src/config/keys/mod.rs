@@ -75,6 +75,8 @@ pub(super) enum Node {
     Section,
     /// A table whose keys are names of tables of the database.
     Tables,
+    /// A table whose keys are names of the user's own.
+    Names,
     /// Nothing known.
     Unknown,
 }
@@ -86,7 +88,8 @@ pub(super) fn node(path: &KeyPath) -> Node {
     }
     match children(path).first() {
         None => Node::Unknown,
-        Some(&"*") => Node::Tables,
+        Some(&"*") if path.last() == "tables" => Node::Tables,
+        Some(&"*") => Node::Names,
         Some(_) => Node::Section,
     }
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{LEAST, World};
-use crate::config::checked::{Level, UrlSource};
+use crate::config::checked::{Level, Rule, UrlSource};
 use crate::pg::ident::TableName;
 
 const JOBS: &str = r#"
@@ -46,8 +46,8 @@ fn variables_reach_every_kind_of_value() {
     assert_eq!(config.database.max_connections, 7);
     assert_eq!(config.database.schema.as_str(), "00123");
     let tables = config.archive.unwrap().tables;
-    assert!(tables[&TableName::new("public", "ml_jobs").unwrap()].create_target);
-    assert_eq!(tables[&TableName::new("Odd.Schema", "Order").unwrap()].max_rows, Some(5));
+    assert!(tables[&Rule::of(TableName::new("public", "ml_jobs").unwrap())].create_target);
+    assert_eq!(tables[&Rule::of(TableName::new("Odd.Schema", "Order").unwrap())].max_rows, Some(5));
     let analyze = config.analyze.unwrap();
     assert!((0.4..0.6).contains(&analyze.stale_fraction));
     let excluded = [("public", "a"), ("app", "B")].map(|(s, t)| TableName::new(s, t).unwrap());

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::loads;
-use crate::config::checked::{Catchup, Level, LogFormat, Pooler};
+use crate::config::checked::{Catchup, Level, LogFormat, Pooler, Rule};
 use crate::pg::ident::{Ident, TableName};
 
 #[test]
@@ -71,7 +71,7 @@ fn tables_are_what_sql_makes_of_their_names() {
         super::LEAST
     );
     let archive = loads(&text).config.archive.unwrap();
-    let table = &archive.tables[&TableName::new("public", "ml_jobs").unwrap()];
+    let table = &archive.tables[&Rule::of(TableName::new("public", "ml_jobs").unwrap())];
     assert_eq!(table.into, TableName::new("archive", "Jobs").unwrap());
     assert_eq!(table.age_column.as_str(), "created");
     assert_eq!(table.condition, Some("status = 'done'".parse().unwrap()));

@@ -8,6 +8,7 @@ mod env;
 mod layers;
 mod meaning;
 mod registry;
+mod rules;
 mod sample;
 mod secrets;
 mod wrong;

@@ -11,7 +11,7 @@ use super::restore::Restore;
 use super::sql::Texts;
 use super::vacuum::Vacuum;
 use super::walk::Walk;
-use crate::config::checked::Allowance;
+use crate::config::checked::{Allowance, Rule};
 use crate::job::Action;
 use crate::job::pace::Pacing;
 use crate::pg::ident::TableName;
@@ -71,6 +71,8 @@ pub struct AlterTarget {
 pub struct Move {
     /// From here …
     pub source: TableName,
+    /// The same with the name of the rule: what is told and remembered of it is told by this.
+    pub rule: Rule,
     /// … to there; absent: nowhere, they are deleted.
     pub into: Option<TableName>,
     /// Rows below this are old.
@@ -203,8 +205,8 @@ impl Action for ArchiveAction {
             Self::Record(part) => part.name.to_string(),
             Self::Tidy(tidy) => tidy.leaf.to_string(),
             Self::AlterTarget(alter) => alter.into.to_string(),
-            Self::Move(rows) | Self::Rest(rows) => rows.source.to_string(),
-            Self::Agree(agreement) => agreement.table.to_string(),
+            Self::Move(rows) | Self::Rest(rows) => rows.rule.to_string(),
+            Self::Agree(agreement) => agreement.rule.to_string(),
             Self::Vacuum(vacuum) => vacuum.table.to_string(),
             Self::Restore(restore) => restore.table.to_string(),
         }

@@ -42,7 +42,7 @@ const PASSES_MAX: u32 = 5;
 pub async fn rows(cx: &mut Context<'_>, rows: &Move) -> Result<Applied, Fault> {
     let rows = &settled(cx.session, rows).await?;
     let limits = Limits {
-        object: rows.source.to_string(),
+        object: rows.rule.to_string(),
         pacing: rows.pacing.clone(),
         max_rows: rows.max_rows,
         allowance: rows.allowance,

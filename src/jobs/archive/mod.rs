@@ -83,23 +83,23 @@ impl Job for Archive {
 
     async fn observe(&self, reader: &mut Reader<'_>) -> Result<Seen, Fault> {
         let mut seen = Seen::default();
-        for (name, policy) in &self.config.tables {
+        for (rule, policy) in &self.config.tables {
             if let Task::Restore(wish) = &self.task
-                && wish.table != *name
+                && wish.table != rule.table
             {
                 continue;
             }
-            match observe::table(reader, name, policy).await {
+            match observe::table(reader, rule, policy).await {
                 Err(fault) if fault.kind.ends_run() => return Err(fault),
-                facts => seen.tables.push((name.clone(), facts)),
+                facts => seen.tables.push((rule.clone(), facts)),
             }
         }
         let purges = self.config.purges.iter();
         let tends = matches!(self.task, Task::Tend { .. });
-        for (name, policy) in purges.filter(|_| tends) {
-            match purge::observe(reader, name, policy).await {
+        for (rule, policy) in purges.filter(|_| tends) {
+            match purge::observe(reader, rule, policy).await {
                 Err(fault) if fault.kind.ends_run() => return Err(fault),
-                facts => seen.purges.push((name.clone(), facts)),
+                facts => seen.purges.push((rule.clone(), facts)),
             }
         }
         Ok(seen)

@@ -12,7 +12,7 @@ use super::hand_over::plan::within;
 use super::purge::PurgeFacts;
 use super::restore::{Hold, hold};
 use super::walk;
-use crate::config::checked::ArchiveTable;
+use crate::config::checked::{ArchiveTable, Rule};
 use crate::pg::catalog::clutter::{self, Clutter};
 use crate::pg::catalog::columns::{self, Column};
 use crate::pg::catalog::foreign_keys::{self, Referrer};
@@ -35,9 +35,9 @@ use crate::pg::version::Version;
 #[derive(Debug, Default)]
 pub struct Seen {
     /// Those whose rows move.
-    pub tables: Vec<(TableName, Result<Facts, Fault>)>,
+    pub tables: Vec<(Rule, Result<Facts, Fault>)>,
     /// Those whose rows are deleted.
-    pub purges: Vec<(TableName, Result<PurgeFacts, Fault>)>,
+    pub purges: Vec<(Rule, Result<PurgeFacts, Fault>)>,
 }
 
 /// What concerns one hot table.
@@ -149,9 +149,10 @@ pub const TARGET_PRIVILEGES: [&str; 1] = ["INSERT"];
 /// Where the server does not answer, or refuses to show its catalog.
 pub async fn table(
     reader: &mut Reader<'_>,
-    name: &TableName,
+    rule: &Rule,
     policy: &ArchiveTable,
 ) -> Result<Facts, Fault> {
+    let name = &rule.table;
     let version = reader.server.version;
     let source = source(reader.conn, name, version).await?;
     let target = target(reader.conn, &policy.into).await?;
@@ -188,7 +189,7 @@ pub async fn table(
         None => Due::Unasked(None).into(),
     };
     let unread = part::unread(reader.conn, name, &policy.into).await?;
-    let position = position(reader.conn, name).await?;
+    let position = position(reader.conn, rule).await?;
     let sight = pressure::sight(reader.conn).await?;
     let user = Ident::new(&reader.server.user)
         .map_err(|error| Fault::new(Kind::Bug, "read our role's name", error.to_string()))?;
@@ -292,19 +293,16 @@ pub async fn target(conn: &mut PgConnection, name: &TableName) -> Result<Option<
 ///
 /// # Errors
 /// Where the server does not answer.
-pub async fn position(
-    conn: &mut PgConnection,
-    name: &TableName,
-) -> Result<Option<Position>, Fault> {
+pub async fn position(conn: &mut PgConnection, rule: &Rule) -> Result<Option<Position>, Fault> {
     let failed =
-        |error: sqlx::Error| Fault::from_sqlx("read the stored position of", &error).on(name);
+        |error: sqlx::Error| Fault::from_sqlx("read the stored position of", &error).on(rule);
     let exists = has_table(&mut *conn, "archive_position").await.map_err(failed)?;
     if !exists {
         return Ok(None);
     }
     let row: Option<(String, sqlx::types::Json<Vec<String>>)> =
         sqlx::query_as("SELECT walk, after FROM archive_position WHERE source = $1")
-            .bind(name.to_string())
+            .bind(rule.to_string())
             .fetch_optional(conn)
             .await
             .map_err(failed)?;

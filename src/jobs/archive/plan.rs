@@ -16,9 +16,9 @@ use super::purge;
 use super::sql::{self, Texts};
 use super::vacuum;
 use super::walk::Walk;
-use crate::config::checked::{Archive, ArchiveTable, Limits};
-use crate::job::Plan;
+use crate::config::checked::{Archive, ArchiveTable, Limits, Rule};
 use crate::job::pace::{Pacing, blind_spots};
+use crate::job::{Action, Plan};
 use crate::pg::fault::{Fault, Kind};
 use crate::pg::ident::{Ident, TableName};
 
@@ -31,76 +31,129 @@ pub fn plan(
     is_confirmed: bool,
 ) -> Plan<ArchiveAction> {
     let mut plan = Plan::default();
-    for (name, facts) in &seen.tables {
-        let Some(policy) = config.tables.get(name) else { continue };
-        match facts {
-            Ok(facts) => table(name, (policy, &config.limits), facts, now, &mut plan),
-            Err(fault) => plan.refuse(name, fault.clone()),
-        }
+    for rules in seen.tables.chunk_by(|one, next| one.0.table == next.0.table) {
+        table(config, rules, now, &mut plan);
     }
-    for (name, facts) in &seen.purges {
-        let Some(policy) = config.purges.get(name) else { continue };
+    for (rule, facts) in &seen.purges {
+        let Some(policy) = config.purges.get(rule) else { continue };
         let when = (now, is_confirmed);
         match facts {
-            Ok(facts) => purge::plan(name, (policy, &config.limits), facts, when, &mut plan),
-            Err(fault) => plan.refuse(name, fault.clone()),
+            Ok(facts) => purge::plan(rule, (policy, &config.limits), facts, when, &mut plan),
+            Err(fault) => plan.refuse(rule, fault.clone()),
         }
     }
     plan
 }
 
+/// All rules of one table: what moves by each of them, one VACUUM behind them all, then what their sweeps
+/// left.
 fn table(
-    name: &TableName,
-    (policy, limits): (&ArchiveTable, &Limits),
-    facts: &Facts,
+    config: &Archive,
+    rules: &[(Rule, Result<Facts, Fault>)],
     now: DateTime<Utc>,
     plan: &mut Plan<ArchiveAction>,
 ) {
+    let before = plan.actions.len();
+    let mut works = Vec::with_capacity(rules.len());
+    for (rule, facts) in rules {
+        let Some(policy) = config.tables.get(rule) else { continue };
+        match facts {
+            Ok(facts) => works.extend(prepared(rule, (policy, &config.limits), facts, now, plan)),
+            Err(fault) => plan.refuse(rule, fault.clone()),
+        }
+    }
+    let vacuum = vacuum_behind(&works, plan);
+    let rows = works.iter().map(|work| work.rows(&config.limits, vacuum.is_some()));
+    let (moves, rests): (Vec<_>, Vec<_>) = rows.unzip();
+    plan.actions.extend(moves.into_iter().flatten().chain(vacuum));
+    plan.actions.extend(rests.into_iter().flatten());
+    if rules.len() > 1 {
+        let all = plan.actions.split_off(before);
+        plan.actions.extend(once_each(all));
+    }
+}
+
+/// What several rules ask for is done once, and nothing is taken back that another one is about to use.
+fn once_each(actions: Vec<ArchiveAction>) -> Vec<ArchiveAction> {
+    let is_of_rule = |kind: &str| kind.starts_with("move_") || kind == "vacuum";
+    let mut kept: Vec<ArchiveAction> = Vec::with_capacity(actions.len());
+    let handed_over: Vec<String> = actions
+        .iter()
+        .filter(|action| matches!(action, ArchiveAction::HandOver(_)))
+        .map(Action::object)
+        .collect();
+    for action in actions {
+        let (kind, object) = (action.kind(), action.object());
+        let is_used = matches!(action, ArchiveAction::Tidy(_)) && handed_over.contains(&object);
+        let is_again = kept.iter().any(|one| one.kind() == kind && one.object() == object);
+        if is_of_rule(kind) || !(is_used || is_again) {
+            kept.push(action);
+        }
+    }
+    kept
+}
+
+/// The VACUUM behind the moves of one table.
+fn vacuum_behind(works: &[Work<'_>], plan: &mut Plan<ArchiveAction>) -> Option<ArchiveAction> {
+    let wants =
+        |work: &Work<'_>| work.policy.vacuum.then_some((work.policy.pace, work.policy.allowance));
+    let counted: Option<u64> = works.iter().map(|work| work.facts.due.rows.counted()).sum();
+    let due = counted.map_or(Due::Uncounted, Due::Rows);
+    let first = works.first()?;
+    vacuum::after_move((first.name, works.iter().find_map(wants)), first.source, &due, plan)
+}
+
+/// Plans what comes before the rows of one rule move; `None`: none do.
+fn prepared<'a>(
+    rule: &'a Rule,
+    (policy, limits): (&'a ArchiveTable, &Limits),
+    facts: &'a Facts,
+    now: DateTime<Utc>,
+    plan: &mut Plan<ArchiveAction>,
+) -> Option<Work<'a>> {
+    let name = &rule.table;
     let findings = preflight::check(name, policy, facts);
     let refused = !findings.refusals.is_empty();
     for refusal in findings.refusals {
-        plan.refuse(name, refusal.fault("archive", name));
+        plan.refuse(rule, refusal.fault("archive", rule));
     }
     if let Due::Unasked(Some(fault)) = &facts.due.rows {
-        plan.refuse(name, fault.clone());
-        return;
+        plan.refuse(rule, fault.clone().on(rule));
+        return None;
     }
     if refused {
-        return;
+        return None;
     }
-    plan.warnings.extend(findings.warnings.iter().map(|warning| format!("{name}: {warning}")));
-    let Some(job) = Work::new(name, policy, facts, findings.adopts, now) else {
+    plan.warnings.extend(findings.warnings.iter().map(|warning| format!("{rule}: {warning}")));
+    let Some(work) = Work::new(rule, policy, facts, findings.adopts, now) else {
         let why = "its key and age column could not be read";
-        plan.refuse(name, Fault::new(Kind::Bug, "archive", why).on(name));
-        return;
+        plan.refuse(rule, Fault::new(Kind::Bug, "archive", why).on(rule));
+        return None;
     };
-    plan.stands(name, "rows_due", facts.due.rows.in_short());
+    plan.stands(rule, "rows_due", facts.due.rows.in_short());
     if let Some(shut) = policy.allowance.shut(now) {
-        plan.spare(name, format!("{}, and {shut}", facts.due.rows.rows_are_due()));
-        return;
+        plan.spare(rule, format!("{}, and {shut}", facts.due.rows.rows_are_due()));
+        return None;
     }
     for hold in &facts.holds {
-        plan.spare(name, hold.words(&policy.age_column));
+        plan.spare(rule, hold.words(&policy.age_column));
     }
     unread(name, policy, facts, plan);
-    let hands_over = job.hand_over(plan);
+    let hands_over = work.hand_over(plan);
     if let Due::Rows(0) = facts.due.rows
-        && job.course.after().is_none()
+        && work.course.after().is_none()
     {
         if !hands_over {
-            plan.spare(name, job.nothing_due());
+            plan.spare(rule, work.nothing_due());
         }
-        return;
+        return None;
     }
     let blind = blind_spots(limits, facts.sight, &facts.user);
     plan.warnings.extend(blind.filter(|warning| !plan.warnings.contains(warning)));
-    plan.actions.extend(job.create_target());
-    plan.actions.extend(job.create_children());
-    plan.actions.extend(job.alter_target());
-    let pace = policy.vacuum.then_some((policy.pace, policy.allowance));
-    let vacuum = vacuum::after_move((name, pace), job.source, &facts.due.rows, plan);
-    let (rows, rest) = job.rows(limits, vacuum.is_some());
-    plan.actions.extend(rows.into_iter().chain(vacuum).chain(rest));
+    plan.actions.extend(work.create_target());
+    plan.actions.extend(work.create_children());
+    plan.actions.extend(work.alter_target());
+    Some(work)
 }
 
 /// What an earlier run handed over, and was cut off before it read it.
@@ -130,6 +183,7 @@ pub fn unread(
 
 /// What the actions of one table are made of.
 struct Work<'a> {
+    rule: &'a Rule,
     name: &'a TableName,
     policy: &'a ArchiveTable,
     facts: &'a Facts,
@@ -143,31 +197,39 @@ struct Work<'a> {
 
 impl<'a> Work<'a> {
     fn new(
-        name: &'a TableName,
+        rule: &'a Rule,
         policy: &'a ArchiveTable,
         facts: &'a Facts,
         adopts: Vec<String>,
         now: DateTime<Utc>,
     ) -> Option<Self> {
+        let name = &rule.table;
         let source = facts.source.as_ref()?;
         let due = due_rows(name, policy, source, facts.partitions.as_ref(), &facts.holds)?;
         let cutoff = due.age_type.cutoff(policy.older_than.before(now, chrono_tz::UTC));
         let position = facts.position.as_ref();
         let course =
             Course::new(due, source, &facts.due, position, (facts.version, policy.batch_rows))?;
-        Some(Self { name, policy, facts, source, course, adopts, cutoff, now })
+        Some(Self { rule, name, policy, facts, source, course, adopts, cutoff, now })
     }
 
     /// Whole partitions come first; whether there are any.
     fn hand_over(&self, plan: &mut Plan<ArchiveAction>) -> bool {
-        let Self { name, policy, facts, source, cutoff, .. } = self;
+        let Self { rule, name, policy, facts, source, cutoff, .. } = self;
         let (Some(target), Some(looked)) = (&facts.target, &facts.partitions) else { return false };
         // A partition may hold rows that were brought back, and stay.
         if !facts.holds.is_empty() {
             return false;
         }
-        let asked =
-            hand_over::plan::Asked { name, policy, source, target, shape: &facts.shape, cutoff };
+        let asked = hand_over::plan::Asked {
+            name,
+            rule,
+            policy,
+            source,
+            target,
+            shape: &facts.shape,
+            cutoff,
+        };
         let decided = hand_over::plan::decide(&asked, looked);
         let hands_over = !decided.ready.is_empty();
         for (object, why) in decided.spared {
@@ -274,6 +336,7 @@ impl<'a> Work<'a> {
         let doubles = Doubles::new(tables, &due_in_range, key, &map, &unique);
         Move {
             source: (*name).clone(),
+            rule: self.rule.clone(),
             into: Some(policy.into.clone()),
             cutoff: self.cutoff.clone(),
             walk: walk.clone(),

@@ -1,5 +1,7 @@
 //! Why a table cannot be archived as it is.
 
+use std::fmt;
+
 use crate::pg::fault::{Fault, Kind};
 use crate::pg::ident::TableName;
 
@@ -30,7 +32,7 @@ impl Refusal {
 
     /// As the plan reports it.
     #[must_use]
-    pub fn fault(self, doing: &'static str, source: &TableName) -> Fault {
+    pub fn fault(self, doing: &'static str, source: impl fmt::Display) -> Fault {
         Fault::new(self.kind, doing, self.why).on(source).with_hint(self.cure)
     }
 }

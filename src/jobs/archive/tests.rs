@@ -11,7 +11,9 @@ use super::due::AgeType;
 use super::observe::{Facts, Position, Seen, Source, Target};
 use super::plan::plan;
 use super::walk::Walk;
-use crate::config::checked::{Allowance, Archive, ArchiveTable, Catchup, Limits, Pace, Schedule};
+use crate::config::checked::{
+    Allowance, Archive, ArchiveTable, Catchup, Limits, Pace, Rule, RuleName, Schedule,
+};
 use crate::job::JobName;
 use crate::pg::catalog::clutter::Clutter;
 use crate::pg::catalog::columns::Column;
@@ -20,9 +22,10 @@ use crate::pg::catalog::pressure::Sight;
 use crate::pg::catalog::privileges::SchemaRights;
 use crate::pg::catalog::publications::Publishing;
 use crate::pg::catalog::relation::{Blocks, Kind, Persistence, Relation};
-use crate::pg::ident::{Ident, TableName};
+use crate::pg::ident::Ident;
 use crate::pg::version::Version;
 
+mod rules;
 mod time_limits;
 
 pub(super) const NOW: &str = "2025-03-31T12:00:00Z";
@@ -103,6 +106,7 @@ pub(super) fn world() -> World {
             adopt_new_columns: false,
             vacuum: true,
             children: Vec::new(),
+            rivals: Vec::new(),
             batch_rows: 10_000,
             max_rows: None,
             allowance: Allowance::default(),
@@ -153,24 +157,31 @@ pub(super) fn world() -> World {
 
 impl World {
     fn printed(self) -> String {
-        let name: TableName = "jobs".parse().unwrap();
-        let schedule = Schedule {
-            cron: "30 2 * * *".parse().unwrap(),
-            timezone: chrono_tz::UTC,
-            jitter: std::time::Duration::ZERO,
-            timeout: std::time::Duration::from_mins(1),
-            max_attempts: 1,
-            catchup: Catchup::Latest,
-            start_deadline: None,
-        };
-        let tables = BTreeMap::from([(name.clone(), self.policy)]);
-        let purges = BTreeMap::new();
-        let config = Archive { schedule, tables, purges, limits: Limits::default() };
-        let facts = Facts { source: Some(self.source), ..self.facts };
-        let now: DateTime<Utc> = NOW.parse().unwrap();
-        let seen = Seen { tables: vec![(name, Ok(facts))], purges: Vec::new() };
-        plan(&config, &seen, now, false).view(JobName::Archive).to_string()
+        printed_by([(None, self)])
     }
+}
+
+/// The plan of one table by these rules.
+fn printed_by(rules: impl IntoIterator<Item = (Option<RuleName>, World)>) -> String {
+    let schedule = Schedule {
+        cron: "30 2 * * *".parse().unwrap(),
+        timezone: chrono_tz::UTC,
+        jitter: std::time::Duration::ZERO,
+        timeout: std::time::Duration::from_mins(1),
+        max_attempts: 1,
+        catchup: Catchup::Latest,
+        start_deadline: None,
+    };
+    let (mut tables, mut seen) = (BTreeMap::new(), Seen::default());
+    for (name, world) in rules {
+        let rule = Rule { table: "jobs".parse().unwrap(), name };
+        tables.insert(rule.clone(), world.policy);
+        seen.tables.push((rule, Ok(Facts { source: Some(world.source), ..world.facts })));
+    }
+    let purges = BTreeMap::new();
+    let config = Archive { schedule, tables, purges, limits: Limits::default() };
+    let now: DateTime<Utc> = NOW.parse().unwrap();
+    plan(&config, &seen, now, false).view(JobName::Archive).to_string()
 }
 
 #[test]

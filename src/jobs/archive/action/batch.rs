@@ -87,7 +87,7 @@ impl Move {
     /// Ends a pass.
     #[must_use]
     pub fn forget(&self) -> Step {
-        let source = Some(self.source.to_string());
+        let source = Some(self.rule.to_string());
         let statement = Statement::new(&self.texts.forget).bind(vec![source]);
         self.step(Mode::Transaction, LockWait::brief(TABLE_LOCK).tries, vec![statement])
     }
@@ -163,7 +163,7 @@ impl Move {
 
     fn remember(&self, range: &Range) -> Statement {
         let after = serde_json::Value::from(range.last.clone()).to_string();
-        let values = [self.source.to_string(), self.walk.signature(), after];
+        let values = [self.rule.to_string(), self.walk.signature(), after];
         Statement::new(&self.texts.remember).bind(values.map(Some).to_vec()).repeated()
     }
 

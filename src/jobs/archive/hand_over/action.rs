@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::CHECK;
 use super::plan::check_sql;
-use crate::config::checked::Allowance;
+use crate::config::checked::{Allowance, Rule};
 use crate::jobs::archive::account::Part;
 use crate::pg::catalog::hand_over::Grant;
 use crate::pg::catalog::shape;
@@ -18,6 +18,8 @@ use crate::pg::step::{Expect, LockMode, LockWait, Mode, Statement, Step, Strong}
 pub struct HandOver {
     /// From here …
     pub source: TableName,
+    /// By this rule.
+    pub rule: Rule,
     /// … to there.
     pub into: TableName,
     /// The partition.

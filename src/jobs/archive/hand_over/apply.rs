@@ -15,7 +15,7 @@ use crate::time::clock;
 /// # Errors
 /// The fault of the step that failed.
 pub async fn hand_over(cx: &mut Context<'_>, hand_over: &HandOver) -> Result<Applied, Fault> {
-    let table = hand_over.source.to_string();
+    let table = hand_over.rule.to_string();
     if let Some(end) = cx.end(&table, &hand_over.allowance).filter(End::is_reached) {
         let note =
             format!("not begun {}; the next run does it", end.why.words(&hand_over.allowance));

@@ -123,7 +123,7 @@ async fn contents_of(
     tables: (&Source, &Target),
     looked: &mut Looked,
 ) -> Result<(), Fault> {
-    if let Some(condition) = &policy.condition {
+    if let Some(condition) = &policy.whole() {
         looked.unsteady = functions::unsteady_among(conn, condition.functions()).await?;
     }
     let mut candidates = 0;
@@ -173,7 +173,7 @@ async fn contents(
     leaf: &Leaf,
 ) -> Result<Contents, Fault> {
     let table = format!("{}.{}", quoted(&leaf.schema), quoted(&leaf.name));
-    let left = match &policy.condition {
+    let left = match &policy.whole() {
         Some(condition) => format!(
             "(SELECT count(*) FROM (SELECT FROM ONLY {table} AS {} WHERE {condition} IS NOT TRUE \
              LIMIT {}) AS left_over)",

@@ -69,6 +69,13 @@ pub fn tables(
     policy: &ArchiveTable,
     (source, target): (&Source, &Target),
 ) -> Option<Obstacle> {
+    if let Some(rival) = policy.rivals.iter().find(|rival| rival.condition.is_none()) {
+        let rule = rival.rule.as_ref().map(ToString::to_string).unwrap_or_default();
+        return Some(because(
+            format!("rule {rule} takes rows of any kind elsewhere"),
+            format!("write a `where` for {rule}"),
+        ));
+    }
     let (into, pair) = (&policy.into, &looked.pair);
     for (table, relation) in [(name, &looked.from), (into, &looked.into)] {
         if !relation.rights.acts_as_owner {
@@ -209,8 +216,8 @@ fn unprovable(
     policy: &ArchiveTable,
     source: &Source,
 ) -> Option<Obstacle> {
-    let condition = policy.condition.as_ref().filter(|_| !is_small(leaf))?;
-    let why = provable::obstacle(condition, name, &source.columns, &looked.unsteady)?;
+    let condition = policy.whole().filter(|_| !is_small(leaf))?;
+    let why = provable::obstacle(&condition, name, &source.columns, &looked.unsteady)?;
     Some(because(
         format!(
             "the condition cannot stand in an index, and it is too large to be scanned under a lock: {why}"

@@ -4,7 +4,7 @@ use super::action::{Build, HandOver, Proof, Tidy};
 use super::look::{Contents, Looked};
 use super::obstacles::{Against, added, is_small, own_columns, speaks_against, tables};
 use super::{CHECK, LEFT_MAX, Left, PARTITIONS_MAX, provable};
-use crate::config::checked::ArchiveTable;
+use crate::config::checked::{ArchiveTable, Rule};
 use crate::jobs::archive::account::Part;
 use crate::jobs::archive::account::layout::layout_of;
 use crate::jobs::archive::columns;
@@ -31,6 +31,8 @@ pub struct Decided {
 pub struct Asked<'a> {
     /// The hot table.
     pub name: &'a TableName,
+    /// By which of its rules.
+    pub rule: &'a Rule,
     /// What is configured for it.
     pub policy: &'a ArchiveTable,
     /// The hot table, as the job sees it.
@@ -114,13 +116,13 @@ pub fn decide(asked: &Asked<'_>, looked: &Looked) -> Decided {
 
 /// Why none of the partitions is handed over, where that is the same for all.
 fn as_such(asked: &Asked<'_>, looked: &Looked) -> Option<(String, String)> {
-    let Asked { name, policy, source, target, .. } = asked;
+    let Asked { name, rule, policy, source, target, .. } = asked;
     let (age, into) = (&policy.age_column, &policy.into);
     let column = source.columns.iter().find(|column| column.name == *age)?;
     let age_type = AgeType::of(&column.base_type).filter(|it| fits(&looked.from, age, *it))?;
     if !fits(&looked.into, age, age_type) {
         return Some((
-            name.to_string(),
+            rule.to_string(),
             format!(
                 "its partitions are not handed over as a whole, but moved row by row: {into} is not \
                  partitioned by RANGE ({age}) alone"
@@ -131,7 +133,7 @@ fn as_such(asked: &Asked<'_>, looked: &Looked) -> Option<(String, String)> {
     let first = looked.leaves.iter().find(is_candidate)?;
     let why = tables(looked, name, policy, (source, target))?;
     let how = rows(looked, policy, first);
-    Some((name.to_string(), format!("its old partitions are not handed over: {why}; {how}")))
+    Some((rule.to_string(), format!("its old partitions are not handed over: {why}; {how}")))
 }
 
 enum Verdict {
@@ -176,7 +178,8 @@ fn verdict(asked: &Asked<'_>, looked: &Looked, leaf: &Leaf) -> Verdict {
                     count.to_string()
                 };
                 Verdict::Waits(format!(
-                    "not handed over: {count} of its rows are not due, as the condition says; {}",
+                    "not handed over: {count} of its rows are not due, as the condition says{}; {}",
+                    if policy.rivals.is_empty() { "" } else { ", or go elsewhere by another rule" },
                     rows(looked, policy, leaf)
                 ))
             }
@@ -224,6 +227,7 @@ fn hand_over(
     let rows = rows.map_or_else(String::new, |rows| format!(" about {rows}"));
     Some(HandOver {
         source: asked.name.clone(),
+        rule: asked.rule.clone(),
         into: policy.into.clone(),
         leaf: name.clone(),
         source_oid: looked.from.oid,
@@ -232,7 +236,7 @@ fn hand_over(
         range: Range::of_bound(&leaf.bound)?,
         bound: leaf.bound.clone(),
         key: policy.age_column.clone(),
-        condition: policy.condition.clone(),
+        condition: policy.whole(),
         surplus: idents(surplus),
         proof,
         builds: builds.collect(),
@@ -267,7 +271,7 @@ fn hand_over(
 }
 
 fn proof(policy: &ArchiveTable, leaf: &Leaf) -> Proof {
-    let Some(condition) = &policy.condition else { return Proof::Needless };
+    let Some(condition) = &policy.whole() else { return Proof::Needless };
     let Some(name) = provable::index_name(leaf.oid, condition).filter(|_| !is_small(leaf)) else {
         return Proof::Scan;
     };

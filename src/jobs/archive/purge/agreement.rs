@@ -6,12 +6,16 @@ use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 use sqlx::postgres::types::Oid;
 
-use crate::config::checked::Purge;
+use crate::config::checked::{Purge, Rule};
 use crate::pg::catalog::own::has_table;
 use crate::pg::fault::Fault;
-use crate::pg::ident::TableName;
 use crate::pg::step::{LockWait, Mode, Statement, Step};
 use crate::time::period::Period;
+
+/// On record a table's only rule has no name.
+fn name_of(rule: &Rule) -> String {
+    rule.name.as_ref().map(ToString::to_string).unwrap_or_default()
+}
 
 /// What must be agreed to before rows are deleted by it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,8 +28,10 @@ pub struct Policy {
     pub condition: Option<String>,
 }
 
-const ON_RECORD: &str =
-    "SELECT older_than, age_column, condition FROM archive_policy WHERE relation = $1";
+/// An older schema of ours knows no rules.
+const ON_RECORD: &str = "\
+SELECT older_than, age_column, condition FROM archive_policy
+WHERE relation = $1 AND coalesce(to_jsonb(archive_policy) ->> 'rule', '') = $2";
 
 impl Policy {
     /// What is configured.
@@ -38,20 +44,28 @@ impl Policy {
         }
     }
 
-    /// What is on record of a table; absent: nothing, or what cannot be read, and is to be asked for
+    /// What is on record of a rule of a table; absent: nothing, or what cannot be read, and is to be asked for
     /// again.
     ///
     /// # Errors
     /// Where the server does not answer.
-    pub async fn on_record(conn: &mut PgConnection, table: Oid) -> Result<Option<Self>, Fault> {
+    pub async fn on_record(
+        conn: &mut PgConnection,
+        table: Oid,
+        rule: &Rule,
+    ) -> Result<Option<Self>, Fault> {
         let failed =
             |error: sqlx::Error| Fault::from_sqlx("read what was agreed to delete", &error);
         let exists = has_table(&mut *conn, "archive_policy").await.map_err(failed)?;
         if !exists {
             return Ok(None);
         }
-        let row: Option<(String, String, Option<String>)> =
-            sqlx::query_as(ON_RECORD).bind(table).fetch_optional(conn).await.map_err(failed)?;
+        let row: Option<(String, String, Option<String>)> = sqlx::query_as(ON_RECORD)
+            .bind(table)
+            .bind(name_of(rule))
+            .fetch_optional(conn)
+            .await
+            .map_err(failed)?;
         Ok(row.and_then(|(older_than, age_column, condition)| {
             Some(Self { older_than: older_than.parse().ok()?, age_column, condition })
         }))
@@ -78,9 +92,9 @@ impl Policy {
 /// A policy goes on record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Agreement {
-    /// The table that rows are deleted from.
-    pub table: TableName,
-    /// It: another one of that name is asked about again.
+    /// The table that rows are deleted from, and by which of its rules.
+    pub rule: Rule,
+    /// The table: another one of that name is asked about again.
     pub oid: Oid,
     /// What is agreed.
     pub policy: Policy,
@@ -94,9 +108,9 @@ pub struct Agreement {
 const LOCK_TIMEOUT: Duration = Duration::from_secs(1);
 
 const AGREE: &str = "\
-INSERT INTO archive_policy (relation, older_than, age_column, condition)
-VALUES ($1::oid, $2, $3, $4)
-ON CONFLICT (relation) DO UPDATE
+INSERT INTO archive_policy (relation, older_than, age_column, condition, rule)
+VALUES ($1::oid, $2, $3, $4, $5)
+ON CONFLICT (relation, rule) DO UPDATE
 SET older_than = excluded.older_than, age_column = excluded.age_column,
     condition = excluded.condition, agreed_at = clock_timestamp()";
 
@@ -110,10 +124,11 @@ impl Agreement {
             Some(older_than.to_string()),
             Some(age_column),
             condition,
+            Some(name_of(&self.rule)),
         ];
         Step {
             doing: "record the policy of",
-            object: self.table.to_string(),
+            object: self.rule.to_string(),
             mode: Mode::Transaction,
             lock: LockWait::patient(LOCK_TIMEOUT),
             statements: vec![Statement::new(AGREE).bind(values)],

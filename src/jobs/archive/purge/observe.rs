@@ -3,7 +3,7 @@
 use sqlx::AssertSqlSafe;
 
 use super::Policy;
-use crate::config::checked::Purge;
+use crate::config::checked::{Purge, Rule};
 use crate::job::clocks::Clocks;
 use crate::jobs::archive::count::{Counted, Due, count};
 use crate::jobs::archive::due::DueRows;
@@ -12,7 +12,7 @@ use crate::pg::catalog::columns::{self, Column};
 use crate::pg::catalog::pressure::{self, Sight};
 use crate::pg::catalog::{functions, partition, relation, shape};
 use crate::pg::fault::{Fault, Kind};
-use crate::pg::ident::{Ident, TableName};
+use crate::pg::ident::Ident;
 use crate::pg::session::Reader;
 use crate::pg::version::Version;
 
@@ -53,9 +53,10 @@ pub struct PurgeFacts {
 /// Where the server does not answer, or refuses to show its catalog.
 pub async fn observe(
     reader: &mut Reader<'_>,
-    name: &TableName,
+    rule: &Rule,
     purge: &Purge,
 ) -> Result<PurgeFacts, Fault> {
+    let name = &rule.table;
     let version = reader.server.version;
     let source = archive::source(reader.conn, name, version).await?;
     let oids: Vec<_> = source.iter().map(|source| source.relation.oid).collect();
@@ -75,14 +76,14 @@ pub async fn observe(
         is_ranged_by_age: false,
         due: Due::Unasked(None).into(),
         keeps_younger: None,
-        position: archive::position(reader.conn, name).await?,
+        position: archive::position(reader.conn, rule).await?,
         agreed: None,
         clocks: Clocks::read(reader.conn).await?,
         sight: pressure::sight(reader.conn).await?,
         source,
     };
     if let Some(&oid) = oids.first() {
-        facts.agreed = Policy::on_record(reader.conn, oid).await?;
+        facts.agreed = Policy::on_record(reader.conn, oid, rule).await?;
         facts.is_ranged_by_age =
             partition::is_ranged_by(reader.conn, oid, &purge.age_column).await?;
     }

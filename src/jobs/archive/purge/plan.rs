@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 
 use super::{Agreement, Policy, PurgeFacts};
-use crate::config::checked::{Limits, Purge};
+use crate::config::checked::{Limits, Purge, Rule};
 use crate::job::pace::{Pacing, blind_spots};
 use crate::job::{JobName, Plan, consent};
 use crate::jobs::archive::account::layout::layout_of;
@@ -29,45 +29,45 @@ const DOING: &str = "delete rows of";
 
 /// Plans for one table.
 pub fn plan(
-    name: &TableName,
+    rule: &Rule,
     (purge, limits): (&Purge, &Limits),
     facts: &PurgeFacts,
     (now, is_confirmed): (DateTime<Utc>, bool),
     plan: &mut Plan<ArchiveAction>,
 ) {
     let Some(source) = &facts.source else {
-        missing(name, purge, plan);
+        missing(rule, purge, plan);
         return;
     };
-    let found = check(name, purge, facts, source);
+    let found = check(&rule.table, purge, facts, source);
     let asked_in_vain = match &facts.due.rows {
         Due::Unasked(fault) => fault.clone(),
         Due::Rows(_) | Due::Uncounted => None,
     };
-    let refusals = found.refusals.into_iter().map(|refusal| refusal.fault(DOING, name));
+    let refusals = found.refusals.into_iter().map(|refusal| refusal.fault(DOING, rule));
     let refused: Vec<Fault> = refusals.chain(asked_in_vain).collect();
     if !refused.is_empty() {
         for fault in refused {
-            plan.refuse(name, fault);
+            plan.refuse(rule, fault);
         }
         return;
     }
-    let Some(draft) = Draft::new(name, purge, facts, source, (now, is_confirmed)) else {
+    let Some(draft) = Draft::new(rule, purge, facts, source, (now, is_confirmed)) else {
         let why = "its key and age column could not be read";
-        plan.refuse(name, Fault::new(Kind::Bug, DOING, why).on(name));
+        plan.refuse(rule, Fault::new(Kind::Bug, DOING, why).on(rule));
         return;
     };
-    plan.warnings.extend(found.warnings.iter().map(|warning| format!("{name}: {warning}")));
-    plan.stands(name, "rows_expired", facts.due.rows.in_short());
+    plan.warnings.extend(found.warnings.iter().map(|warning| format!("{rule}: {warning}")));
+    plan.stands(rule, "rows_expired", facts.due.rows.in_short());
     draft.decide(limits, plan);
 }
 
-fn missing(name: &TableName, purge: &Purge, plan: &mut Plan<ArchiveAction>) {
+fn missing(rule: &Rule, purge: &Purge, plan: &mut Plan<ArchiveAction>) {
     if purge.archive_of.is_some() {
-        plan.spare(name, "there is no such table yet, so nothing in it is too old");
+        plan.spare(rule, "there is no such table yet, so nothing in it is too old");
     } else {
         let cure = "correct the name in [archive.tables], or create it";
-        plan.refuse(name, Refusal::new("there is no such table", cure).fault(DOING, name));
+        plan.refuse(rule, Refusal::new("there is no such table", cure).fault(DOING, rule));
     }
 }
 
@@ -107,6 +107,7 @@ fn check(name: &TableName, purge: &Purge, facts: &PurgeFacts, source: &Source) -
 
 /// A plan in the making, for one table.
 struct Draft<'a> {
+    rule: &'a Rule,
     name: &'a TableName,
     purge: &'a Purge,
     facts: &'a PurgeFacts,
@@ -120,23 +121,24 @@ struct Draft<'a> {
 
 impl<'a> Draft<'a> {
     fn new(
-        name: &'a TableName,
+        rule: &'a Rule,
         purge: &'a Purge,
         facts: &'a PurgeFacts,
         source: &'a Source,
         (now, is_confirmed): (DateTime<Utc>, bool),
     ) -> Option<Self> {
+        let name = &rule.table;
         let due = old_rows(name, &purge.age_column, purge.condition.clone(), source)?;
         let cutoff = due.age_type.cutoff(purge.older_than.before(now, chrono_tz::UTC));
         let position = facts.position.as_ref();
         let course =
             Course::new(due, source, &facts.due, position, (facts.version, purge.batch_rows))?;
         let policy = Policy::of(purge);
-        Some(Self { name, purge, facts, source, course, policy, now, is_confirmed, cutoff })
+        Some(Self { rule, name, purge, facts, source, course, policy, now, is_confirmed, cutoff })
     }
 
     fn decide(&self, limits: &Limits, plan: &mut Plan<ArchiveAction>) {
-        let Self { name, facts, .. } = *self;
+        let Self { rule, facts, .. } = *self;
         let is_idle = matches!(facts.due.rows, Due::Rows(0));
         let is_agreed = self.is_confirmed
             || facts.agreed.as_ref().is_some_and(|agreed| agreed.allows(&self.policy, self.now));
@@ -146,17 +148,17 @@ impl<'a> Draft<'a> {
             } else {
                 "; pgtend once archive --confirm agrees to what will be"
             };
-            plan.spare(name, format!("nothing is {} ({}){later}", self.policy.words(), self.age()));
+            plan.spare(rule, format!("nothing is {} ({}){later}", self.policy.words(), self.age()));
         }
         if let Some(doubt) = facts.clocks.doubt() {
             if !is_idle {
                 let message = format!("{doubt}; nothing is deleted meanwhile");
-                let fault = Fault::new(Kind::Refused, DOING, message).on(name);
-                plan.refuse(name, fault.with_hint("compare the clocks of both hosts"));
+                let fault = Fault::new(Kind::Refused, DOING, message).on(rule);
+                plan.refuse(rule, fault.with_hint("compare the clocks of both hosts"));
             }
         } else if !is_agreed {
             if !is_idle {
-                plan.refuse(name, self.question());
+                plan.refuse(rule, self.question());
             }
         } else if is_idle {
             plan.actions.extend(self.agreement());
@@ -165,7 +167,7 @@ impl<'a> Draft<'a> {
                 self.delete(limits, plan);
             }
         } else if facts.keeps_younger != Some(true) && !self.is_confirmed {
-            plan.spare(name, self.nothing_stays());
+            plan.spare(rule, self.nothing_stays());
         } else {
             plan.actions.extend(self.agreement());
             self.delete(limits, plan);
@@ -175,7 +177,7 @@ impl<'a> Draft<'a> {
     fn delete(&self, limits: &Limits, plan: &mut Plan<ArchiveAction>) {
         let Self { name, purge, facts, source, .. } = *self;
         if let Some(shut) = purge.allowance.shut(self.now) {
-            plan.spare(name, format!("{}, and {shut}", facts.due.rows.rows_are_due()));
+            plan.spare(self.rule, format!("{}, and {shut}", facts.due.rows.rows_are_due()));
             return;
         }
         let blind = blind_spots(limits, facts.sight, &facts.user);
@@ -198,7 +200,7 @@ impl<'a> Draft<'a> {
             Some(agreed) => format!("what was agreed is {}", agreed.words()),
             None => "it has deleted nothing so far".to_owned(),
         };
-        consent::question(DOING, self.name, JobName::Archive, (&would, &known))
+        consent::question(DOING, self.rule, JobName::Archive, (&would, &known))
     }
 
     fn nothing_stays(&self) -> String {
@@ -219,7 +221,7 @@ impl<'a> Draft<'a> {
             return None;
         }
         Some(ArchiveAction::Agree(Agreement {
-            table: self.name.clone(),
+            rule: self.rule.clone(),
             oid: self.source.relation.oid,
             policy: self.policy.clone(),
             is_confirmed: self.is_confirmed,
@@ -234,6 +236,7 @@ impl<'a> Draft<'a> {
         let words = course.words((purge.batch_rows, purge.pace), walk, then.as_ref());
         Move {
             source: (*name).clone(),
+            rule: self.rule.clone(),
             into: None,
             cutoff: self.cutoff.clone(),
             walk: walk.clone(),

@@ -1,12 +1,11 @@
 //! Policy, without a server.
 
 use super::{Policy, PurgeFacts, plan};
-use crate::config::checked::{Allowance, Limits, Pace, Purge};
+use crate::config::checked::{Allowance, Limits, Pace, Purge, Rule};
 use crate::job::clocks::Clocks;
 use crate::job::{JobName, Plan};
 use crate::jobs::archive::count::Due;
 use crate::jobs::archive::tests::{NOW, world};
-use crate::pg::ident::TableName;
 
 /// Five rows of an archive are older than the seven years agreed; each test bends what it is about.
 fn purge() -> (Purge, PurgeFacts) {
@@ -42,7 +41,7 @@ fn purge() -> (Purge, PurgeFacts) {
 }
 
 fn shown((purge, facts): &(Purge, PurgeFacts), is_confirmed: bool) -> String {
-    let name: TableName = "jobs_archive".parse().unwrap();
+    let name = Rule::of("jobs_archive".parse().unwrap());
     let mut made = Plan::default();
     let when = (NOW.parse().unwrap(), is_confirmed);
     plan(&name, (purge, &Limits::default()), facts, when, &mut made);
@@ -55,7 +54,7 @@ fn shown((purge, facts): &(Purge, PurgeFacts), is_confirmed: bool) -> String {
 #[test]
 fn a_deletion_is_printed_with_its_very_sql() {
     let (purge, facts) = purge();
-    let name: TableName = "jobs_archive".parse().unwrap();
+    let name = Rule::of("jobs_archive".parse().unwrap());
     let mut made = Plan::default();
     let when = (NOW.parse().unwrap(), false);
     plan(&name, (&purge, &Limits::default()), &facts, when, &mut made);

@@ -11,6 +11,8 @@ use crate::pg::ident::{Ident, TableName, literal};
 /// Rows that were brought back and stay.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Hold {
+    /// What the ages are by; absent: what the rule goes by that asks.
+    pub age: Option<Ident>,
     /// From this age on.
     pub since: Option<DateTime<Utc>>,
     /// Below this age.
@@ -22,10 +24,15 @@ pub struct Hold {
 }
 
 impl Hold {
+    fn which(&self, age: &Ident) -> String {
+        let age = self.age.as_ref().unwrap_or(age);
+        matching(age, self.since, self.until, self.condition.as_ref())
+    }
+
     /// For the plan.
     #[must_use]
     pub fn words(&self, age: &Ident) -> String {
-        let which = matching(age, self.since, self.until, self.condition.as_ref());
+        let which = self.which(age);
         let until = self.held_until.format("%Y-%m-%d %H:%M:%SZ");
         format!("rows that were restored stay until {until}: {}", which.replace('\n', " "))
     }
@@ -54,11 +61,8 @@ pub fn matching(
 /// What a row must meet that may be archived: no hold has it.
 #[must_use]
 pub fn free(holds: &[Hold], age: &Ident) -> Option<String> {
-    let one = |hold: &Hold| {
-        let which = matching(age, hold.since, hold.until, hold.condition.as_ref());
-        format!("({which}) IS NOT TRUE")
-    };
-    let all: Vec<String> = holds.iter().map(one).collect();
+    let all: Vec<String> =
+        holds.iter().map(|hold| format!("({}) IS NOT TRUE", hold.which(age))).collect();
     (!all.is_empty()).then(|| all.join(" AND "))
 }
 
@@ -78,7 +82,7 @@ pub async fn of(
         return Ok(Vec::new());
     }
     let rows = sqlx::query(
-        "SELECT since, until, condition, held_until FROM archive_hold \
+        "SELECT since, until, condition, held_until, to_jsonb(archive_hold) ->> 'age' FROM archive_hold \
          WHERE source = $1 AND held_until > $2 ORDER BY hold_id",
     )
     .bind(source.to_string())
@@ -95,7 +99,9 @@ pub async fn of(
                     Fault::new(Kind::Refused, "read what is held back of", error.to_string());
                 fault.on(source).with_hint("a row of archive_hold holds no condition; delete it")
             })?;
+            let age: Option<String> = row.try_get(4).map_err(failed)?;
             Ok(Hold {
+                age: age.and_then(|age| Ident::new(age).ok()),
                 since: row.try_get(0).map_err(failed)?,
                 until: row.try_get(1).map_err(failed)?,
                 condition,
@@ -112,11 +118,12 @@ pub fn record(source: &TableName, hold: &Hold) -> Vec<String> {
     let source = literal(&source.to_string());
     let condition =
         hold.condition.as_ref().map_or("NULL".to_owned(), |text| literal(text.as_str()));
+    let age = hold.age.as_ref().map_or("NULL".to_owned(), |age| literal(age.as_str()));
     vec![
         format!("DELETE FROM archive_hold WHERE source = {source} AND held_until <= now()"),
         format!(
-            "INSERT INTO archive_hold (source, since, until, condition, held_until)\n\
-             VALUES ({source}, {}, {}, {condition}, {})",
+            "INSERT INTO archive_hold (source, since, until, condition, held_until, age)\n\
+             VALUES ({source}, {}, {}, {condition}, {}, {age})",
             at(hold.since),
             at(hold.until),
             instant(hold.held_until)

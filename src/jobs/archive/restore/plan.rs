@@ -9,35 +9,43 @@ use super::super::plan::unread;
 use super::super::refusal::Refusal;
 use super::action::Restore;
 use super::{Hold, Wish};
-use crate::config::checked::{Archive, ArchiveTable};
+use crate::config::checked::{Archive, ArchiveTable, Rule};
 use crate::job::Plan;
 use crate::job::pace::Pacing;
 use crate::pg::fault::{Fault, Kind};
+use crate::pg::ident::TableName;
 
 /// Plans what the person asks for.
 #[must_use]
 pub fn plan(config: &Archive, wish: &Wish, seen: &Seen, now: DateTime<Utc>) -> Plan<ArchiveAction> {
     let mut plan = Plan::default();
     let table = &wish.table;
-    let found = seen.tables.iter().find(|(name, _)| name == table);
-    let (Some(policy), Some((_, facts))) = (config.tables.get(table), found) else {
+    let rules: Vec<(&Rule, &ArchiveTable)> = config.rules_of(table).collect();
+    if rules.is_empty() {
         let fault = Fault::new(Kind::Configuration, "restore", "it is not in [archive.tables]");
         plan.refuse(table, fault.on(table));
-        return plan;
-    };
-    let restore = match facts {
-        Ok(facts) => restore(config, policy, wish, facts, now),
-        Err(fault) => Err(fault.clone()),
-    };
-    match restore {
-        Ok(restore) => {
-            // Before rows leave it again.
-            if let Ok(facts) = facts {
-                unread(table, policy, facts, &mut plan);
-            }
-            plan.actions.push(ArchiveAction::Restore(Box::new(restore)));
+    }
+    let mut archives: Vec<&TableName> = Vec::new();
+    for (rule, policy) in rules {
+        let Some((_, facts)) = seen.tables.iter().find(|(seen, _)| seen == rule) else { continue };
+        if archives.contains(&&policy.into) {
+            continue;
         }
-        Err(fault) => plan.refuse(table, fault),
+        archives.push(&policy.into);
+        let restore = match facts {
+            Ok(facts) => restore(config, policy, wish, facts, now),
+            Err(fault) => Err(fault.clone()),
+        };
+        match restore {
+            Ok(restore) => {
+                // Before rows leave it again.
+                if let Ok(facts) = facts {
+                    unread(table, policy, facts, &mut plan);
+                }
+                plan.actions.push(ArchiveAction::Restore(Box::new(restore)));
+            }
+            Err(fault) => plan.refuse(rule, fault),
+        }
     }
     plan
 }
@@ -70,6 +78,7 @@ fn restore(
     }
     let held_until = now.max(wish.keep.after(now, chrono_tz::UTC));
     let hold = Hold {
+        age: Some(policy.age_column.clone()),
         since: wish.since,
         until: wish.until,
         condition: wish.condition.clone(),

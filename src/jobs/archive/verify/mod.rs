@@ -50,7 +50,7 @@ pub async fn verify(
     wish: &Wish,
 ) -> Result<Report, Fault> {
     if let Some(table) = &wish.table
-        && !config.tables.contains_key(table)
+        && config.rules_of(table).next().is_none()
     {
         let fault = Fault::new(Kind::Configuration, "verify", "it is not in [archive.tables]");
         return Err(fault.on(table));
@@ -58,7 +58,7 @@ pub async fn verify(
     let mut report = Report::default();
     let limit = config.schedule.timeout.as_millis();
     let wanted = |source: &TableName| wish.table.as_ref().is_none_or(|table| table == source);
-    for (_, policy) in config.tables.iter().filter(|(source, _)| wanted(source)) {
+    for (_, policy) in config.tables.iter().filter(|(rule, _)| wanted(&rule.table)) {
         for archive in archives(policy)? {
             if report.tables.iter().any(|table| table.archive == archive.into.to_string()) {
                 continue;
