@@ -16,6 +16,7 @@ mod pace;
 mod purge;
 mod refusals;
 mod restore;
+mod rules;
 mod sweeps;
 mod targets;
 mod time_limits;

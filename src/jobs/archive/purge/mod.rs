@@ -13,5 +13,5 @@ mod plan;
 mod tests;
 
 pub use agreement::{Agreement, Policy};
-pub use observe::{PurgeFacts, observe};
+pub use observe::{PurgeFacts, due_rows, observe};
 pub use plan::plan;

@@ -8,11 +8,12 @@ use crate::job::clocks::Clocks;
 use crate::jobs::archive::count::{Counted, Due, count};
 use crate::jobs::archive::due::DueRows;
 use crate::jobs::archive::observe::{self as archive, Position, Source, old_rows};
+use crate::jobs::archive::restore::{Hold, hold};
 use crate::pg::catalog::columns::{self, Column};
 use crate::pg::catalog::pressure::{self, Sight};
 use crate::pg::catalog::{functions, partition, relation, shape};
 use crate::pg::fault::{Fault, Kind};
-use crate::pg::ident::Ident;
+use crate::pg::ident::{Ident, TableName};
 use crate::pg::session::Reader;
 use crate::pg::version::Version;
 
@@ -31,6 +32,8 @@ pub struct PurgeFacts {
     pub shape: String,
     /// Functions in the condition that may answer differently each time.
     pub volatile: Vec<String>,
+    /// Rows that were brought back, and stay.
+    pub holds: Vec<Hold>,
     /// Partitions of it leave as a whole: it is partitioned by range of the age.
     pub is_ranged_by_age: bool,
     /// Which rows are due.
@@ -62,10 +65,15 @@ pub async fn observe(
     let oids: Vec<_> = source.iter().map(|source| source.relation.oid).collect();
     let functions = purge.condition.as_ref().map_or(&[][..], |condition| condition.functions());
     let volatile = functions::volatile_among(reader.conn, functions).await?;
+    // Of an archive, what was brought back has left it.
+    let holds = match purge.archive_of {
+        None => hold::of(reader.conn, name, reader.now).await?,
+        Some(_) => Vec::new(),
+    };
     let rows = source
         .as_ref()
         .filter(|source| source.is_readable() && volatile.is_empty())
-        .and_then(|source| old_rows(name, &purge.age_column, purge.condition.clone(), source));
+        .and_then(|source| due_rows(name, purge, source, &holds));
     let mut facts = PurgeFacts {
         version,
         user: Ident::new(&reader.server.user)
@@ -73,6 +81,7 @@ pub async fn observe(
         shape: shape::of(reader.conn, &oids).await?,
         hot_columns: Vec::new(),
         volatile,
+        holds,
         is_ranged_by_age: false,
         due: Due::Unasked(None).into(),
         keeps_younger: None,
@@ -99,6 +108,19 @@ pub async fn observe(
         }
     }
     Ok(facts)
+}
+
+/// The rows that may be deleted, if the age column can tell.
+#[must_use]
+pub fn due_rows(
+    name: &TableName,
+    purge: &Purge,
+    source: &Source,
+    holds: &[Hold],
+) -> Option<DueRows> {
+    let (age, condition) = (&purge.age_column, purge.condition.clone());
+    let within = hold::free(holds, age);
+    Some(DueRows { within, ..old_rows(name, age, condition, source)? })
 }
 
 async fn keeps_younger(

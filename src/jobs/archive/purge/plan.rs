@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 
-use super::{Agreement, Policy, PurgeFacts};
+use super::{Agreement, Policy, PurgeFacts, due_rows};
 use crate::config::checked::{Limits, Purge, Rule};
 use crate::job::pace::{Pacing, blind_spots};
 use crate::job::{JobName, Plan, consent};
@@ -12,7 +12,7 @@ use crate::jobs::archive::action::{ArchiveAction, Move};
 use crate::jobs::archive::columns::{self, ARCHIVED_AT};
 use crate::jobs::archive::count::Due;
 use crate::jobs::archive::course::Course;
-use crate::jobs::archive::observe::{Source, old_rows};
+use crate::jobs::archive::observe::Source;
 use crate::jobs::archive::preflight::{
     Findings, age_and_key, kind, referrers, source_side, volatile,
 };
@@ -128,7 +128,7 @@ impl<'a> Draft<'a> {
         (now, is_confirmed): (DateTime<Utc>, bool),
     ) -> Option<Self> {
         let name = &rule.table;
-        let due = old_rows(name, &purge.age_column, purge.condition.clone(), source)?;
+        let due = due_rows(name, purge, source, &facts.holds)?;
         let cutoff = due.age_type.cutoff(purge.older_than.before(now, chrono_tz::UTC));
         let position = facts.position.as_ref();
         let course =
@@ -139,6 +139,9 @@ impl<'a> Draft<'a> {
 
     fn decide(&self, limits: &Limits, plan: &mut Plan<ArchiveAction>) {
         let Self { rule, facts, .. } = *self;
+        for hold in &facts.holds {
+            plan.spare(rule, hold.words(&self.purge.age_column));
+        }
         let is_idle = matches!(facts.due.rows, Due::Rows(0));
         let is_agreed = self.is_confirmed
             || facts.agreed.as_ref().is_some_and(|agreed| agreed.allows(&self.policy, self.now));

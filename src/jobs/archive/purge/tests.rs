@@ -29,6 +29,7 @@ fn purge() -> (Purge, PurgeFacts) {
         hot_columns: crate::jobs::archive::tests::jobs_columns(),
         shape: "42".into(),
         volatile: Vec::new(),
+        holds: Vec::new(),
         is_ranged_by_age: false,
         due: Due::Rows(5).into(),
         keeps_younger: Some(true),
