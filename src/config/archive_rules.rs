@@ -66,8 +66,8 @@ fn all(settings: &Settings) -> Vec<Ruled> {
         if rules.is_empty() { vec![table.clone()] } else { rules }
     };
     let of_table = |(_, table): &(_, KeyPath)| {
-        let ruled = |own| Ruled { own, table: table.clone() };
-        rules(table).into_iter().map(ruled).collect::<Vec<_>>()
+        let one = |own| Ruled { own, table: table.clone() };
+        rules(table).into_iter().map(one).collect::<Vec<_>>()
     };
     tables.flat_map(of_table).collect()
 }

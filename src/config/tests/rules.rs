@@ -53,9 +53,9 @@ fn told(archive: &Archive) -> String {
         format!("to {}: {} {}; rivals: {rivals}", table.into, table.age_column, table.older_than)
     };
     let purge = |purge: &Purge| format!("{} {}", purge.age_column, purge.older_than);
-    let moved = archive.tables.iter().map(|(rule, table)| format!("{rule} {}", moves(table)));
+    let kept = archive.tables.iter().map(|(rule, table)| format!("{rule} {}", moves(table)));
     let gone = archive.purges.iter().map(|(rule, table)| format!("{rule} gone: {}", purge(table)));
-    moved.chain(gone).collect::<Vec<_>>().join("\n")
+    kept.chain(gone).collect::<Vec<_>>().join("\n")
 }
 
 #[test]
