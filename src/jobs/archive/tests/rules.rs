@@ -14,7 +14,7 @@ fn said(bend: impl Fn(&mut World, &mut World)) -> String {
     failed.policy.condition = Some("status = 'failed'".parse().unwrap());
     failed.policy.into = "jobs_failed".parse().unwrap();
     failed.policy.older_than = "3 months".parse().unwrap();
-    failed.facts.due = Due::Rows(50);
+    failed.facts.due = Due::Rows(50).into();
     let rival = |rule: &str, of: &World| Rival {
         rule: Some(name(rule)),
         condition: of.policy.condition.clone(),
@@ -35,13 +35,13 @@ fn each_rule_moves_its_rows_and_says_its_name() {
 #[test]
 fn one_vacuum_follows_the_moves_of_all_rules() {
     let text = said(|done, failed| {
-        done.facts.due = Due::Rows(20_000);
-        failed.facts.due = Due::Rows(20_000);
+        done.facts.due = Due::Rows(20_000).into();
+        failed.facts.due = Due::Rows(20_000).into();
     });
     assert!(!text.contains("vacuum"), "a twentieth of the table is 50,000 rows: {text}");
     let text = said(|done, failed| {
-        done.facts.due = Due::Rows(20_000);
-        failed.facts.due = Due::Rows(40_000);
+        done.facts.due = Due::Rows(20_000).into();
+        failed.facts.due = Due::Rows(40_000).into();
     });
     // Neither of them alone would be worth one.
     let vacuums = text.matches("+ vacuum public.jobs:").count();
@@ -78,6 +78,6 @@ fn a_rule_that_cannot_be_served_stops_no_other() {
     let text = said(|done, _| done.facts.volatile = vec!["random()".to_owned()]);
     assert!(text.contains("refused: archive public.jobs (done)"), "{text}");
     assert!(text.contains("+ move_rows public.jobs (failed)"), "{text}");
-    let text = said(|done, _| done.facts.due = Due::Rows(0));
+    let text = said(|done, _| done.facts.due = Due::Rows(0).into());
     assert!(text.contains("· public.jobs (done): nothing older than"), "{text}");
 }
