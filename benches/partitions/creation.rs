@@ -1,8 +1,8 @@
 //! Twelve further partitions for each set.
 //!
 //! `pg_partman` makes the twelve of a set in one transaction: 200 commits in all, which wait for the
-//! disk. We make each for itself: a table like its parent, committed; attached, verified and committed;
-//! compared with its parent. That is 4,800 commits, which do not wait for the disk: each is made durable
+//! disk. We make each for itself: a table like its parent, attached, verified and committed; those of
+//! a set are compared with it. That is 2,400 commits, which do not wait for the disk: each is made durable
 //! by the next that does, at the latest by the run's row of history, which the time includes. Each
 //! round has a fresh copy of both databases. `pg_partman`'s time is that of the CALL; ours is that of
 //! the program, started as often as it takes, because one run makes a thousand at most. Which months are

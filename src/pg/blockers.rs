@@ -5,7 +5,6 @@ use std::time::Duration;
 use sqlx::{PgConnection, PgPool, Row};
 
 use super::fault::{Blocker, Fault, Kind};
-use super::ident::TableName;
 use super::session::Watch;
 use super::step::{Step, Strong};
 
@@ -118,24 +117,6 @@ pub async fn look_first(conn: &mut PgConnection, step: &Step) -> Result<(), Faul
     let mut fault = Fault::new(Kind::LockNotHad, step.doing, message).on(&step.object);
     fault.blockers = blockers;
     Err(fault.with_hint("the next run tries again; end that transaction if it is not to last"))
-}
-
-const OWN_WORK: &str = "\
-SELECT EXISTS ( \
-  SELECT FROM pg_locks AS l JOIN pg_stat_activity AS a USING (pid) \
-  WHERE l.locktype = 'relation' AND l.granted AND l.relation = to_regclass($1)::oid \
-    AND a.datname = current_database() AND a.pid <> pg_backend_pid() \
-    AND a.application_name LIKE 'pgtend/%' \
-    AND l.mode NOT IN ('AccessShareLock', 'RowShareLock', 'RowExclusiveLock'))";
-
-/// Whether another job of pgtend, of whichever process, works on this table now in a way that two
-/// cannot at once: an ANALYZE, an index.
-///
-/// # Errors
-/// Where the server does not answer.
-pub async fn is_at_work_on(conn: &mut PgConnection, table: &TableName) -> Result<bool, Fault> {
-    let asked = sqlx::query_scalar(OWN_WORK).bind(table.to_string()).fetch_one(conn).await;
-    asked.map_err(|error| Fault::from_sqlx("look for other jobs at work on", &error).on(table))
 }
 
 fn read(row: &sqlx::postgres::PgRow) -> Result<Blocker, sqlx::Error> {

@@ -24,7 +24,7 @@ pub enum PartitionAction {
         /// The cap on waiting for a lock.
         lock_timeout: Duration,
     },
-    /// Make a partition, or attach the one an interrupted run made.
+    /// Make a partition and attach it.
     Create(Box<NewPartition>),
     /// A partition leaves, is dropped, or comes back.
     Leave(Box<Leaving>),
@@ -59,6 +59,22 @@ impl PartitionAction {
         }
     }
 
+    /// Partitions that are compared with their parent when it is done.
+    #[must_use]
+    pub fn to_compare(&self) -> &[TableName] {
+        match self {
+            Self::Create(new) => &new.to_compare,
+            Self::Repair(repair) => std::slice::from_ref(&repair.child),
+            Self::DropCheck { .. }
+            | Self::Leave(_)
+            | Self::Agree(_)
+            | Self::End(_)
+            | Self::Carve(_)
+            | Self::GiveUp(_)
+            | Self::Adopt(_) => &[],
+        }
+    }
+
     /// What is done where one of the steps failed.
     #[must_use]
     pub fn undo(&self) -> Option<Step> {
@@ -80,7 +96,6 @@ impl Action for PartitionAction {
     fn kind(&self) -> &'static str {
         match self {
             Self::DropCheck { .. } => "drop_check",
-            Self::Create(new) if new.is_made => "attach_partition",
             Self::Create(_) => "create_partition",
             Self::Leave(leaving) => leaving.kind(),
             Self::Agree(_) => "agree_policy",

@@ -12,7 +12,7 @@ use crate::pg::catalog::carve::{Begun, Source};
 use crate::pg::catalog::foreign_keys::Reference;
 use crate::pg::catalog::leftover::Leftover;
 use crate::pg::catalog::likeness::Difference;
-use crate::pg::catalog::partition::{Child, Relation, Unattached};
+use crate::pg::catalog::partition::{Child, Relation};
 use crate::pg::catalog::partition_default::DefaultRows;
 use crate::pg::catalog::policies::Policy;
 use crate::pg::catalog::quarantine::{Agreed, Held};
@@ -55,8 +55,6 @@ pub struct Facts {
     pub relation: Relation,
     /// Its partitions, in no order.
     pub children: Vec<Child>,
-    /// Made by an interrupted run, and not attached.
-    pub unattached: Vec<Unattached>,
     /// Its default partition.
     pub default: Option<DefaultFacts>,
     /// What pgtend's record says of partitions that left or were to leave.
@@ -144,7 +142,6 @@ impl Facts {
         Self {
             relation,
             children: Vec::new(),
-            unattached: Vec::new(),
             default: None,
             held: Vec::new(),
             leftovers: Vec::new(),

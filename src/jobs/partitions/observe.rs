@@ -9,7 +9,6 @@ use super::alike::{self, Drift};
 use super::facts::{DefaultFacts, Facts, Look, Seen};
 use super::naming::{MADE_MAX, NAMES_TRIED, name_of};
 use super::premake::attach::STALE_CHECK;
-use super::premake::new::mark_prefix;
 use super::retention::choice::Part;
 use super::retention::leftovers;
 use super::retention::plan::about_to_leave;
@@ -194,11 +193,6 @@ async fn facts(
     let name_asked = |relation: &Relation| {
         usize::try_from(relation.asked).ok().and_then(|index| names.get(index).copied())
     };
-    let prefixes: Vec<String> = relations
-        .iter()
-        .map(|relation| name_asked(relation).map_or_else(String::new, mark_prefix))
-        .collect();
-    let unattached = partition::unattached(reader.conn, &oids, &prefixes).await?;
     let defaults: Vec<i64> = relations.iter().filter_map(|relation| relation.default_oid).collect();
     let defaults = partition_default::in_catalog(reader.conn, &defaults, STALE_CHECK).await?;
 
@@ -227,11 +221,9 @@ async fn facts(
                     look: None,
                 }
             });
-        let unattached = unattached.iter().filter(|u| u.parent == relation.oid).cloned().collect();
         let oid = relation.oid;
         let facts = Facts {
             children,
-            unattached,
             default,
             held: held.iter().filter(|held| held.parent == oid).cloned().collect(),
             leftovers: leftovers.iter().filter(|left| left.parent == oid).cloned().collect(),

@@ -1,6 +1,6 @@
 //! Policy, and no questions: which partitions are to be made, and what is left alone.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
 
@@ -190,7 +190,6 @@ impl Draft<'_> {
         if !found.missing.is_empty() && !table.facts.blockers.is_empty() {
             self.plan.spare(table.name, recipe::in_the_way(&table.facts.blockers));
         }
-        self.leftovers(table);
         drift::tell(&mut self.plan, table);
     }
 
@@ -273,17 +272,12 @@ impl Draft<'_> {
             from: key.literal(piece.from),
             to: key.literal(piece.to),
             why: why(table, found, piece),
-            is_made: false,
             likeness: Likeness::of(table, self.seen.version),
             recipe: Recipe::of(table.facts, self.seen.version, default),
             lock_timeout: self.seen.lock_timeout,
+            to_compare: Vec::new(),
         };
-        let mark = new.mark();
-        let made = table.facts.unattached.iter().find(|left| left.like_parent && left.mark == mark);
-        if let Some(name) = made.and_then(|left| TableName::new(&left.schema, &left.name).ok()) {
-            new.child = name;
-            new.is_made = true;
-        } else if let Some(name) = self.free_name(table, piece) {
+        if let Some(name) = self.free_name(table, piece) {
             new.child = name;
         } else {
             let message = format!("{} and its alternatives are taken by other tables", new.child);
@@ -311,20 +305,6 @@ impl Draft<'_> {
         Some(free)
     }
 
-    /// Tables of ours that were never attached and fit nothing.
-    fn leftovers(&mut self, table: &Tended<'_>) {
-        for left in &table.facts.unattached {
-            let Ok(name) = TableName::new(&left.schema, &left.name) else { continue };
-            if !self.named.contains(&name) {
-                self.plan.warnings.push(format!(
-                    "{}: an interrupted run made {name}, and nothing needs it any more; if it is \
-                     empty, DROP TABLE {name}",
-                    table.name
-                ));
-            }
-        }
-    }
-
     /// The nearest first, over all tables: what now needs is not kept waiting by another table's
     /// next year.
     fn finish(mut self) -> Plan<PartitionAction> {
@@ -338,6 +318,13 @@ impl Draft<'_> {
                 "more partitions are missing than the {MADE_MAX} that one run makes; the nearest \
                  come first, the next run goes on. Is premake meant to be so long?"
             ));
+        }
+        let mut made: BTreeMap<TableName, Vec<TableName>> = BTreeMap::new();
+        for (_, new) in &self.wanted {
+            made.entry(new.parent.clone()).or_default().push(new.child.clone());
+        }
+        for (_, new) in self.wanted.iter_mut().rev() {
+            new.to_compare = made.remove(&new.parent).unwrap_or_default();
         }
         let creations = self.wanted.into_iter();
         let creations = creations.map(|(_, new)| PartitionAction::Create(Box::new(new)));

@@ -147,18 +147,16 @@ pub async fn differences(
     query.fetch_all(conn).await.map(in_order).map_err(failed)
 }
 
-/// In what this partition differs from the table it is a partition of.
+/// In what these partitions differ from the tables they are partitions of.
 ///
 /// # Errors
 /// Where the server does not answer.
-pub async fn of_partition(
+pub async fn of_partitions(
     conn: &mut PgConnection,
-    partition: &TableName,
+    partitions: &[TableName],
 ) -> Result<Vec<Difference>, Fault> {
-    let Some(child) = super::partition::child(conn, partition).await? else {
-        return Ok(Vec::new());
-    };
-    differences(conn, std::slice::from_ref(&child)).await
+    let children = super::partition::by_name(conn, partitions).await?;
+    differences(conn, &children).await
 }
 
 /// Partition by partition, and of each what matters most first.

@@ -83,21 +83,6 @@ pub struct Child {
     pub stands_out: bool,
 }
 
-/// A table whose comment says that we made it and did not get to attaching it.
-#[derive(Debug, Clone, FromRow)]
-pub struct Unattached {
-    /// The table it was made for.
-    pub parent: i64,
-    /// Its schema, which is the parent's.
-    pub schema: String,
-    /// Its name.
-    pub name: String,
-    /// The comment.
-    pub mark: String,
-    /// It is a plain table with the parent's owner and the parent's columns.
-    pub like_parent: bool,
-}
-
 const RELATIONS: &str = "
 SELECT asked.ord - 1 AS asked, c.oid::int8 AS oid, c.relkind::text AS kind,
        c.relpersistence = 't' AS temporary, p.partstrat::text AS strategy,
@@ -168,12 +153,13 @@ pub async fn children(
 ///
 /// # Errors
 /// Where the server does not answer.
-pub async fn child(conn: &mut PgConnection, name: &TableName) -> Result<Option<Child>, Fault> {
-    sqlx::query_as(AssertSqlSafe(children_sql("false", "i.inhrelid = to_regclass($1::text)")))
-        .bind(name.to_string())
-        .fetch_optional(conn)
+pub async fn by_name(conn: &mut PgConnection, names: &[TableName]) -> Result<Vec<Child>, Fault> {
+    let which = "i.inhrelid IN (SELECT to_regclass(name) FROM unnest($1::text[]) AS asked (name))";
+    sqlx::query_as(AssertSqlSafe(children_sql("false", which)))
+        .bind(names.iter().map(TableName::to_string).collect::<Vec<_>>())
+        .fetch_all(conn)
         .await
-        .map_err(failed("read the partition"))
+        .map_err(failed("read new partitions"))
 }
 
 fn children_sql(pending: &str, which: &str) -> String {
@@ -187,47 +173,6 @@ fn children_sql(pending: &str, which: &str) -> String {
          JOIN pg_namespace n ON n.oid = c.relnamespace \
          WHERE {which} AND c.relpartbound IS NOT NULL"
     )
-}
-
-/// Columns as far as `ATTACH` compares them, or a row's meaning depends on them.
-const COLUMNS_DIFFER: &str = "\
-(SELECT attname, atttypid, atttypmod, attcollation, attnotnull, attgenerated FROM pg_attribute \
- WHERE attrelid = ONE AND attnum > 0 AND NOT attisdropped \
- EXCEPT \
- SELECT attname, atttypid, atttypmod, attcollation, attnotnull, attgenerated FROM pg_attribute \
- WHERE attrelid = OTHER AND attnum > 0 AND NOT attisdropped)";
-
-/// Tables in the parents' schemas whose comment starts with the prefix given for the parent.
-///
-/// # Errors
-/// Where the server does not answer.
-pub async fn unattached(
-    conn: &mut PgConnection,
-    parents: &[i64],
-    mark_prefixes: &[String],
-) -> Result<Vec<Unattached>, Fault> {
-    let differ =
-        |one: &str, other: &str| COLUMNS_DIFFER.replace("ONE", one).replace("OTHER", other);
-    let sql = format!(
-        "SELECT p.oid::int8 AS parent, n.nspname::text AS schema, c.relname::text AS name, d.description AS mark, \
-                c.relkind = 'r' AND c.relowner = p.relowner \
-                AND NOT EXISTS {} AND NOT EXISTS {} AS like_parent \
-         FROM unnest($1::int8[]::oid[], $2::text[]) AS asked(oid, prefix) \
-         JOIN pg_class p ON p.oid = asked.oid \
-         JOIN pg_description d ON d.classoid = 'pg_class'::regclass AND d.objsubid = 0 \
-              AND starts_with(d.description, asked.prefix) \
-         JOIN pg_class c ON c.oid = d.objoid AND c.relnamespace = p.relnamespace \
-              AND NOT c.relispartition \
-         JOIN pg_namespace n ON n.oid = c.relnamespace",
-        differ("p.oid", "c.oid"),
-        differ("c.oid", "p.oid"),
-    );
-    sqlx::query_as(AssertSqlSafe(sql))
-        .bind(parents)
-        .bind(mark_prefixes)
-        .fetch_all(conn)
-        .await
-        .map_err(failed("look for unattached partitions"))
 }
 
 /// Which of these names are taken, by a relation of whatever kind or by a type.

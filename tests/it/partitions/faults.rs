@@ -121,58 +121,6 @@ fn missing_rights_are_told_with_the_grant_that_cures_them() {
     });
 }
 
-/// A crash after any transaction: the steps are cut off there, and the next run ends where an
-/// undisturbed one does.
-#[test]
-fn a_run_that_was_killed_half_way_is_carried_on() {
-    on_every_major(|db| async move {
-        db.execute("CREATE TABLE events (id int, ts timestamptz, PRIMARY KEY (id, ts)) PARTITION BY RANGE (ts)").await;
-        let app = tending(&db, &[("events", "premake = \"1 month\"")]).await;
-        let planned = plan(&app).await;
-        let create: Vec<&String> =
-            planned.actions[0].sql.iter().take_while(|sql| !sql.contains("ATTACH")).collect();
-        for sql in create {
-            db.execute(sql).await;
-        }
-        let kinds: Vec<_> =
-            plan(&app).await.actions.into_iter().map(|a| (a.kind, a.object)).collect();
-        assert_eq!(
-            kinds,
-            [
-                ("attach_partition", "public.events_p2026_01".to_owned()),
-                ("create_partition", "public.events_p2026_02".to_owned())
-            ]
-        );
-        tend(&app).await;
-        assert_eq!(shown(&db, "events").await.lines().count(), 2);
-        assert_eq!(db.column("SELECT relname FROM pg_class WHERE relkind = 'r' AND relname ~ '^events' AND NOT relispartition").await, [""; 0]);
-    });
-}
-
-#[test]
-fn an_unattached_table_that_is_not_as_it_was_is_left_alone() {
-    on_every_major(|db| async move {
-        db.execute("CREATE TABLE events (id int, ts timestamptz) PARTITION BY RANGE (ts)").await;
-        let app = tending(&db, &[("events", "premake = \"1 month\"")]).await;
-        for action in plan(&app).await.actions {
-            for sql in action.sql.iter().take_while(|sql| !sql.contains("ATTACH")) {
-                db.execute(sql).await;
-            }
-        }
-        // One got a column, one got rows.
-        db.execute("ALTER TABLE events_p2026_01 ADD COLUMN more int; INSERT INTO events_p2026_02 VALUES (1, '2026-02-02')").await;
-        let outcome = once(&app).await;
-        assert_eq!(outcome.verdict, Verdict::Partial, "{outcome:#?}");
-        assert_eq!(outcome.first_fault().unwrap().kind, Kind::Changed);
-        assert_eq!(
-            shown(&db, "events").await,
-            "events_p2026_01_2 FOR VALUES FROM ('2026-01-01 00:00:00+00') TO ('2026-02-01 00:00:00+00')\n"
-        );
-        assert_eq!(outcome.warnings.len(), 2, "{:#?}", outcome.warnings);
-        assert_eq!(db.value("SELECT count(*) FROM events_p2026_02").await, "1");
-    });
-}
-
 #[test]
 fn a_half_detached_partition_is_named_with_its_cure() {
     on_every_major(|db| async move {

@@ -2,18 +2,17 @@
 
 use super::blueprint::{Blueprint, plain};
 use super::prove;
-use crate::pg::ident::{TableName, literal};
+use crate::pg::ident::literal;
 use crate::pg::step::{Expect, Mode, Statement, Step};
 
-/// All steps; each may be done already. `leftovers` were made as partitions and not attached.
+/// All steps; each may be done already.
 #[must_use]
-pub fn steps(print: &Blueprint<'_>, leftovers: &[TableName]) -> Vec<Step> {
+pub fn steps(print: &Blueprint<'_>) -> Vec<Step> {
     let Some(record) = print.record else { return Vec::new() };
     let mut steps = vec![give_back(print, record.was_nullable)];
     if record.parent_name.is_some() {
         steps.push(drop_parent(print));
     }
-    steps.extend(leftovers.iter().map(|leftover| drop_leftover(print, leftover)));
     if print.progress.key_index.is_some() {
         let index = print.table.sibling(print.names.key_index.clone());
         let sql = format!("DROP INDEX CONCURRENTLY IF EXISTS {index}");
@@ -59,14 +58,4 @@ fn drop_parent(print: &Blueprint<'_>) -> Step {
         )),
     ];
     print.step("drop the prepared table of", print.brief(), statements)
-}
-
-fn drop_leftover(print: &Blueprint<'_>, leftover: &TableName) -> Step {
-    let statements = vec![
-        Statement::new(format!("LOCK TABLE {leftover} IN ACCESS EXCLUSIVE MODE")),
-        Statement::new(format!("SELECT NOT EXISTS (SELECT FROM {leftover})"))
-            .expect(Expect::True("a prepared partition holds rows")),
-        Statement::new(format!("DROP TABLE {leftover}")),
-    ];
-    print.step("drop a prepared partition of", print.brief(), statements)
 }

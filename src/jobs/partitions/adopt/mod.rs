@@ -18,7 +18,7 @@ use std::collections::BTreeSet;
 
 use crate::pg::catalog::adoption::{Progress, Record};
 use crate::pg::catalog::inventory::Inventory;
-use crate::pg::catalog::partition::{Relation, Unattached};
+use crate::pg::catalog::partition::Relation;
 use crate::pg::catalog::policies::Policy;
 use crate::pg::catalog::traits::Traits;
 use crate::pg::fault::Fault;
@@ -75,8 +75,6 @@ pub struct Facts {
     pub record: Option<Record>,
     /// How far an earlier run came.
     pub progress: Progress,
-    /// Made as its next partitions by an earlier run, and not attached.
-    pub unattached: Vec<Unattached>,
     /// The highest key, as the server writes it.
     pub highest: Result<Option<String>, Fault>,
     /// Of the names that are needed, those that others have.

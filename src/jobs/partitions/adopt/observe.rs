@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::facts::Seen;
 use super::super::observe::second_look;
-use super::super::premake::new::mark_prefix;
 use super::blueprint::key_index;
 use super::decide::{column, decide, first_partition, future};
 use super::{CHECK, Facts, Wish};
@@ -79,7 +78,6 @@ async fn first_look(wish: &Wish, reader: &mut Reader<'_>) -> Result<Facts, Fault
         storage: Vec::new(),
         fingerprint,
         progress: Progress::default(),
-        unattached: Vec::new(),
         highest: Ok(None),
         taken: BTreeSet::new(),
     };
@@ -126,16 +124,9 @@ async fn further_look(
     if let Some(parent) = parent {
         let children = partition::children(reader.conn, reader.server.version, &[parent]).await?;
         future.children.extend(children);
-        let prefix = mark_prefix(&decided.names.parent);
-        facts.unattached = partition::unattached(reader.conn, &[parent], &[prefix]).await?;
     }
     seen.tables.insert(wish.table.clone(), future);
     second_look(section, reader, seen).await?;
-    for left in &facts.unattached {
-        if let Ok(name) = TableName::new(&left.schema, &left.name) {
-            seen.taken.remove(&name);
-        }
-    }
     Ok(())
 }
 

@@ -17,7 +17,7 @@ use crate::config::checked::Partitions;
 use crate::job::Plan;
 use crate::pg::catalog::adoption::Record;
 use crate::pg::fault::{Fault, Kind};
-use crate::pg::ident::{Ident, TableName, quoted};
+use crate::pg::ident::{Ident, quoted};
 use crate::pg::step::Step;
 
 /// Decides everything.
@@ -140,7 +140,7 @@ fn unfinished(
             ));
             format!("rows from {cut} on would be refused soon")
         };
-        let steps = abort::steps(&print, &leftovers(facts));
+        let steps = abort::steps(&print);
         plan.actions.push(action(wish, "abort_adoption", why, steps, None));
         return Ok(());
     }
@@ -155,7 +155,7 @@ fn unfinished(
         let message = format!("{object}: {why}");
         plan.refuse(&wish.table, refused(message, cure).on(&wish.table));
     }
-    let next = next_partitions(section, wish, seen, facts, &print, now, plan)?;
+    let next = next_partitions(section, wish, seen, &print, now, plan)?;
     if plan.refused.is_empty() {
         let steps = steps(&print, &next);
         let why = why(&print, next.len());
@@ -238,7 +238,6 @@ fn next_partitions(
     section: &Partitions,
     wish: &Wish,
     seen: &Seen,
-    facts: &Facts,
     print: &Blueprint<'_>,
     now: DateTime<Utc>,
     plan: &mut Plan<PartitionAction>,
@@ -250,26 +249,11 @@ fn next_partitions(
     plan.warnings.append(&mut found.warnings);
     plan.refused.append(&mut found.refused);
     let creations = found.actions.into_iter().filter_map(|action| match action {
-        PartitionAction::Create(new) => Some(*new),
+        // Of the table that does not have the name yet.
+        PartitionAction::Create(new) => {
+            Some(NewPartition { parent: print.names.parent.clone(), parent_oid: None, ..*new })
+        }
         _ => None,
     });
-    Ok(creations.map(|new| of_parent(new, print, facts)).collect())
-}
-
-/// The same as a partition of the table that does not have the name yet.
-fn of_parent(mut new: NewPartition, print: &Blueprint<'_>, facts: &Facts) -> NewPartition {
-    new.parent = print.names.parent.clone();
-    new.parent_oid = None;
-    let mark = new.mark();
-    let made = facts.unattached.iter().find(|left| left.like_parent && left.mark == mark);
-    if let Some(name) = made.and_then(|left| TableName::new(&left.schema, &left.name).ok()) {
-        new.child = name;
-        new.is_made = true;
-    }
-    new
-}
-
-fn leftovers(facts: &Facts) -> Vec<TableName> {
-    let names = facts.unattached.iter().map(|left| TableName::new(&left.schema, &left.name));
-    names.filter_map(Result::ok).collect()
+    Ok(creations.collect())
 }

@@ -107,6 +107,7 @@ impl Carve {
         let mut sql = vec![format!("ALTER TABLE {parent} ATTACH PARTITION {name} {bound}")];
         if self.made().any(|made| made == part) {
             sql.extend(create::after_attach(&self.as_new(part)));
+            sql.push(format!("COMMENT ON TABLE {name} IS NULL"));
         }
         sql.push(format!("ALTER TABLE {name} DROP CONSTRAINT IF EXISTS {BOUND_CHECK}"));
         if part.takes_name {

@@ -75,7 +75,8 @@ impl Carve {
     /// indexes, a CHECK of the bound, the foreign keys.
     fn make_part(&self, part: &Part) -> Vec<String> {
         let name = &part.name;
-        let mut sql = create::table(&self.as_new(part), &self.mark());
+        let mut sql = create::table(&self.as_new(part));
+        sql.push(format!("COMMENT ON TABLE {name} IS {}", literal(&self.mark())));
         sql.push(format!(
             "ALTER TABLE {name} ADD CONSTRAINT {BOUND_CHECK} CHECK ({})",
             self.belongs(part)
@@ -105,10 +106,10 @@ impl Carve {
             from,
             to,
             why: self.why.clone(),
-            is_made: false,
             likeness: likeness.clone(),
             recipe: Recipe::default(),
             lock_timeout: self.lock_timeout,
+            to_compare: Vec::new(),
         }
     }
 

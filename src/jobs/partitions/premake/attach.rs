@@ -1,4 +1,4 @@
-//! Makes a partition and attaches it: the steps, and the evidence.
+//! Makes a partition and attaches it, in one transaction: a crash leaves it whole or not at all.
 
 use std::time::Duration;
 
@@ -17,14 +17,6 @@ impl NewPartition {
     #[must_use]
     pub fn steps(&self) -> Vec<Step> {
         let mut steps = Vec::new();
-        if !self.is_made {
-            steps.push(step(
-                "create",
-                &self.child,
-                self.patient(),
-                create::table(self, &self.mark()),
-            ));
-        }
         if let Some(BesideDefault { name, key, .. }) = self.recipe.large_default() {
             let add = format!(
                 "ALTER TABLE {name} ADD CONSTRAINT {STALE_CHECK} \
@@ -35,9 +27,10 @@ impl NewPartition {
             let strong = vec![Strong::new(name, LockMode::AccessExclusive)];
             let lock = LockWait::brief(self.lock_timeout).looking_at(strong);
             steps.push(step("add a check to", name, lock, vec![add]));
-            steps.push(step("validate the check of", name, self.patient(), vec![validate]));
+            let patient = LockWait::patient(self.lock_timeout);
+            steps.push(step("validate the check of", name, patient, vec![validate]));
         }
-        steps.push(self.attach());
+        steps.push(self.make());
         steps
     }
 
@@ -48,9 +41,10 @@ impl NewPartition {
         Some(drop_check(&self.recipe.large_default()?.name, self.lock_timeout))
     }
 
-    /// ATTACH takes SHARE UPDATE EXCLUSIVE on the parent, which neither readers nor writers notice.
-    /// With foreign keys or a default partition it also locks what they do notice.
-    fn attach(&self) -> Step {
+    /// The table is made first, where nobody sees it. ATTACH then takes SHARE UPDATE EXCLUSIVE on the
+    /// parent, which neither readers nor writers notice. With foreign keys or a default partition it
+    /// also locks what they do notice.
+    fn make(&self) -> Step {
         let Self { parent, child, from, to, .. } = self;
         let attach = format!(
             "ALTER TABLE {parent} ATTACH PARTITION {child} FOR VALUES FROM ({from}) TO ({to})"
@@ -60,32 +54,22 @@ impl NewPartition {
             after.push(drop_check_sql(&default.name));
         }
         let lock = self.recipe.attach_wait(parent, self.lock_timeout);
-        let mut attaching = step("attach", child, lock, vec![attach]);
-        attaching.statements.push(self.evidence());
-        attaching.statements.extend(after.into_iter().map(Statement::new));
-        attaching
+        let mut sql = create::table(self);
+        sql.push(attach);
+        let mut making = step("make", child, lock, sql);
+        making.statements.push(self.evidence());
+        making.statements.extend(after.into_iter().map(Statement::new));
+        making
     }
 
-    /// Under the locks of ATTACH: it is the table that was made for this, still empty, and now a
-    /// partition of the table that was observed.
+    /// Under the locks of ATTACH: the parent is the table that was observed.
     fn evidence(&self) -> Statement {
-        let child = literal(&self.child.to_string());
-        let parent = self.parent_id();
         let sql = format!(
-            "SELECT (SELECT inhparent FROM pg_inherits WHERE inhrelid = {child}::regclass) = {parent} \
-             AND obj_description({child}::regclass, 'pg_class') IS NOT DISTINCT FROM {} \
-             AND NOT EXISTS (SELECT FROM {})",
-            literal(&self.mark()),
-            self.child,
+            "SELECT inhparent = {} FROM pg_inherits WHERE inhrelid = {}::regclass",
+            self.parent_id(),
+            literal(&self.child.to_string()),
         );
-        Statement::new(sql).expect(Expect::True(
-            "the table is not the empty one that was made for this partition, or the parent was \
-             replaced",
-        ))
-    }
-
-    fn patient(&self) -> LockWait {
-        LockWait::patient(self.lock_timeout)
+        Statement::new(sql).expect(Expect::True("the table was replaced by another"))
     }
 }
 

@@ -8,14 +8,13 @@ use crate::jobs::partitions::alike::clauses;
 use crate::jobs::partitions::alike::given::Likeness;
 use crate::jobs::partitions::alike::left_behind::left_behind;
 use crate::pg::catalog::traits::Traits;
-use crate::pg::ident::{literal, quoted};
+use crate::pg::ident::quoted;
 
-/// The transaction that makes the table, with a comment that says what it is until it is attached.
-/// Nobody sees it until then.
+/// Makes the table. Nobody sees it until it is attached.
 #[must_use]
-pub fn table(new: &NewPartition, mark: &str) -> Vec<String> {
+pub fn table(new: &NewPartition) -> Vec<String> {
     let NewPartition { child, likeness: Likeness { owner, traits, policies, .. }, .. } = new;
-    let mut sql = vec![create_like(new), format!("COMMENT ON TABLE {child} IS {}", literal(mark))];
+    let mut sql = vec![create_like(new)];
     sql.extend(left_behind(child, owner.as_ref(), traits, &new.parent_id()));
     if traits.row_security {
         sql.push(clauses::row_security(child, true));
@@ -46,8 +45,8 @@ fn create_like(new: &NewPartition) -> String {
     )
 }
 
-/// What follows the attaching in its transaction: what needs the indexes it has made, what would
-/// hide the table's rows from the check before it, and the end of the mark.
+/// What follows the attaching in its transaction: what needs the indexes it has made, and what would
+/// hide the table's rows from the check before it.
 #[must_use]
 pub fn after_attach(new: &NewPartition) -> Vec<String> {
     let NewPartition { child, likeness: Likeness { traits, .. }, .. } = new;
@@ -58,6 +57,5 @@ pub fn after_attach(new: &NewPartition) -> Vec<String> {
     if traits.row_security_forced {
         sql.push(clauses::forced_row_security(child, true));
     }
-    sql.push(format!("COMMENT ON TABLE {child} IS NULL"));
     sql
 }

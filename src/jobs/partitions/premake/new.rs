@@ -21,29 +21,17 @@ pub struct NewPartition {
     pub to: String,
     /// Why it is to be made.
     pub why: String,
-    /// An interrupted run made the table; it is only to be attached.
-    pub is_made: bool,
     /// What the table is given beyond its columns.
     pub likeness: Likeness,
     /// How it is attached.
     pub recipe: Recipe,
     /// The cap on waiting for a lock.
     pub lock_timeout: Duration,
-}
-
-/// How the comment starts that marks a table as made for this parent and not attached yet.
-#[must_use]
-pub fn mark_prefix(parent: &TableName) -> String {
-    format!("pgtend: partition of {parent} from ")
+    /// The last that a run makes for a table: all it made, to be compared with the table.
+    pub to_compare: Vec<TableName>,
 }
 
 impl NewPartition {
-    /// The comment that stands on the table until it is attached.
-    #[must_use]
-    pub fn mark(&self) -> String {
-        format!("{}{} to {}, not attached yet", mark_prefix(&self.parent), self.from, self.to)
-    }
-
     /// The parent's oid, as SQL.
     #[must_use]
     pub fn parent_id(&self) -> String {

@@ -16,7 +16,7 @@ use crate::job::clocks::Clocks;
 use crate::job::{Action, Plan};
 use crate::jobs::partitions::grid::key::Point;
 use crate::pg::catalog::leftover::Leftover;
-use crate::pg::catalog::partition::{Child, Relation, Rights, Unattached};
+use crate::pg::catalog::partition::{Child, Relation, Rights};
 use crate::pg::catalog::partition_default::DefaultRows;
 use crate::pg::catalog::quarantine::{Agreed, Held};
 use crate::pg::catalog::traits::Traits;
@@ -269,17 +269,6 @@ impl Table {
         let name = self.name.sibling("dflt".parse().unwrap());
         self.facts.default =
             Some(DefaultFacts { name, has_stale_check: false, rows_estimate: Some(0), look });
-        self
-    }
-
-    pub fn unattached(mut self, name: &str, mark: &str) -> Self {
-        self.facts.unattached.push(Unattached {
-            parent: 16_400,
-            schema: self.name.schema.as_str().into(),
-            name: name.into(),
-            mark: mark.into(),
-            like_parent: true,
-        });
         self
     }
 }
