@@ -32,7 +32,9 @@ async fn run_steps(cx: &mut Context<'_>, action: &PartitionAction) -> Result<App
             _ => cx.session.run(&step).await.map(drop),
         };
         if let Err(fault) = ran {
-            undo(cx, action).await;
+            if done.batches > 0 {
+                undo(cx, action).await;
+            }
             return Err(explained(fault, action));
         }
         done.batches += 1;

@@ -92,10 +92,10 @@ fn a_check_is_taken_back_where_the_attaching_fails() {
         // A row comes between the look and the check: it is not seen until it is committed.
         let mut writer = db.connect().await;
         run(&mut writer, "BEGIN; INSERT INTO events_default VALUES (0, '2026-01-20')").await;
+        let mark = db.log_mark();
         let outcome = tokio::spawn(async move { (once(&app).await, app) });
-        let made = "SELECT count(*) FROM pg_class WHERE relname LIKE 'events_p2026%' AND NOT relispartition";
-        wait_until("it has looked, and the table is made", || async {
-            db.value(made).await != "0"
+        wait_until("it has looked, and the check is in its way", || async {
+            db.server_log_since(mark).contains("ADD CONSTRAINT pgtend_hole")
         })
         .await;
         run(&mut writer, "COMMIT").await;
