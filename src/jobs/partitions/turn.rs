@@ -19,10 +19,7 @@ const PAUSE: Duration = Duration::from_millis(500);
 pub async fn run(cx: &mut Context<'_>, step: &Step) -> Result<(), Fault> {
     let since = clock::monotonic();
     loop {
-        let fault = match cx.session.run(step).await {
-            Ok(_) => return Ok(()),
-            Err(fault) => fault,
-        };
+        let Err(fault) = cx.session.run(step).await else { return Ok(()) };
         let waited = clock::monotonic().saturating_duration_since(since);
         if !is_ours(&fault) || waited > TURN_MAX {
             return Err(fault);

@@ -3,7 +3,7 @@
 use pgtend::job::{JobName, Verdict};
 use pgtend::pg::fault::Kind;
 
-use super::{config, now, once, plan, shown, succeeded, tend, tending};
+use super::{config, now, once, shown, succeeded, tend, tending};
 use crate::support::{InProcess, on_every_major, run};
 
 /// Cases 18 and 20: keys of several columns and expressions are refused by name, and what is broken stops
