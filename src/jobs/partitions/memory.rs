@@ -7,9 +7,8 @@
 //! thrown away, and made again from a look at everything. Nothing is dropped, made or told from memory.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 
 use super::action::PartitionAction;
 use super::facts::{Facts, Seen};
@@ -24,11 +23,10 @@ use crate::pg::catalog::stamp::{Stamp, stamp};
 use crate::pg::fault::Fault;
 use crate::pg::ident::TableName;
 use crate::pg::session::Reader;
-use crate::time::clock;
 
 /// After this time everything is looked at again: what no stamp shows, as a partition that is no longer
 /// like its parent, is told within a day. Shorter than a day, so that a daily run always looks.
-const LOOK_AGAIN: Duration = Duration::from_hours(20);
+const LOOK_AGAIN: TimeDelta = TimeDelta::hours(20);
 
 /// Facts and what they were true with. Empty in a process that has not run the job yet.
 #[derive(Debug, Default)]
@@ -38,7 +36,8 @@ pub struct Memory(Mutex<Option<Remembered>>);
 struct Remembered {
     seen: Arc<Seen>,
     stamp: Stamp,
-    at: Instant,
+    /// When, by the server's clock.
+    at: DateTime<Utc>,
     /// What was planned from it, and for when: the run asks for it next.
     plan: Option<(DateTime<Utc>, Plan<PartitionAction>)>,
 }
@@ -64,7 +63,7 @@ impl Memory {
         let remembered = self.slot().take();
         if let Some(Remembered { mut seen, stamp: before, at, .. }) = remembered
             && stamp.as_ref() == Some(&before)
-            && clock::monotonic().saturating_duration_since(at) < LOOK_AGAIN
+            && (at..at + LOOK_AGAIN).contains(&reader.now)
         {
             // Nobody else holds it any more: nothing is copied.
             let facts = Arc::make_mut(&mut seen);
@@ -75,12 +74,11 @@ impl Memory {
                 return Ok(seen);
             }
         }
-        let at = clock::monotonic();
         let seen = Arc::new(observe::observe(section, task, reader).await?);
         if let Some(stamp) = stamp
             && let Some(plan) = quiet(section, task, &seen, reader.now)
         {
-            self.keep(&seen, stamp, at, (reader.now, plan));
+            self.keep(&seen, stamp, reader.now, (reader.now, plan));
         }
         Ok(seen)
     }
@@ -96,7 +94,7 @@ impl Memory {
         &self,
         seen: &Arc<Seen>,
         stamp: Stamp,
-        at: Instant,
+        at: DateTime<Utc>,
         plan: (DateTime<Utc>, Plan<PartitionAction>),
     ) {
         let seen = Arc::clone(seen);

@@ -1,7 +1,7 @@
 //! A run that finds everything as the one before it left it asks for nothing; what has changed in the
 //! meantime is seen by the next one.
 
-use chrono::Days;
+use chrono::{Days, TimeDelta};
 use pgtend::job::{JobName, Outcome};
 use pgtend::jobs::partitions::Task;
 
@@ -24,8 +24,13 @@ async fn logged(db: &Db) {
 
 /// A run, and whether it asked for the bounds of partitions.
 async fn looks(db: &Db, app: &InProcess) -> (Outcome, bool) {
+    looks_after(db, app, TimeDelta::zero()).await
+}
+
+/// The same, so much later.
+async fn looks_after(db: &Db, app: &InProcess, later: TimeDelta) -> (Outcome, bool) {
     let mark = db.log_mark();
-    let outcome = once(app).await;
+    let outcome = app.once_at(JobName::Partitions, now() + later).await;
     let asked = db.server_log_since(mark).contains("pg_get_expr(c.relpartbound");
     (outcome, asked)
 }
@@ -94,6 +99,25 @@ fn a_partition_that_is_not_like_its_parent_is_told_by_each_run() {
             assert!(words.contains("REPLICA IDENTITY"), "{told:#?}");
             assert!(asked);
         }
+    });
+}
+
+/// What no stamp shows is told within a day; and where the clock was set back, nobody knows how old a
+/// memory is.
+#[test]
+fn everything_is_looked_at_again_after_20_hours() {
+    on_every_major(|db| async move {
+        let app = settled(&db).await;
+        db.execute("ALTER TABLE events_p2026_01 REPLICA IDENTITY FULL").await;
+        let before = TimeDelta::hours(20) - TimeDelta::microseconds(1);
+        assert!(!looks_after(&db, &app, before).await.1, "from memory");
+        let (told, asked) = looks_after(&db, &app, TimeDelta::hours(20)).await;
+        assert!(asked && format!("{told:?}").contains("REPLICA IDENTITY"), "{told:#?}");
+
+        db.execute("ALTER TABLE events_p2026_01 REPLICA IDENTITY DEFAULT").await;
+        assert!(looks_after(&db, &app, TimeDelta::hours(20)).await.1, "it was told");
+        assert!(!looks_after(&db, &app, TimeDelta::hours(20)).await.1, "from memory");
+        assert!(looks_after(&db, &app, TimeDelta::hours(19)).await.1, "the clock was set back");
     });
 }
 
