@@ -14,8 +14,8 @@ use crate::time::period::Period;
 const OF_ARCHIVES: [&str; 4] =
     ["archive_retention", "create_target", "adopt_new_columns", "children"];
 
-/// What a table says, or each of its rules; with an example.
-const NEEDED: [(&str, &str); 2] = [("age_column", "created_at"), ("older_than", "30 days")];
+/// What tells a row's age: one of them.
+const AGES: [&str; 2] = ["age_column", "age_expression"];
 
 /// Periods are compared back from here: a month has 31 days.
 const SOME_DAY: DateTime<Utc> = DateTime::<Utc>::from_timestamp_nanos(1_735_689_600_000_000_000);
@@ -40,6 +40,13 @@ impl Ruled {
 
     fn get<T: Read>(&self, settings: &Settings, name: &str) -> Option<T> {
         settings.get(&self.at(settings, name))
+    }
+
+    /// Which of both tells the age.
+    fn age(&self, settings: &Settings) -> &'static str {
+        let has = |section: &KeyPath, name: &str| settings.setting(&section.join(name)).is_some();
+        let of = |section: &KeyPath| AGES.into_iter().find(|name| has(section, name));
+        of(&self.own).or_else(|| of(&self.table)).unwrap_or(AGES[0])
     }
 
     /// As the meaning has it: a rule that names a table to move to does not delete.
@@ -85,13 +92,26 @@ impl Rules<'_> {
         }
     }
 
+    /// What a table says, or each of its rules.
     fn archive_needs(&mut self, rule: &Ruled) {
-        for (name, example) in NEEDED {
-            if self.is_absent(&rule.at(self.settings, name)) {
-                let message = format!("is missing; write {name} = \"{example}\"");
-                let place = self.place_of(&rule.own);
-                self.problems.add(place, Some(rule.own.join(name)), message);
+        let settings = self.settings;
+        for section in [&rule.own, &rule.table] {
+            let [column, expression] = AGES.map(|name| section.join(name));
+            if self.is_written(&column) && self.is_written(&expression) {
+                let message = "stands beside age_column, and only one of them can tell a row's age; \
+                               remove one";
+                self.blame(&[expression], message.to_owned());
+                return;
             }
+        }
+        let has_age = AGES.iter().any(|name| !self.is_absent(&rule.at(settings, name)));
+        let lacks_period = self.is_absent(&rule.at(settings, "older_than"));
+        let missing =
+            [("age_column", "created_at", !has_age), ("older_than", "30 days", lacks_period)];
+        for (name, example, _) in missing.into_iter().filter(|(_, _, is_missing)| *is_missing) {
+            let message = format!("is missing; write {name} = \"{example}\"");
+            let place = self.place_of(&rule.own);
+            self.problems.add(place, Some(rule.own.join(name)), message);
         }
     }
 
@@ -209,9 +229,11 @@ impl Rules<'_> {
         else {
             return;
         };
-        for name in ["age_column", "archive_retention"] {
-            let (mine, theirs) = (rule.at(self.settings, name), other.at(self.settings, name));
-            let value = |path: &KeyPath| self.settings.setting(path).map(|it| it.value.clone());
+        let settings = self.settings;
+        let age = |rule: &Ruled| rule.at(settings, rule.age(settings));
+        let retention = |rule: &Ruled| rule.at(settings, "archive_retention");
+        for (mine, theirs) in [(age(rule), age(other)), (retention(rule), retention(other))] {
+            let value = |path: &KeyPath| settings.setting(path).map(|it| it.value.clone());
             if value(&mine) != value(&theirs) {
                 let message = format!(
                     "is not what [{}] has, which fills {into} too; write the same, or give each rule its own \

@@ -16,10 +16,12 @@ use crate::time::cron::Cron;
 use crate::time::extent::Extent;
 use crate::time::period::Period;
 
+mod age;
 mod allowance;
 mod archive;
 mod limits;
 
+pub use age::Age;
 pub use allowance::Allowance;
 pub use archive::{Archive, ArchiveTable, Purge, Rival, Rule, RuleName};
 pub use limits::{Limits, Pace, Size, SizeError};

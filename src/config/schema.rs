@@ -124,6 +124,7 @@ fn form(form: Form) -> Value {
         | Form::Table
         | Form::Path
         | Form::Condition
+        | Form::Expression
         | Form::Template => json!({"type": "string", "minLength": 1}),
     }
 }

@@ -11,7 +11,7 @@ use super::keys::later::not_yet;
 use super::near::{nearest, one_of};
 use super::url;
 use crate::config::checked::Size;
-use crate::pg::condition::Condition;
+use crate::pg::condition::{Condition, Expression};
 use crate::pg::ident::{Ident, TableName};
 use crate::pg::partition_name::Template;
 use crate::time::cron::Cron;
@@ -225,6 +225,12 @@ impl Read for TableName {
 }
 
 impl Read for Condition {
+    fn read(value: &ValueKind) -> Result<Self, Wrong> {
+        text(value)?.parse().map_err(because)
+    }
+}
+
+impl Read for Expression {
     fn read(value: &ValueKind) -> Result<Self, Wrong> {
         text(value)?.parse().map_err(because)
     }

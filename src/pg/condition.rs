@@ -16,6 +16,38 @@ pub struct Condition {
     functions: Vec<FunctionName>,
 }
 
+/// An SQL expression over a table's columns; what is true of the text of a condition is true of its text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Expression(Condition);
+
+impl Expression {
+    /// As operators wrote it.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        self.0.as_str()
+    }
+
+    /// The functions it calls, each once.
+    #[must_use]
+    pub fn functions(&self) -> &[FunctionName] {
+        self.0.functions()
+    }
+}
+
+impl fmt::Display for Expression {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl FromStr for Expression {
+    type Err = ConditionError;
+
+    fn from_str(text: &str) -> Result<Self, ConditionError> {
+        text.parse().map(Self)
+    }
+}
+
 /// A function as a condition names it, by true names.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct FunctionName {

@@ -1,5 +1,6 @@
 //! The archive job against real servers.
 mod account;
+mod ages;
 mod children;
 mod conflicts;
 mod crashes;

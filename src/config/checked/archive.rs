@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
-use super::{Allowance, Limits, Pace, Schedule};
+use super::{Age, Allowance, Limits, Pace, Schedule};
 use crate::pg::condition::Condition;
-use crate::pg::ident::{Ident, TableName};
+use crate::pg::ident::TableName;
 use crate::time::period::Period;
 
 /// `[archive]`
@@ -105,8 +105,8 @@ pub struct Rival {
 pub struct ArchiveTable {
     /// The archive table.
     pub into: TableName,
-    /// The column that tells a row's age.
-    pub age_column: Ident,
+    /// What tells a row's age.
+    pub age: Age,
     /// Rows older than now − this are due.
     pub older_than: Period,
     /// Which of them: an SQL condition over the table's columns. Absent: all.
@@ -149,8 +149,8 @@ pub struct Purge {
     pub archive_of: Option<TableName>,
     /// Its children, which have archives of their own.
     pub children: Vec<TableName>,
-    /// The column that tells a row's age.
-    pub age_column: Ident,
+    /// What tells a row's age.
+    pub age: Age,
     /// Rows older than now − this are due.
     pub older_than: Period,
     /// Which of them. Absent: all.

@@ -10,7 +10,7 @@ use super::super::near::one_of;
 use super::super::url;
 use super::super::value::{Read, ValueKind, Word, Wrong, has_secret, kind, shown, words};
 use crate::config::checked::Size;
-use crate::pg::condition::Condition;
+use crate::pg::condition::{Condition, Expression};
 use crate::pg::ident::{Ident, TableName};
 use crate::pg::partition_name::Template;
 use crate::time::cron::Cron;
@@ -74,6 +74,8 @@ pub(in crate::config) enum Form {
     Url,
     /// An SQL condition over a table's columns.
     Condition,
+    /// An SQL expression over a table's columns.
+    Expression,
     /// The template of partition names.
     Template,
     /// A list of SQL names.
@@ -149,6 +151,7 @@ impl Form {
                 String::read(value).and_then(|text| url::check(&text).map_err(Wrong::Sentence))
             }
             Self::Condition => Condition::read(value).map(drop),
+            Self::Expression => Expression::read(value).map(drop),
             Self::Template => Template::read(value).map(drop),
             Self::Idents => Vec::<Ident>::read(value).map(drop),
             Self::Tables => Vec::<TableName>::read(value).map(drop),
@@ -195,6 +198,7 @@ impl Form {
             Self::Path => "a path",
             Self::Url => "a URL",
             Self::Condition => "an SQL condition",
+            Self::Expression => "an SQL expression",
             Self::Template => "a template of names",
             Self::Idents => "a list of SQL names",
             Self::Tables => "a list of tables",
@@ -248,6 +252,9 @@ impl Form {
             Self::Url => url::ACCEPTED.to_owned(),
             Self::Condition => {
                 "what may follow WHERE, such as \"status IN ('done', 'failed')\"".to_owned()
+            }
+            Self::Expression => {
+                "an expression over the table's columns, such as \"to_timestamp(finished_ms / 1000)\"".to_owned()
             }
             Self::Template => format!("text with {}", one_of(&Template::placeholders())),
             Self::Idents => "a list such as [\"public\", \"app\"]".to_owned(),

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use chrono_tz::Tz;
 
 use super::{Section, Unread, limits, schedule};
-use crate::config::checked::{Allowance, Archive, ArchiveTable, Purge, Rival, Rule, RuleName};
+use crate::config::checked::{Age, Allowance, Archive, ArchiveTable, Purge, Rival, Rule, RuleName};
+use crate::config::path::KeyPath;
 use crate::pg::ident::TableName;
 
 pub(super) fn archive(section: &Section<'_>) -> Result<Archive, Unread> {
@@ -38,7 +39,7 @@ struct Read {
 /// The rules of a table; a table that has none is one itself.
 fn rules(table: &Section<'_>, timezone: Tz) -> Result<Vec<Read>, Unread> {
     let parent = table.path.join("rules");
-    let named = |path: crate::config::path::KeyPath| {
+    let named = |path: KeyPath| {
         let name: RuleName = path.last().parse().map_err(|_| Unread(path.clone()))?;
         let outer = Some(table.path.clone());
         rule(Some(name), &Section { settings: table.settings, path, outer }, timezone)
@@ -68,7 +69,7 @@ fn rule(name: Option<RuleName>, section: &Section<'_>, timezone: Tz) -> Result<R
 fn archive_table(section: &Section<'_>, allowance: Allowance) -> Result<ArchiveTable, Unread> {
     Ok(ArchiveTable {
         into: section.need("into")?,
-        age_column: section.need("age_column")?,
+        age: age(section)?,
         older_than: section.need("older_than")?,
         condition: section.get("where"),
         create_target: section.need("create_target")?,
@@ -83,6 +84,18 @@ fn archive_table(section: &Section<'_>, allowance: Allowance) -> Result<ArchiveT
     })
 }
 
+/// Of two sections the inner one tells, whichever of both it has.
+fn age(section: &Section<'_>) -> Result<Age, Unread> {
+    let told = |path: &KeyPath| {
+        let column = section.settings.get(&path.join("age_column")).map(Age::Column);
+        let expression = || section.settings.get(&path.join("age_expression"));
+        column.or_else(|| expression().map(Age::Expression))
+    };
+    told(&section.path)
+        .or_else(|| section.outer.as_ref().and_then(told))
+        .ok_or_else(|| Unread(section.path.join("age_column")))
+}
+
 /// What is deleted for good: of the table itself, or of its archive.
 fn purge(
     section: &Section<'_>,
@@ -95,7 +108,7 @@ fn purge(
     Ok(Some(Purge {
         archive_of: None,
         children: section.get("children").unwrap_or_default(),
-        age_column: section.need("age_column")?,
+        age: age(section)?,
         older_than,
         condition: if deletes { section.get("where") } else { None },
         pace: section.need("pace")?,

@@ -73,7 +73,7 @@ fn tables_are_what_sql_makes_of_their_names() {
     let archive = loads(&text).config.archive.unwrap();
     let table = &archive.tables[&Rule::of(TableName::new("public", "ml_jobs").unwrap())];
     assert_eq!(table.into, TableName::new("archive", "Jobs").unwrap());
-    assert_eq!(table.age_column.as_str(), "created");
+    assert_eq!(table.age.to_string(), "created");
     assert_eq!(table.condition, Some("status = 'done'".parse().unwrap()));
     assert_eq!((table.create_target, table.batch_rows, table.max_rows), (false, 10_000, Some(5)));
 }

@@ -50,9 +50,9 @@ fn told(archive: &Archive) -> String {
     let moves = |table: &ArchiveTable| {
         let rivals = table.rivals.iter().map(|rival| rival.rule.as_ref().unwrap().to_string());
         let rivals = rivals.collect::<Vec<_>>().join(" ");
-        format!("to {}: {} {}; rivals: {rivals}", table.into, table.age_column, table.older_than)
+        format!("to {}: {} {}; rivals: {rivals}", table.into, table.age.words(), table.older_than)
     };
-    let purge = |purge: &Purge| format!("{} {}", purge.age_column, purge.older_than);
+    let purge = |purge: &Purge| format!("{} {}", purge.age.words(), purge.older_than);
     let kept = archive.tables.iter().map(|(rule, table)| format!("{rule} {}", moves(table)));
     let gone = archive.purges.iter().map(|(rule, table)| format!("{rule} gone: {}", purge(table)));
     kept.chain(gone).collect::<Vec<_>>().join("\n")

@@ -89,7 +89,12 @@ pub fn map_to_copy(source: &[Column]) -> Mapping {
 
 /// Compares an existing target with the source.
 #[must_use]
-pub fn compare(source: &[Column], target: &[Column], into: &TableName, age: &Ident) -> Compared {
+pub fn compare(
+    source: &[Column],
+    target: &[Column],
+    into: &TableName,
+    age: Option<&Ident>,
+) -> Compared {
     let mut found = Compared::default();
     for column in source {
         match find(target, &column.name) {
@@ -116,7 +121,7 @@ fn compare_column(
     column: &Column,
     other: &Column,
     into: &TableName,
-    age: &Ident,
+    age: Option<&Ident>,
     found: &mut Compared,
 ) {
     let name = &column.name;
@@ -148,7 +153,7 @@ fn compare_column(
         }
     }
     // A row without an age is never due.
-    if other.is_not_null && !column.is_not_null && name != age {
+    if other.is_not_null && !column.is_not_null && Some(name) != age {
         found.warnings.push(format!(
             "{into} refuses NULL in column {name}, the source allows it: a row with NULL there stops \
              the move"

@@ -127,7 +127,7 @@ mod tests {
     fn begins(counted: &Counted) -> [Option<String>; 2] {
         let world = world();
         let name = "jobs".parse().unwrap();
-        let due = old_rows(&name, &world.policy.age_column, None, &world.source).unwrap();
+        let due = old_rows(&name, &world.policy.age, None, &world.source).unwrap();
         let version = (world.facts.version, 1_000);
         let course = Course::new(due, &world.source, counted, None, version).unwrap();
         let mut by_key = course.walk.clone();

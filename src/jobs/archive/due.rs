@@ -2,8 +2,9 @@
 
 use chrono::{DateTime, Utc};
 
+use crate::config::checked::Age;
 use crate::pg::condition::Condition;
-use crate::pg::ident::{Ident, TableName};
+use crate::pg::ident::TableName;
 
 /// How a column tells a row's age. A value without a zone is read as UTC.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,8 +62,8 @@ pub const COUNT_MAX: u64 = 100_000;
 pub struct DueRows {
     /// The hot table.
     pub source: TableName,
-    /// The column that tells the age.
-    pub age: Ident,
+    /// What tells the age.
+    pub age: Age,
     /// How it does.
     pub age_type: AgeType,
     /// An index leads with the age.

@@ -1,7 +1,7 @@
 //! What the archive job looks at. Questions, no policy.
 
-use sqlx::PgConnection;
 use sqlx::postgres::types::Oid;
+use sqlx::{AssertSqlSafe, PgConnection};
 
 use super::account::part::{self, Unread};
 use super::children::{self, ChildFacts};
@@ -12,7 +12,7 @@ use super::hand_over::plan::within;
 use super::purge::PurgeFacts;
 use super::restore::{Hold, hold};
 use super::walk;
-use crate::config::checked::{ArchiveTable, Rule};
+use crate::config::checked::{Age, ArchiveTable, Rule};
 use crate::pg::catalog::clutter::{self, Clutter};
 use crate::pg::catalog::columns::{self, Column};
 use crate::pg::catalog::foreign_keys::{self, Referrer};
@@ -84,6 +84,8 @@ pub struct Source {
     pub columns: Vec<Column>,
     /// Its B-tree indexes.
     pub indexes: Vec<Index>,
+    /// The type of the expression that tells the age, or why it has none; absent: it was not asked for.
+    pub expressed: Option<Result<String, Fault>>,
     /// Its blocks, as far as they are known.
     pub blocks: Option<Blocks>,
     /// What fires on DELETE.
@@ -154,7 +156,7 @@ pub async fn table(
 ) -> Result<Facts, Fault> {
     let name = &rule.table;
     let version = reader.server.version;
-    let source = source(reader.conn, name, version).await?;
+    let mut source = source(reader.conn, name, version).await?;
     let target = target(reader.conn, &policy.into).await?;
     let owner = source.as_ref().map(|source| &source.relation.owner);
     let target_schema = match owner {
@@ -172,8 +174,8 @@ pub async fn table(
     let tables: Vec<Oid> = of(&source, &target).chain(children_oids).collect();
     let shape = shape::of(reader.conn, &tables).await?;
     let source_shape = shape::of(reader.conn, &of(&source, &None).collect::<Vec<_>>()).await?;
-    let functions = policy.condition.as_ref().map_or(&[][..], |condition| condition.functions());
-    let volatile = functions::volatile_among(reader.conn, functions).await?;
+    let volatile = volatile(reader.conn, &policy.age, policy.condition.as_ref()).await?;
+    express(reader.conn, name, &policy.age, &volatile, source.as_mut()).await?;
     let readable = source.as_ref().filter(|source| source.is_readable() && volatile.is_empty());
     let partitions = match (readable, &target) {
         // A partition that others refer to goes row by row.
@@ -221,26 +223,73 @@ pub fn due_rows(
     partitions: Option<&Looked>,
     holds: &[Hold],
 ) -> Option<DueRows> {
-    let (age, condition) = (&policy.age_column, policy.condition.clone());
+    let (age, condition) = (&policy.age, policy.condition.clone());
     let within: Vec<String> =
         within(partitions, age).into_iter().chain(hold::free(holds, age)).collect();
     let within = (!within.is_empty()).then(|| within.join(" AND "));
     Some(DueRows { within, ..old_rows(name, age, condition, source)? })
 }
 
+/// Functions in what says which rows are due that may answer differently each time.
+///
+/// # Errors
+/// Where the server does not answer.
+pub async fn volatile(
+    conn: &mut PgConnection,
+    age: &Age,
+    condition: Option<&Condition>,
+) -> Result<Vec<String>, Fault> {
+    let of_condition = condition.map_or(&[][..], Condition::functions);
+    functions::volatile_among(conn, &[age.functions(), of_condition].concat()).await
+}
+
+/// Asks for the type of the expression that tells the age, of no row.
+///
+/// # Errors
+/// Where the server does not answer. That it refuses the expression is a fact.
+pub async fn express(
+    conn: &mut PgConnection,
+    name: &TableName,
+    age: &Age,
+    volatile: &[String],
+    source: Option<&mut Source>,
+) -> Result<(), Fault> {
+    let Age::Expression(expression) = age else { return Ok(()) };
+    let Some(source) = source.filter(|it| it.is_readable() && volatile.is_empty()) else {
+        return Ok(());
+    };
+    let sql = format!("SELECT pg_typeof((SELECT {expression} FROM {name} LIMIT 0))::text");
+    let asked = sqlx::query_scalar(AssertSqlSafe(sql)).persistent(false).fetch_one(conn).await;
+    source.expressed = Some(match asked {
+        Ok(type_name) => Ok(type_name),
+        Err(error) => {
+            let fault = Fault::from_sqlx("check age_expression for", &error).on(name);
+            if fault.kind.ends_run() {
+                return Err(fault);
+            }
+            Err(fault)
+        }
+    });
+    Ok(())
+}
+
 /// The rows that are old by this column and fulfil the condition, if the column can tell.
 #[must_use]
 pub fn old_rows(
     name: &TableName,
-    age: &Ident,
+    age: &Age,
     condition: Option<Condition>,
     source: &Source,
 ) -> Option<DueRows> {
-    let column = source.columns.iter().find(|column| column.name == *age)?;
+    let type_name = match (age.column(), &source.expressed) {
+        (Some(age), _) => &source.columns.iter().find(|column| column.name == *age)?.base_type,
+        (None, Some(Ok(type_name))) => type_name,
+        (None, _) => return None,
+    };
     Some(DueRows {
         source: name.clone(),
         age: age.clone(),
-        age_type: AgeType::of(&column.base_type)?,
+        age_type: AgeType::of(type_name)?,
         by_index: walk::on_age(&source.indexes, age).next().is_some(),
         condition,
         within: None,
@@ -259,6 +308,7 @@ pub async fn source(
     let Some(relation) = relation::find(conn, name).await? else { return Ok(None) };
     let rights = privileges::in_schema_of(conn, name, &relation.owner).await?;
     Ok(Some(Source {
+        expressed: None,
         columns: columns::of(conn, relation.oid).await?,
         indexes: indexes::of(conn, relation.oid).await?,
         blocks: relation::blocks(conn, relation.oid).await?,

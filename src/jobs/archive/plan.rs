@@ -134,7 +134,7 @@ fn prepared<'a>(
         return None;
     }
     for hold in &facts.holds {
-        plan.spare(rule, hold.words(&policy.age_column));
+        plan.spare(rule, hold.words(&policy.age));
     }
     unread(name, policy, facts, plan);
     let hands_over = work.hand_over(plan);
@@ -173,7 +173,7 @@ pub fn unread(
             target: policy.into.clone(),
             name: part.name.clone(),
             layout: part.layout.clone(),
-            age: policy.age_column.clone(),
+            age: policy.age.clone(),
             stamps: columns::map(&source.columns, &target.columns).stamps,
         }));
     }

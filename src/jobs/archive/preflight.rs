@@ -2,14 +2,16 @@
 //! server, silently or half-way.
 
 use super::columns;
+use super::due::AgeType;
 use super::observe::{Facts, Source, Target};
 use super::refusal::Refusal;
 use super::walk::Walk;
-use crate::config::checked::ArchiveTable;
+use crate::config::checked::{Age, ArchiveTable};
 use crate::pg::catalog::foreign_keys::Referrer;
 use crate::pg::catalog::privileges::SchemaRights;
 use crate::pg::catalog::relation::{Kind, Persistence, Relation};
 use crate::pg::catalog::triggers::Hook;
+use crate::pg::condition::Expression;
 use crate::pg::ident::{Ident, TableName};
 
 /// What was found.
@@ -44,7 +46,7 @@ pub fn check(name: &TableName, policy: &ArchiveTable, facts: &Facts) -> Findings
     }
     source_side(name, source, &facts.user, &mut found);
     referrers(name, Some(&policy.children), source, &mut found);
-    age_and_key(&policy.age_column, source, &mut found);
+    age_and_key(&policy.age, source, &mut found);
     volatile(&facts.volatile, &mut found);
     match (&facts.target, facts.target_schema) {
         (_, None) => {
@@ -188,20 +190,10 @@ fn publishing(source: &Source, found: &mut Findings) {
     }
 }
 
-pub(super) fn age_and_key(age: &Ident, source: &Source, found: &mut Findings) {
-    match source.columns.iter().find(|column| column.name == *age) {
-        None => {
-            let names: Vec<String> = source.columns.iter().map(|c| c.name.to_string()).collect();
-            found.refuse(
-                format!("it has no column {age}"),
-                format!("correct age_column; the columns are {}", names.join(", ")),
-            );
-        }
-        Some(column) if super::due::AgeType::of(&column.base_type).is_none() => found.refuse(
-            format!("age_column {age} is of type {}", column.type_sql),
-            "name a column of type timestamptz, timestamp or date",
-        ),
-        Some(_) => {}
+pub(super) fn age_and_key(age: &Age, source: &Source, found: &mut Findings) {
+    match age {
+        Age::Column(column) => age_column(column, source, found),
+        Age::Expression(expression) => age_expression(expression, source, found),
     }
     if source.blocks.is_none() && Walk::choose(&source.columns, &source.indexes, age).is_none() {
         found.refuse(
@@ -210,6 +202,39 @@ pub(super) fn age_and_key(age: &Ident, source: &Source, found: &mut Findings) {
             "add a primary key, or a unique index on NOT NULL columns, or archive each partition as a \
              table",
         );
+    }
+}
+
+fn age_expression(expression: &Expression, source: &Source, found: &mut Findings) {
+    let cure = "write an expression of type timestamptz, timestamp or date over its columns, and name what \
+                is not in pg_catalog with its schema";
+    match &source.expressed {
+        Some(Ok(type_name)) if AgeType::of(type_name).is_none() => {
+            let text = expression.as_str();
+            found.refuse(format!("age_expression {text} is of type {type_name}"), cure);
+        }
+        Some(Err(fault)) => {
+            found.refuse(format!("age_expression is refused: {}", fault.message), cure);
+        }
+        // It was not asked for, as something else forbids it.
+        Some(Ok(_)) | None => {}
+    }
+}
+
+fn age_column(age: &Ident, source: &Source, found: &mut Findings) {
+    match source.columns.iter().find(|column| column.name == *age) {
+        None => {
+            let names: Vec<String> = source.columns.iter().map(|c| c.name.to_string()).collect();
+            found.refuse(
+                format!("it has no column {age}"),
+                format!("correct age_column; the columns are {}", names.join(", ")),
+            );
+        }
+        Some(column) if AgeType::of(&column.base_type).is_none() => found.refuse(
+            format!("age_column {age} is of type {}", column.type_sql),
+            "name a column of type timestamptz, timestamp or date",
+        ),
+        Some(_) => {}
     }
 }
 
@@ -256,7 +281,7 @@ pub(super) fn target_side(
     if !target.missing.is_empty() {
         grant(&format!("{} ON {into}", target.missing.join(", ")), user, found);
     }
-    let compared = columns::compare(&source.columns, &target.columns, into, &policy.age_column);
+    let compared = columns::compare(&source.columns, &target.columns, into, policy.age.column());
     found.warnings.extend(compared.warnings);
     for columns::Drift { refusal, adoptable } in compared.drift {
         match adoptable.filter(|_| policy.adopt_new_columns) {

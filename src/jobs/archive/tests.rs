@@ -10,7 +10,7 @@ use super::due::AgeType;
 use super::observe::{Facts, Position, Seen, Source, Target};
 use super::plan::plan;
 use crate::config::checked::{
-    Allowance, Archive, ArchiveTable, Catchup, Limits, Pace, Rule, RuleName, Schedule,
+    Age, Allowance, Archive, ArchiveTable, Catchup, Limits, Pace, Rule, RuleName, Schedule,
 };
 use crate::job::JobName;
 use crate::pg::catalog::clutter::Clutter;
@@ -97,7 +97,7 @@ pub(super) fn world() -> World {
     World {
         policy: ArchiveTable {
             into: "jobs_archive".parse().unwrap(),
-            age_column: ident("created_at"),
+            age: Age::Column(ident("created_at")),
             older_than: "1 month".parse().unwrap(),
             condition: Some("status IN ('done', 'failed')".parse().unwrap()),
             create_target: true,
@@ -114,6 +114,7 @@ pub(super) fn world() -> World {
             relation: relation(1),
             columns: jobs_columns(),
             indexes: vec![primary(&["id"]), index("jobs_created_at_idx", &["created_at"])],
+            expressed: None,
             blocks: None,
             hooks: Vec::new(),
             referrers: Vec::new(),

@@ -1,5 +1,6 @@
 //! In which order a table is walked, so that each batch is one range behind the last.
 
+use crate::config::checked::Age;
 use crate::pg::catalog::columns::Column;
 use crate::pg::catalog::indexes::Index;
 use crate::pg::catalog::relation::Blocks;
@@ -25,16 +26,19 @@ impl Walk {
     /// Chooses the order. An index that leads with the age finds old rows at once, and a range of
     /// ages has no gaps; without one the key alone is walked, from one end to the other.
     #[must_use]
-    pub fn choose(columns: &[Column], indexes: &[Index], age: &Ident) -> Option<Self> {
+    pub fn choose(columns: &[Column], indexes: &[Index], age: &Age) -> Option<Self> {
         let key = key(columns, indexes)?;
-        let by_age = on_age(indexes, age).max_by_key(|index| shared_columns(index, age, &key));
+        let by_age = age.column().and_then(|column| {
+            let indexes = on_age(indexes, age);
+            Some((column, indexes.max_by_key(|index| shared_columns(index, column, &key))?))
+        });
         let (order, reason) = match by_age {
-            Some(index) => {
+            Some((age, index)) => {
                 let behind = key.iter().filter(|column| *column != age);
                 let order = std::iter::once(age).chain(behind).cloned().collect();
                 (order, format!("as index {} leads with {age}", index.name))
             }
-            None => (key.clone(), format!("as no index leads with {age}")),
+            None => (key.clone(), format!("as no index leads with {}", age.words())),
         };
         let with_type = |name: &Ident| {
             let column = columns.iter().find(|column| column.name == *name)?;
@@ -64,10 +68,10 @@ impl Walk {
         if self.blocks.is_some() { &[] } else { &self.key }
     }
 
-    /// Whether it begins with the lowest value of this column.
+    /// Whether it begins with the lowest age.
     #[must_use]
-    pub fn leads_with(&self, column: &Ident) -> bool {
-        self.columns.first().is_some_and(|(name, _)| name == column)
+    pub fn leads_with(&self, age: &Age) -> bool {
+        self.columns.first().is_some_and(|(name, _)| Some(name) == age.column())
     }
 
     /// `(created_at, id)`
@@ -96,11 +100,13 @@ pub fn signature_of(blocks: Blocks) -> String {
 }
 
 /// The indexes by which old rows are found at once. Whether a partial one serves the condition, only
-/// the server could say.
-pub fn on_age<'a>(indexes: &'a [Index], age: &'a Ident) -> impl Iterator<Item = &'a Index> {
-    indexes
-        .iter()
-        .filter(move |index| !index.is_partial && index.columns.first() == Some(&Some(age.clone())))
+/// the server could say; as little can be told of one on an expression.
+pub fn on_age<'a>(indexes: &'a [Index], age: &'a Age) -> impl Iterator<Item = &'a Index> {
+    let leads =
+        |index: &Index, column: &Ident| index.columns.first() == Some(&Some(column.clone()));
+    indexes.iter().filter(move |index| {
+        !index.is_partial && age.column().is_some_and(|column| leads(index, column))
+    })
 }
 
 /// How many columns of the walk the index serves, from the first on.

@@ -8,10 +8,11 @@ use sqlx::{PgConnection, Row};
 
 use super::layout::Layout;
 use super::record::DURATION;
+use crate::config::checked::Age;
 use crate::jobs::archive::columns::ARCHIVED_AT;
 use crate::pg::catalog::own::has_column;
 use crate::pg::fault::{Fault, Kind};
-use crate::pg::ident::{Ident, TableName, literal};
+use crate::pg::ident::{TableName, literal};
 use crate::pg::step::{LockWait, Mode, Statement, Step};
 
 /// A partition to be put on record.
@@ -25,8 +26,8 @@ pub struct Part {
     pub name: TableName,
     /// What the checksum is of.
     pub layout: Layout,
-    /// The column that tells a row's age.
-    pub age: Ident,
+    /// What tells a row's age.
+    pub age: Age,
     /// `archived_at` is ours to fill, the same for all of its rows.
     pub stamps: bool,
 }

@@ -97,7 +97,7 @@ pub async fn look(
         from,
         into,
     };
-    let age = &policy.age_column;
+    let Some(age) = policy.age.column() else { return Ok(Some(looked)) };
     let age_type = source.columns.iter().find(|column| column.name == *age);
     let Some(age_type) = age_type.and_then(|column| AgeType::of(&column.base_type)) else {
         return Ok(Some(looked));

@@ -4,7 +4,7 @@ use super::action::{Build, HandOver, Proof, Tidy};
 use super::look::{Contents, Looked};
 use super::obstacles::{Against, added, is_small, own_columns, speaks_against, tables};
 use super::{CHECK, LEFT_MAX, Left, PARTITIONS_MAX, provable};
-use crate::config::checked::{ArchiveTable, Rule};
+use crate::config::checked::{Age, ArchiveTable, Rule};
 use crate::jobs::archive::account::Part;
 use crate::jobs::archive::account::layout::layout_of;
 use crate::jobs::archive::columns;
@@ -66,8 +66,8 @@ pub fn fits(relation: &Relation, age: &Ident, age_type: AgeType) -> bool {
 /// where the hand-over has only to be carried out. Said by what is between those, so that the server
 /// need not look into them.
 #[must_use]
-pub fn within(looked: Option<&Looked>, age: &Ident) -> Option<String> {
-    let looked = looked?;
+pub fn within(looked: Option<&Looked>, age: &Age) -> Option<String> {
+    let (looked, age) = (looked?, age.column()?);
     let is_ready = |leaf: &&Leaf| looked.contents.get(&leaf.oid).is_some_and(Contents::is_all_due);
     let ranges = looked
         .leaves
@@ -117,7 +117,7 @@ pub fn decide(asked: &Asked<'_>, looked: &Looked) -> Decided {
 /// Why none of the partitions is handed over, where that is the same for all.
 fn as_such(asked: &Asked<'_>, looked: &Looked) -> Option<(String, String)> {
     let Asked { name, rule, policy, source, target, .. } = asked;
-    let (age, into) = (&policy.age_column, &policy.into);
+    let (age, into) = (policy.age.column()?, &policy.into);
     let column = source.columns.iter().find(|column| column.name == *age)?;
     let age_type = AgeType::of(&column.base_type).filter(|it| fits(&looked.from, age, *it))?;
     if !fits(&looked.into, age, age_type) {
@@ -235,7 +235,7 @@ fn hand_over(
         leaf_oid: leaf.oid,
         range: Range::of_bound(&leaf.bound)?,
         bound: leaf.bound.clone(),
-        key: policy.age_column.clone(),
+        key: policy.age.column()?.clone(),
         condition: policy.whole(),
         surplus: idents(surplus),
         proof,
@@ -257,7 +257,7 @@ fn hand_over(
             target: policy.into.clone(),
             name: name.clone(),
             layout: layout_of(&source.columns, &map.from),
-            age: policy.age_column.clone(),
+            age: policy.age.clone(),
             stamps: map.stamps,
         },
         allowance: policy.allowance,

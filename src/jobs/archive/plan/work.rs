@@ -240,6 +240,6 @@ impl<'a> Work<'a> {
 
     /// `created_at before 2025-01-01 00:00:00.000000+00`
     fn age(&self) -> String {
-        format!("{} before {}", self.course.due.age, self.cutoff)
+        format!("{} before {}", self.course.due.age.words(), self.cutoff)
     }
 }

@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 use sqlx::postgres::types::Oid;
 
-use crate::config::checked::{Purge, Rule};
+use crate::config::checked::{Age, Purge, Rule};
 use crate::pg::catalog::own::has_table;
 use crate::pg::fault::Fault;
 use crate::pg::step::{LockWait, Mode, Statement, Step};
@@ -22,7 +22,7 @@ fn name_of(rule: &Rule) -> String {
 pub struct Policy {
     /// Rows older than this go.
     pub older_than: Period,
-    /// What tells their age.
+    /// What tells their age: a column's name, or an expression in parentheses.
     pub age_column: String,
     /// Which of them; absent: all.
     pub condition: Option<String>,
@@ -39,7 +39,10 @@ impl Policy {
     pub fn of(purge: &Purge) -> Self {
         Self {
             older_than: purge.older_than,
-            age_column: purge.age_column.as_str().to_owned(),
+            age_column: match &purge.age {
+                Age::Column(column) => column.as_str().to_owned(),
+                Age::Expression(expression) => expression.to_string(),
+            },
             condition: purge.condition.as_ref().map(|condition| condition.as_str().to_owned()),
         }
     }
@@ -85,7 +88,11 @@ impl Policy {
     pub fn words(&self) -> String {
         let condition = self.condition.as_deref();
         let condition = condition.map_or_else(String::new, |text| format!(", where {text}"));
-        format!("older than {} by {}{condition}", self.older_than, self.age_column)
+        format!(
+            "older than {} by {}{condition}",
+            self.older_than,
+            self.age_column.replace('\n', "")
+        )
     }
 }
 

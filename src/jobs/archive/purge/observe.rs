@@ -11,7 +11,7 @@ use crate::jobs::archive::observe::{self as archive, Position, Source, old_rows}
 use crate::jobs::archive::restore::{Hold, hold};
 use crate::pg::catalog::columns::{self, Column};
 use crate::pg::catalog::pressure::{self, Sight};
-use crate::pg::catalog::{functions, partition, relation, shape};
+use crate::pg::catalog::{partition, relation, shape};
 use crate::pg::fault::{Fault, Kind};
 use crate::pg::ident::{Ident, TableName};
 use crate::pg::session::Reader;
@@ -61,10 +61,10 @@ pub async fn observe(
 ) -> Result<PurgeFacts, Fault> {
     let name = &rule.table;
     let version = reader.server.version;
-    let source = archive::source(reader.conn, name, version).await?;
+    let mut source = archive::source(reader.conn, name, version).await?;
     let oids: Vec<_> = source.iter().map(|source| source.relation.oid).collect();
-    let functions = purge.condition.as_ref().map_or(&[][..], |condition| condition.functions());
-    let volatile = functions::volatile_among(reader.conn, functions).await?;
+    let volatile = archive::volatile(reader.conn, &purge.age, purge.condition.as_ref()).await?;
+    archive::express(reader.conn, name, &purge.age, &volatile, source.as_mut()).await?;
     // Of an archive, what was brought back has left it.
     let holds = match purge.archive_of {
         None => hold::of(reader.conn, name, reader.now).await?,
@@ -93,8 +93,9 @@ pub async fn observe(
     };
     if let Some(&oid) = oids.first() {
         facts.agreed = Policy::on_record(reader.conn, oid, rule).await?;
-        facts.is_ranged_by_age =
-            partition::is_ranged_by(reader.conn, oid, &purge.age_column).await?;
+        if let Some(age) = purge.age.column() {
+            facts.is_ranged_by_age = partition::is_ranged_by(reader.conn, oid, age).await?;
+        }
     }
     if let Some(hot) = &purge.archive_of
         && let Some(hot) = relation::find(reader.conn, hot).await?
@@ -118,7 +119,7 @@ pub fn due_rows(
     source: &Source,
     holds: &[Hold],
 ) -> Option<DueRows> {
-    let (age, condition) = (&purge.age_column, purge.condition.clone());
+    let (age, condition) = (&purge.age, purge.condition.clone());
     let within = hold::free(holds, age);
     Some(DueRows { within, ..old_rows(name, age, condition, source)? })
 }

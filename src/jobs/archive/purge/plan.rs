@@ -80,7 +80,7 @@ fn check(name: &TableName, purge: &Purge, facts: &PurgeFacts, source: &Source) -
     }
     source_side(name, source, &facts.user, &mut found);
     referrers(name, None, source, &mut found);
-    age_and_key(&purge.age_column, source, &mut found);
+    age_and_key(&purge.age, source, &mut found);
     volatile(&facts.volatile, &mut found);
     for child in &purge.children {
         found.refuse(
@@ -94,7 +94,7 @@ fn check(name: &TableName, purge: &Purge, facts: &PurgeFacts, source: &Source) -
             format!(
                 "it is partitioned by {}: old partitions leave as a whole, at once and through a \
                  quarantine",
-                purge.age_column
+                purge.age.words()
             ),
             format!(
                 "take {key} out, and write retention = \"{}\" in [partitions.tables.'{name}']",
@@ -140,7 +140,7 @@ impl<'a> Draft<'a> {
     fn decide(&self, limits: &Limits, plan: &mut Plan<ArchiveAction>) {
         let Self { rule, facts, .. } = *self;
         for hold in &facts.holds {
-            plan.spare(rule, hold.words(&self.purge.age_column));
+            plan.spare(rule, hold.words(&self.purge.age));
         }
         let is_idle = matches!(facts.due.rows, Due::Rows(0));
         let is_agreed = self.is_confirmed
@@ -284,7 +284,7 @@ impl<'a> Draft<'a> {
             target: self.name.clone(),
             walk: walk.signature(),
             layout,
-            age: self.purge.age_column.to_string(),
+            age: self.purge.age.to_string(),
             stamp: map.stamps.then(|| ARCHIVED_AT.to_owned()),
         })
     }

@@ -13,7 +13,7 @@ fn purge() -> (Purge, PurgeFacts) {
     let purge = Purge {
         archive_of: Some("jobs".parse().unwrap()),
         children: Vec::new(),
-        age_column: world.policy.age_column,
+        age: world.policy.age,
         older_than: "7 years".parse().unwrap(),
         condition: None,
         pace: Pace::Gentle,

@@ -12,8 +12,9 @@ use super::super::sql::{above, edges, list, range};
 use super::super::walk::Walk;
 use super::Wish;
 use super::hold::{self, Hold};
+use crate::config::checked::Age;
 use crate::job::pace::Pacing;
-use crate::pg::ident::{Ident, TableName};
+use crate::pg::ident::TableName;
 use crate::pg::step::{Expect, LockWait, Mode, Statement, Step};
 use crate::pg::version::Version;
 
@@ -102,7 +103,7 @@ impl Restore {
         wish: &Wish,
         version: Version,
         (source, target): (&Source, &Target),
-        age: &Ident,
+        age: &Age,
         archive: &TableName,
         hold: &Hold,
     ) -> Option<Self> {

@@ -3,16 +3,17 @@
 use chrono::{DateTime, Utc};
 use sqlx::{PgConnection, Row};
 
+use crate::config::checked::Age;
 use crate::pg::catalog::own::has_table;
 use crate::pg::condition::Condition;
 use crate::pg::fault::{Fault, Kind};
-use crate::pg::ident::{Ident, TableName, literal};
+use crate::pg::ident::{TableName, literal};
 
 /// Rows that were brought back and stay.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Hold {
     /// What the ages are by; absent: what the rule goes by that asks.
-    pub age: Option<Ident>,
+    pub age: Option<Age>,
     /// From this age on.
     pub since: Option<DateTime<Utc>>,
     /// Below this age.
@@ -24,14 +25,14 @@ pub struct Hold {
 }
 
 impl Hold {
-    fn which(&self, age: &Ident) -> String {
+    fn which(&self, age: &Age) -> String {
         let age = self.age.as_ref().unwrap_or(age);
         matching(age, self.since, self.until, self.condition.as_ref())
     }
 
     /// For the plan.
     #[must_use]
-    pub fn words(&self, age: &Ident) -> String {
+    pub fn words(&self, age: &Age) -> String {
         let which = self.which(age);
         let until = self.held_until.format("%Y-%m-%d %H:%M:%SZ");
         format!("rows that were restored stay until {until}: {}", which.replace('\n', " "))
@@ -46,7 +47,7 @@ pub(super) fn instant(at: DateTime<Utc>) -> String {
 /// Which rows, as a condition over a table with this age column.
 #[must_use]
 pub fn matching(
-    age: &Ident,
+    age: &Age,
     since: Option<DateTime<Utc>>,
     until: Option<DateTime<Utc>>,
     condition: Option<&Condition>,
@@ -60,7 +61,7 @@ pub fn matching(
 
 /// What a row must meet that may be archived: no hold has it.
 #[must_use]
-pub fn free(holds: &[Hold], age: &Ident) -> Option<String> {
+pub fn free(holds: &[Hold], age: &Age) -> Option<String> {
     let all: Vec<String> =
         holds.iter().map(|hold| format!("({}) IS NOT TRUE", hold.which(age))).collect();
     (!all.is_empty()).then(|| all.join(" AND "))
@@ -101,7 +102,7 @@ pub async fn of(
             })?;
             let age: Option<String> = row.try_get(4).map_err(failed)?;
             Ok(Hold {
-                age: age.and_then(|age| Ident::new(age).ok()),
+                age: age.and_then(|age| age.parse().ok()),
                 since: row.try_get(0).map_err(failed)?,
                 until: row.try_get(1).map_err(failed)?,
                 condition,
@@ -118,7 +119,7 @@ pub fn record(source: &TableName, hold: &Hold) -> Vec<String> {
     let source = literal(&source.to_string());
     let condition =
         hold.condition.as_ref().map_or("NULL".to_owned(), |text| literal(text.as_str()));
-    let age = hold.age.as_ref().map_or("NULL".to_owned(), |age| literal(age.as_str()));
+    let age = hold.age.as_ref().map_or("NULL".to_owned(), |age| literal(&age.to_string()));
     vec![
         format!("DELETE FROM archive_hold WHERE source = {source} AND held_until <= now()"),
         format!(

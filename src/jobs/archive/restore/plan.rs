@@ -78,14 +78,14 @@ fn restore(
     }
     let held_until = now.max(wish.keep.after(now, chrono_tz::UTC));
     let hold = Hold {
-        age: Some(policy.age_column.clone()),
+        age: Some(policy.age.clone()),
         since: wish.since,
         until: wish.until,
         condition: wish.condition.clone(),
         held_until,
     };
     let tables = (source, target);
-    let restore = Restore::new(wish, facts.version, tables, &policy.age_column, archive, &hold);
+    let restore = Restore::new(wish, facts.version, tables, &policy.age, archive, &hold);
     let restore = restore.ok_or_else(|| {
         refused(
             format!(

@@ -7,7 +7,8 @@ use crate::jobs::archive::walk::Walk;
 #[test]
 fn walks_prefer_the_age_and_need_a_key() {
     let walk = |indexes: &[Index]| {
-        Walk::choose(&jobs_columns(), indexes, &ident("created_at")).map(|walk| walk.list())
+        Walk::choose(&jobs_columns(), indexes, &Age::Column(ident("created_at")))
+            .map(|walk| walk.list())
     };
     let unique = |columns| Index { is_unique: true, ..index("u", columns) };
     let partial = |index| Index { is_partial: true, ..index };
@@ -31,7 +32,10 @@ fn walks_prefer_the_age_and_need_a_key() {
 fn a_key_of_an_extensions_type_is_no_order() {
     let mut columns = jobs_columns();
     columns[0].has_own_order = false;
-    assert_eq!(Walk::choose(&columns, &[primary(&["id"])], &ident("created_at")), None);
+    assert_eq!(
+        Walk::choose(&columns, &[primary(&["id"])], &Age::Column(ident("created_at"))),
+        None
+    );
 }
 
 /// Source and target column, and what is said about them.
@@ -41,7 +45,7 @@ fn compared(from: &Column, into: &Column) -> Vec<String> {
         std::slice::from_ref(from),
         std::slice::from_ref(into),
         &name,
-        &ident("at"),
+        Some(&ident("at")),
     );
     let drift =
         found.drift.into_iter().map(|drift| drift.refusal.fault("archive", &name).to_string());

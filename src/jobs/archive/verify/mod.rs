@@ -10,12 +10,12 @@ use sqlx::{AssertSqlSafe, PgConnection, Row};
 use super::account::layout::Layout;
 use super::children;
 use super::columns::ARCHIVED_AT;
-use crate::config::checked::{Archive, ArchiveTable};
+use crate::config::checked::{Age, Archive, ArchiveTable};
 use crate::pg::catalog::columns::{self, Column};
 use crate::pg::catalog::own::has_table;
 use crate::pg::catalog::relation;
 use crate::pg::fault::{Fault, Kind};
-use crate::pg::ident::{Ident, TableName};
+use crate::pg::ident::TableName;
 use crate::pg::session::Reader;
 
 mod report;
@@ -75,15 +75,15 @@ pub async fn verify(
     Ok(report)
 }
 
-/// An archive, and the column that tells the age of its rows; a child's has none.
+/// An archive, and what tells the age of its rows; a child's has none.
 struct Held {
     into: TableName,
-    age: Option<Ident>,
+    age: Option<Age>,
 }
 
 /// A table's own, and those of its children.
 fn archives(policy: &ArchiveTable) -> Result<Vec<Held>, Fault> {
-    let own = Held { into: policy.into.clone(), age: Some(policy.age_column.clone()) };
+    let own = Held { into: policy.into.clone(), age: Some(policy.age.clone()) };
     let child = |name| children::archive_of(name).map(|into| Held { into, age: None });
     std::iter::once(Ok(own)).chain(policy.children.iter().map(child)).collect()
 }

@@ -6,7 +6,8 @@ use sqlx::postgres::PgRow;
 
 use super::super::account::layout::Layout;
 use super::super::columns::ARCHIVED_AT;
-use crate::pg::ident::{Ident, TableName};
+use crate::config::checked::Age;
+use crate::pg::ident::TableName;
 
 /// Batches by what their checksum is of, and by how their rows are told from others. `$1`: archive,
 /// `$2` and `$3`: the window.
@@ -104,7 +105,7 @@ ORDER BY 1, 4",
 /// edges of the batches and the rows pass by in the order of their age; between a window's first edge
 /// and its last, rows belong to it. Values as for [`by_stamp`].
 #[must_use]
-pub fn by_age(into: &TableName, layout: &Layout, age: &Ident, has_stamps: bool) -> String {
+pub fn by_age(into: &TableName, layout: &Layout, age: &Age, has_stamps: bool) -> String {
     // Rows with a stamp on record belong to their own batch.
     let stamped = format!(
         "WHERE {ARCHIVED_AT} IS NULL OR NOT EXISTS (
