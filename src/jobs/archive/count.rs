@@ -137,16 +137,22 @@ fn explain(mut fault: Fault, error: &sqlx::Error, rows: &DueRows) -> Fault {
     {
         fault.message = format!("{}, at character {place}", fault.message);
     }
-    if fault.kind == Kind::Server && rows.condition.is_some() {
+    let what = match (&rows.condition, rows.age.column()) {
+        (None, Some(_)) => return fault,
+        (Some(_), Some(_)) => "`where`",
+        (None, None) => "age_expression",
+        (Some(_), None) => "`where` or age_expression",
+    };
+    if fault.kind == Kind::Server {
         fault.kind = Kind::Refused;
         let cure = match fault.sqlstate.as_deref() {
             // Unknown function, table, type.
             Some("42883" | "42P01" | "42704") => {
-                "correct `where`, and name what is not in pg_catalog with its schema"
+                format!("correct {what}, and name what is not in pg_catalog with its schema")
             }
-            _ => "correct `where`",
+            _ => format!("correct {what}"),
         };
-        fault.hint = Some(fault.hint.map_or(cure.to_owned(), |hint| format!("{hint} {cure}")));
+        fault.hint = Some(fault.hint.map_or_else(|| cure.clone(), |hint| format!("{hint} {cure}")));
     }
     fault
 }

@@ -47,7 +47,7 @@ pub fn check(name: &TableName, policy: &ArchiveTable, facts: &Facts) -> Findings
     source_side(name, source, &facts.user, &mut found);
     referrers(name, Some(&policy.children), source, &mut found);
     age_and_key(&policy.age, source, &mut found);
-    volatile(&facts.volatile, &mut found);
+    volatile(&facts.volatile, &policy.age, &mut found);
     match (&facts.target, facts.target_schema) {
         (_, None) => {
             let schema = &policy.into.schema;
@@ -238,11 +238,15 @@ fn age_column(age: &Ident, source: &Source, found: &mut Findings) {
     }
 }
 
-/// INSERT and DELETE evaluate the condition separately: they must agree on each row.
-pub(super) fn volatile(functions: &[String], found: &mut Findings) {
+/// INSERT and DELETE evaluate condition and age separately: they must agree on each row.
+pub(super) fn volatile(functions: &[String], age: &Age, found: &mut Findings) {
+    let what = match age {
+        Age::Column(_) => "the condition",
+        Age::Expression(_) => "the condition or age_expression",
+    };
     for function in functions {
         found.refuse(
-            format!("the condition calls {function}, which may answer differently each time"),
+            format!("{what} calls {function}, which may answer differently each time"),
             "use a STABLE or IMMUTABLE function; declare it so if it is one",
         );
     }

@@ -81,7 +81,7 @@ fn check(name: &TableName, purge: &Purge, facts: &PurgeFacts, source: &Source) -
     source_side(name, source, &facts.user, &mut found);
     referrers(name, None, source, &mut found);
     age_and_key(&purge.age, source, &mut found);
-    volatile(&facts.volatile, &mut found);
+    volatile(&facts.volatile, &purge.age, &mut found);
     for child in &purge.children {
         found.refuse(
             format!("the archive of its child {child} would keep what refers to its rows"),
