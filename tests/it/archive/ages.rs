@@ -38,7 +38,10 @@ async fn world(db: &Db) {
 fn an_expression_tells_the_age() {
     on_every_major(|db| async move {
         for analyzed in [false, true] {
-            db.execute("DROP TABLE IF EXISTS jobs, jobs_archive, kept").await;
+            db.execute(
+                "DROP TABLE IF EXISTS jobs, jobs_archive, kept; DROP SCHEMA IF EXISTS pgtend CASCADE",
+            )
+            .await;
             world(&db).await;
             if analyzed {
                 db.execute("ANALYZE jobs").await;
