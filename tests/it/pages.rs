@@ -42,7 +42,8 @@ fn links_lead_to_files() {
 #[test]
 fn the_cases_name_tests() {
     let mut tests = String::new();
-    let mut pending = vec![root().join("tests/it"), root().join("src/jobs")];
+    let mut pending: Vec<_> =
+        ["tests/it", "src/jobs", "src/job"].map(|dir| root().join(dir)).into();
     while let Some(path) = pending.pop() {
         if path.is_dir() {
             pending.extend(

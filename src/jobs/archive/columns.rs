@@ -161,6 +161,41 @@ fn compare_column(
     }
 }
 
+/// Why values of an archive cannot go back to the table they came from. A type of the same name with less
+/// room does: each batch compares what came back.
+#[must_use]
+pub fn way_back(
+    (archive, from): (&TableName, &[Column]),
+    (table, to): (&TableName, &[Column]),
+) -> Option<Refusal> {
+    let plain = from.iter().filter(|column| column.generated.is_none());
+    let lost = plain.filter_map(|column| match find(to, &column.name) {
+        None if column.name.as_str() == ARCHIVED_AT => None,
+        None => Some(Refusal::new(
+            format!("{table} lacks column {}, whose values in {archive} would be lost", column.name),
+            format!("add the column, or drop it from {archive}"),
+        )),
+        Some(other) if other.type_id != column.type_id => Some(Refusal::new(
+            format!(
+                "column {} is {} in {archive}, {} in {table}: values may not come back as they were",
+                column.name, column.type_sql, other.type_sql
+            ),
+            format!("ALTER TABLE {archive} ALTER COLUMN {} TYPE {}", column.name, other.type_sql),
+        )),
+        Some(_) => None,
+    });
+    let needs =
+        |column: &&Column| column.is_not_null && !column.has_default && column.generated.is_none();
+    let new = to.iter().filter(|column| find(from, &column.name).is_none());
+    let wanting = new.filter(needs).map(|column| {
+        Refusal::new(
+            format!("{table} wants a value for column {}, which {archive} lacks", column.name),
+            format!("ALTER TABLE {table} ALTER COLUMN {} SET DEFAULT …", column.name),
+        )
+    });
+    lost.chain(wanting).next()
+}
+
 /// Whether every value of one column fits into the other unchanged.
 fn holds(column: &Column, other: &Column) -> bool {
     if column.type_id != other.type_id {

@@ -314,7 +314,7 @@ pub async fn source(
         blocks: relation::blocks(conn, relation.oid).await?,
         hooks: triggers::of(conn, relation.oid, &relation.tree, Fires::OnDelete).await?,
         referrers: foreign_keys::pointing_at(conn, &relation.tree).await?,
-        publishing: publications::of(conn, &relation).await?,
+        publishing: publications::of(conn, &relation, version).await?,
         clutter: clutter::of(conn, &relation.tree, version).await?,
         missing: privileges::missing_on_table(conn, relation.oid, &SOURCE_PRIVILEGES).await?,
         may_use_schema: rights.is_some_and(|rights| rights.may_use),

@@ -10,7 +10,7 @@ use super::observe::{Facts, Seen};
 use super::preflight;
 use super::purge;
 use super::vacuum;
-use crate::config::checked::{Archive, ArchiveTable, Limits, Rule};
+use crate::config::checked::{Allowance, Archive, ArchiveTable, Limits, Pace, Rule};
 use crate::job::pace::blind_spots;
 use crate::job::{Action, Plan};
 use crate::pg::fault::{Fault, Kind};
@@ -65,6 +65,8 @@ fn table(
     let (moves, rests): (Vec<_>, Vec<_>) = rows.unzip();
     plan.actions.extend(moves.into_iter().flatten().chain(vacuum));
     plan.actions.extend(rests.into_iter().flatten());
+    let of_children = vacuum_children(&works, plan);
+    plan.actions.extend(of_children);
     if rules.len() > 1 {
         let all = plan.actions.split_off(before);
         plan.actions.extend(once_each(all));
@@ -91,14 +93,32 @@ fn once_each(actions: Vec<ArchiveAction>) -> Vec<ArchiveAction> {
     kept
 }
 
+/// At which pace, and when, the tables of a rule are vacuumed; `None`: they are not.
+fn wants(work: &Work<'_>) -> Option<(Pace, Allowance)> {
+    work.policy.vacuum.then_some((work.policy.pace, work.policy.allowance))
+}
+
 /// The VACUUM behind the moves of one table.
 fn vacuum_behind(works: &[Work<'_>], plan: &mut Plan<ArchiveAction>) -> Option<ArchiveAction> {
-    let wants =
-        |work: &Work<'_>| work.policy.vacuum.then_some((work.policy.pace, work.policy.allowance));
     let counted: Option<u64> = works.iter().map(|work| work.facts.due.rows.counted()).sum();
     let due = counted.map_or(Due::Uncounted, Due::Rows);
     let first = works.first()?;
     vacuum::after_move((first.name, works.iter().find_map(wants)), first.source, &due, plan)
+}
+
+/// Those behind the moves of its children, each of which several rules may name.
+fn vacuum_children(works: &[Work<'_>], plan: &mut Plan<ArchiveAction>) -> Vec<ArchiveAction> {
+    let mut kept: Vec<ArchiveAction> = Vec::new();
+    for work in works {
+        let (due, children) = (&work.facts.due.rows, &work.facts.children);
+        let behind = vacuum::after_move_of_children(wants(work), work.source, due, children, plan);
+        for vacuum in behind {
+            if kept.iter().all(|one| one.object() != vacuum.object()) {
+                kept.push(vacuum);
+            }
+        }
+    }
+    kept
 }
 
 /// Plans what comes before the rows of one rule move; `None`: none do.

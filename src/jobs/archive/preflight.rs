@@ -5,10 +5,12 @@ use super::columns;
 use super::due::AgeType;
 use super::observe::{Facts, Source, Target};
 use super::refusal::Refusal;
+use super::sql::list;
 use super::walk::Walk;
 use crate::config::checked::{Age, ArchiveTable};
 use crate::pg::catalog::foreign_keys::Referrer;
 use crate::pg::catalog::privileges::SchemaRights;
+use crate::pg::catalog::publications::Narrowed;
 use crate::pg::catalog::relation::{Kind, Persistence, Relation};
 use crate::pg::catalog::triggers::Hook;
 use crate::pg::condition::Expression;
@@ -183,11 +185,41 @@ fn publishing(source: &Source, found: &mut Findings) {
             format!("ALTER TABLE {table} REPLICA IDENTITY FULL, or DEFAULT with a primary key"),
         );
     }
-    if source.publishing.without_identity.is_empty() {
+    for narrowed in &source.publishing.in_the_way {
+        found.refuse(narrowed_words(narrowed), narrowed_cure(narrowed));
+    }
+    if source.publishing.without_identity.is_empty() && source.publishing.in_the_way.is_empty() {
         found.warnings.push(format!(
             "publication {names} publishes deletes: subscribers lose the rows that are archived here"
         ));
     }
+}
+
+fn narrowed_words(narrowed: &Narrowed) -> String {
+    let Narrowed { table, publication, filtered, unlisted, lists_of_full } = narrowed;
+    let why = if *lists_of_full {
+        "has a list of columns of it, and its replica identity is FULL".to_owned()
+    } else if filtered.is_empty() {
+        format!("has a list of its columns that lacks {} of its replica identity", list(unlisted))
+    } else {
+        format!("filters its rows by {}, not of its replica identity", list(filtered))
+    };
+    format!(
+        "publication {publication} publishes deletes of {table} and {why}: the server refuses them"
+    )
+}
+
+fn narrowed_cure(narrowed: &Narrowed) -> String {
+    let Narrowed { table, publication, filtered, lists_of_full, .. } = narrowed;
+    if !lists_of_full && !filtered.is_empty() {
+        return format!(
+            "ALTER TABLE {table} REPLICA IDENTITY FULL, or USING INDEX one with these columns, or ALTER \
+             PUBLICATION {publication} without that filter"
+        );
+    }
+    format!(
+        "ALTER PUBLICATION {publication} with all columns of the replica identity of {table}, or without a list"
+    )
 }
 
 pub(super) fn age_and_key(age: &Age, source: &Source, found: &mut Findings) {

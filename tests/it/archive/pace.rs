@@ -12,7 +12,7 @@ use crate::support::{
 };
 
 /// So many jobs that are due, each of an ordinary width.
-fn jobs(count: u32) -> String {
+pub(super) fn jobs(count: u32) -> String {
     format!(
         "CREATE TABLE jobs (id bigint PRIMARY KEY, name text, status text, created_at timestamptz); \
          INSERT INTO jobs SELECT i, repeat('x', 200), 'done', now() - interval '60 days' \
@@ -21,7 +21,7 @@ fn jobs(count: u32) -> String {
 }
 
 /// Batches of 200, one right after the other, under this limit.
-fn limited(limit: &str) -> String {
+pub(super) fn limited(limit: &str) -> String {
     let table = config_for("jobs", "created_at", "pace = \"full\"\nbatch_rows = 200");
     format!("{table}[archive.limits]\n{limit}\n")
 }
@@ -31,7 +31,7 @@ async fn archived(db: &Db) -> u64 {
 }
 
 /// Waits until it stands still for this cause, and has looked again and found it so.
-async fn stands_still(db: &Db, archiver: &Daemon, cause: &str) -> (String, u64) {
+pub(super) async fn stands_still(db: &Db, archiver: &Daemon, cause: &str) -> (String, u64) {
     let told = archiver.event("batch.throttled", |line| line["cause"] == cause).await;
     let before = archived(db).await;
     let looks = Mutex::new(BTreeSet::new());
@@ -49,7 +49,7 @@ async fn stands_still(db: &Db, archiver: &Daemon, cause: &str) -> (String, u64) 
 }
 
 /// It goes on by itself, and moves the rest.
-async fn goes_on(db: &Db, archiver: Daemon, cause: &str, all: u64) {
+pub(super) async fn goes_on(db: &Db, archiver: Daemon, cause: &str, all: u64) {
     archiver.event("batch.resumed", |line| line["cause"] == cause).await;
     let ended = archiver.wait_exit().await;
     assert_eq!(ended.code, Some(0), "{ended}");
@@ -60,7 +60,7 @@ async fn goes_on(db: &Db, archiver: Daemon, cause: &str, all: u64) {
     assert!(note.contains(&format!(" s for {cause}")), "{note}");
 }
 
-async fn began(program: &Program) -> Daemon {
+pub(super) async fn began(program: &Program) -> Daemon {
     assert_eq!(program.run(&["migrate"]).await.code, Some(0));
     program.spawn(&["once", "archive"])
 }
@@ -164,7 +164,7 @@ fn sessions_at_work_stop_it() {
 }
 
 /// Rows per batch, in their order: each batch has its own time.
-async fn sizes(db: &Db) -> Vec<u64> {
+pub(super) async fn sizes(db: &Db) -> Vec<u64> {
     let counts = "SELECT count(*) FROM jobs_archive GROUP BY archived_at ORDER BY archived_at";
     db.column(counts).await.iter().map(|count| count.parse().expect("a count")).collect()
 }
@@ -240,6 +240,30 @@ fn what_a_move_leaves_is_vacuumed_and_who_stands_in_the_way_is_named() {
         let note = note_of(&once(&app).await);
         let expected = "cannot be removed yet, older snapshots still see them: pid ";
         assert!(note.contains(expected) && note.contains("\"report\""), "{note}");
+    });
+}
+
+/// What has left a child is cleaned up too, and it is analyzed.
+#[test]
+fn children_are_vacuumed_behind_a_large_move() {
+    on_every_major(|db| async move {
+        db.execute(&jobs(30_000)).await;
+        db.execute(
+            "CREATE TABLE events (id bigint PRIMARY KEY, job_id bigint REFERENCES jobs) \
+               WITH (autovacuum_enabled = off); \
+             INSERT INTO events SELECT i, (i + 1) / 2 FROM generate_series(1, 60000) AS i; \
+             CREATE INDEX ON events (job_id)",
+        )
+        .await;
+        db.execute("VACUUM ANALYZE jobs").await;
+        db.execute("VACUUM ANALYZE events").await;
+        let more = "pace = \"full\"\ncreate_target = true\nchildren = ['events']";
+        let app = InProcess::new(&db, &config_for("jobs", "created_at", more)).await;
+        let outcome = once(&app).await;
+        let last = outcome.actions.last().expect("something was done");
+        assert_eq!((last.kind, last.object.as_str()), ("vacuum", "public.events"), "{outcome:#?}");
+        let note = last.result.as_ref().expect("it went well").note.clone().unwrap_or_default();
+        assert_eq!(note, "60000 dead rows removed");
     });
 }
 

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use pgtend::job::{JobName, Verdict};
 
 use super::{ARCHIVE, JOBS, config, config_for, once};
-use crate::support::{Db, InProcess, on_every_major};
+use crate::support::{Db, InProcess, on_every_major, run};
 
 /// A hazard: what is done to the tables, and the configuration's further lines.
 type Hazard = (&'static str, &'static str, &'static str);
@@ -40,6 +40,14 @@ const OF_THE_SOURCE: &[Hazard] = &[
         "",
     ),
     ("a rule", "CREATE RULE soft_delete AS ON DELETE TO jobs DO INSTEAD NOTHING", ""),
+    (
+        "foreign partitions",
+        "CREATE EXTENSION IF NOT EXISTS file_fdw; CREATE SERVER s FOREIGN DATA WRAPPER file_fdw; \
+         ALTER TABLE jobs RENAME TO j; CREATE TABLE jobs (LIKE j) PARTITION BY RANGE (created_at); \
+         CREATE FOREIGN TABLE jobs_1 PARTITION OF jobs FOR VALUES FROM (MINVALUE) TO (MAXVALUE) \
+         SERVER s OPTIONS (filename '/dev/null')",
+        "",
+    ),
     ("heirs", "CREATE TABLE more_jobs () INHERITS (jobs)", ""),
     (
         "partitioned, and no key",
@@ -66,6 +74,15 @@ const OF_THE_TARGET: &[Hazard] = &[
     (
         "a view",
         "ALTER TABLE jobs_archive RENAME TO j; CREATE VIEW jobs_archive AS SELECT * FROM j",
+        "",
+    ),
+    (
+        "foreign partitions",
+        "CREATE EXTENSION IF NOT EXISTS file_fdw; CREATE SERVER s FOREIGN DATA WRAPPER file_fdw; \
+         ALTER TABLE jobs_archive RENAME TO j; \
+         CREATE TABLE jobs_archive (LIKE j) PARTITION BY RANGE (created_at); \
+         CREATE FOREIGN TABLE archive_1 PARTITION OF jobs_archive FOR VALUES FROM (MINVALUE) TO (MAXVALUE) \
+         SERVER s OPTIONS (filename '/dev/null')",
         "",
     ),
     ("row level security", "ALTER TABLE jobs_archive ENABLE ROW LEVEL SECURITY", ""),
@@ -153,6 +170,109 @@ fn hazards_of_the_source_are_refused() {
 fn hazards_of_the_target_are_refused() {
     on_every_major(|db| async move {
         insta::assert_snapshot!("target", messages(&db, OF_THE_TARGET).await);
+    });
+}
+
+/// The server refuses the DELETE of what such a publication holds: since 15, when they came.
+const OF_PUBLICATIONS: &[Hazard] = &[
+    ("a row filter", "CREATE PUBLICATION p FOR TABLE jobs WHERE (status = 'done' AND id > 0)", ""),
+    ("a list of columns", "CREATE PUBLICATION p FOR TABLE jobs (name, status)", ""),
+    (
+        "a list of columns of a whole row",
+        "ALTER TABLE jobs REPLICA IDENTITY FULL; CREATE PUBLICATION p FOR TABLE jobs (id, name)",
+        "",
+    ),
+    (
+        "both, with a column in both",
+        "CREATE PUBLICATION p FOR TABLE jobs (id, status) WHERE (status = 'done')",
+        "",
+    ),
+    (
+        "a filter of the partitioned table",
+        "ALTER TABLE jobs RENAME TO j; CREATE TABLE jobs (LIKE j, PRIMARY KEY (id)) PARTITION BY RANGE (id); \
+         CREATE TABLE jobs_1 PARTITION OF jobs DEFAULT; INSERT INTO jobs SELECT * FROM j; \
+         CREATE PUBLICATION p FOR TABLE jobs WHERE (name > '') WITH (publish_via_partition_root)",
+        "",
+    ),
+];
+
+#[test]
+fn publications_that_keep_rows_from_being_deleted_are_refused() {
+    on_every_major(|db| async move {
+        if db.major() < 15 {
+            return;
+        }
+        insta::assert_snapshot!("publications", messages(&db, OF_PUBLICATIONS).await);
+        // The server says the same of each.
+        for (name, sql, _) in OF_PUBLICATIONS {
+            db.execute(
+                "DROP SCHEMA public CASCADE; DROP PUBLICATION IF EXISTS p; CREATE SCHEMA public",
+            )
+            .await;
+            db.execute(JOBS).await;
+            db.execute(sql).await;
+            let refused = sqlx::raw_sql("DELETE FROM jobs").execute(db.pool()).await;
+            assert!(refused.is_err(), "{name}");
+        }
+    });
+}
+
+#[test]
+fn publications_whose_filters_and_lists_fit_the_replica_identity_are_a_warning() {
+    on_every_major(|db| async move {
+        if db.major() < 15 {
+            return;
+        }
+        for made in [
+            "CREATE PUBLICATION p FOR TABLE jobs (id, name) WHERE (id > 3)",
+            "CREATE PUBLICATION p FOR TABLE jobs WHERE (status = 'done') WITH (publish = 'insert')",
+            "ALTER TABLE jobs REPLICA IDENTITY FULL; CREATE PUBLICATION p FOR TABLE jobs WHERE (status = 'done')",
+            "CREATE UNIQUE INDEX two ON jobs (name, status); ALTER TABLE jobs ALTER status SET NOT NULL, \
+               REPLICA IDENTITY USING INDEX two; \
+             CREATE PUBLICATION p FOR TABLE jobs (name, status) WHERE (status = 'done')",
+        ] {
+            db.execute("DROP TABLE IF EXISTS jobs, jobs_archive; DROP PUBLICATION IF EXISTS p")
+                .await;
+            db.execute(JOBS).await;
+            db.execute(ARCHIVE).await;
+            db.execute(made).await;
+            let app = InProcess::new(&db, &config("")).await;
+            assert_eq!(super::moved(&app).await.rows, Some(11), "{made}");
+        }
+    });
+}
+
+/// A temporary table is another session's; what it holds is not ours to keep.
+#[test]
+fn temporary_tables_are_refused() {
+    on_every_major(|db| async move {
+        let mut other = db.connect().await;
+        let made =
+            "CREATE TEMP TABLE jobs (id int PRIMARY KEY, status text, created_at timestamptz)";
+        run(&mut other, made).await;
+        db.execute(JOBS).await;
+        db.execute(ARCHIVE).await;
+        let schema = db.value("SELECT relnamespace::regnamespace FROM pg_class WHERE relname = 'jobs' AND relpersistence = 't'").await;
+        let temporary = format!("{schema}.jobs");
+        let of_source = config_for(&temporary, "created_at", "")
+            .replace(".jobs_archive", ".none")
+            .replace(&format!("{schema}.none"), "jobs_archive");
+        let of_target = override_config(&format!("into = '{temporary}'"));
+        for config in [of_source, of_target] {
+            let app = InProcess::new(&db, &config).await;
+            let said: Vec<String> = app
+                .plan(JobName::Archive)
+                .await
+                .refused
+                .iter()
+                .map(|r| r.fault.to_string())
+                .collect();
+            assert!(
+                said.iter().any(|said| said.contains(&format!("{temporary} is a temporary table"))),
+                "{said:?}"
+            );
+            assert_eq!(once(&app).await.verdict, Verdict::Failed);
+        }
     });
 }
 

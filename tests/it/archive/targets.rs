@@ -1,5 +1,5 @@
 //! Archive tables: made by us, or by somebody with ideas of their own.
-use super::{JOBS, assert_whole, config, keep, moved, once};
+use super::{ARCHIVE, JOBS, assert_whole, config, keep, moved, once};
 use crate::support::{InProcess, NO_ROWS, on_every_major};
 
 #[test]
@@ -132,5 +132,23 @@ fn a_table_altered_in_the_middle_is_left_alone() {
         );
         // The next run has looked again.
         assert_eq!(moved(&app).await.rows, Some(8));
+    });
+}
+
+/// What the server may lose in a crash may go where it lasts, or where it lasts no longer.
+#[test]
+fn unlogged_tables_move_into_either_kind() {
+    on_every_major(|db| async move {
+        for archive in ["", "ALTER TABLE jobs_archive SET UNLOGGED"] {
+            db.execute("DROP TABLE IF EXISTS jobs, jobs_archive, kept").await;
+            db.execute(JOBS).await;
+            db.execute("ALTER TABLE jobs SET UNLOGGED").await;
+            db.execute(ARCHIVE).await;
+            db.execute(archive).await;
+            keep(&db, "jobs").await;
+            let app = InProcess::new(&db, &config("")).await;
+            assert_eq!(moved(&app).await.rows, Some(11), "{archive}");
+            assert_whole(&db, "jobs", "jobs_archive").await;
+        }
     });
 }

@@ -30,13 +30,25 @@ pub async fn restore(cx: &mut Context<'_>, restore: &Restore) -> Result<Applied,
         allowance: Allowance::default(),
         expected: None,
     };
-    let mut walker = Walker { restore, after: None, refused: 0 };
+    let children = vec![0; restore.children.len()];
+    let mut walker = Walker { restore, after: None, refused: 0, children };
     let totals = run(cx, &limits, &mut walker).await?;
     let stopped = (totals.ended == Ended::Stopped)
         .then(|| "stopped on request; the same command carries on".to_owned());
-    let note = [stopped, conflicts(&walker)].into_iter().flatten().collect::<Vec<_>>().join("; ");
+    let note = [stopped, with(&walker), conflicts(&walker)]
+        .into_iter()
+        .flatten()
+        .collect::<Vec<_>>()
+        .join("; ");
     let note = Some(note).filter(|note| !note.is_empty());
     Ok(Applied { rows: Some(totals.rows), batches: totals.batches, note })
+}
+
+/// `with 22 rows of public.job_events`
+fn with(walker: &Walker<'_>) -> Option<String> {
+    let each = walker.restore.children.iter().zip(&walker.children);
+    let each: Vec<String> = each.map(|(child, rows)| format!("{rows} rows of {child}")).collect();
+    (!each.is_empty()).then(|| format!("with {}", each.join(", ")))
 }
 
 /// What stayed behind, and how to look at it.
@@ -59,6 +71,8 @@ struct Walker<'a> {
     after: Option<Vec<String>>,
     /// Rows that the hot table did not take.
     refused: u64,
+    /// Rows of each child that came with them.
+    children: Vec<u64>,
 }
 
 impl Batches for Walker<'_> {
@@ -78,6 +92,8 @@ impl Batches for Walker<'_> {
             count.map(i64::unsigned_abs).map_err(|error| self.failed(&error))
         };
         let (back, met) = (count(1)?, count(2)?);
+        let with: Vec<u64> = (3..3 + self.children.len()).map(count).collect::<Result<_, _>>()?;
+        self.children.iter_mut().zip(with).for_each(|(rows, more)| *rows += more);
         self.refused += met.saturating_sub(back);
         self.after = Some(range.last);
         Ok(Some(Measured { bytes: Some(bytes), ..Measured::of(back) }))

@@ -112,7 +112,7 @@ pub async fn of(
         .collect()
 }
 
-/// Records a hold, and forgets those that have ended.
+/// Records a hold in the place of one of the same rows, and forgets those that have ended.
 #[must_use]
 pub fn record(source: &TableName, hold: &Hold) -> Vec<String> {
     let at = |at: Option<DateTime<Utc>>| at.map_or("NULL".to_owned(), instant);
@@ -120,13 +120,16 @@ pub fn record(source: &TableName, hold: &Hold) -> Vec<String> {
     let condition =
         hold.condition.as_ref().map_or("NULL".to_owned(), |text| literal(text.as_str()));
     let age = hold.age.as_ref().map_or("NULL".to_owned(), |age| literal(&age.to_string()));
+    let (since, until) = (at(hold.since), at(hold.until));
     vec![
-        format!("DELETE FROM archive_hold WHERE source = {source} AND held_until <= now()"),
+        format!(
+            "DELETE FROM archive_hold WHERE source = {source} AND (held_until <= now()\n  \
+             OR since IS NOT DISTINCT FROM {since} AND until IS NOT DISTINCT FROM {until}\n    \
+             AND condition IS NOT DISTINCT FROM {condition} AND age IS NOT DISTINCT FROM {age})"
+        ),
         format!(
             "INSERT INTO archive_hold (source, since, until, condition, held_until, age)\n\
-             VALUES ({source}, {}, {}, {condition}, {}, {age})",
-            at(hold.since),
-            at(hold.until),
+             VALUES ({source}, {since}, {until}, {condition}, {}, {age})",
             instant(hold.held_until)
         ),
     ]

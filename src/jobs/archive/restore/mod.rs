@@ -12,6 +12,7 @@ use crate::time::period::Period;
 
 pub mod action;
 pub mod apply;
+mod back;
 pub mod hold;
 pub mod plan;
 

@@ -3,7 +3,8 @@
 use chrono::{DateTime, Utc};
 
 use super::super::action::ArchiveAction;
-use super::super::columns::ARCHIVED_AT;
+use super::super::children::ChildFacts;
+use super::super::columns;
 use super::super::observe::{Facts, Seen, Source, Target};
 use super::super::plan::unread;
 use super::super::refusal::Refusal;
@@ -62,19 +63,11 @@ fn restore(
     let no_table = |name| refused(format!("there is no table {name}"), "create it".to_owned());
     let source = facts.source.as_ref().ok_or_else(|| no_table(table))?;
     let target = facts.target.as_ref().ok_or_else(|| no_table(archive))?;
-    for (relation, name) in [(&source.relation, table), (&target.relation, archive)] {
-        if relation.row_security {
-            return Err(refused(
-                format!("row level security is on for {name}: it decides which rows are seen"),
-                format!("ALTER TABLE {name} DISABLE ROW LEVEL SECURITY"),
-            ));
-        }
+    if let Some(refusal) = obstacle((table, source), (archive, target)) {
+        return Err(refusal.fault("archive", table));
     }
-    if let Some(column) = lost(source, target) {
-        return Err(refused(
-            format!("it lacks column {column}, whose values in {archive} would be lost"),
-            format!("add the column, or drop it from {archive}"),
-        ));
+    if let Some(refusal) = facts.children.iter().find_map(obstacle_of_child) {
+        return Err(refusal.fault("archive", table));
     }
     let held_until = now.max(wish.keep.after(now, chrono_tz::UTC));
     let hold = Hold {
@@ -85,7 +78,8 @@ fn restore(
         held_until,
     };
     let tables = (source, target);
-    let restore = Restore::new(wish, facts.version, tables, &policy.age, archive, &hold);
+    let (age, children) = (&policy.age, &facts.children);
+    let restore = Restore::new(wish, facts.version, tables, children, age, archive, &hold);
     let restore = restore.ok_or_else(|| {
         refused(
             format!(
@@ -103,11 +97,34 @@ fn restore(
     Ok(Restore { pacing, reason, ..restore })
 }
 
-/// A column of the archive that has no place in the hot table.
-fn lost(source: &Source, target: &Target) -> Option<String> {
-    let has = |name| source.columns.iter().any(|column| column.name == name);
-    let own = target.columns.iter().filter(|column| column.generated.is_none());
-    own.map(|column| column.name.clone())
-        .find(|name| name.as_str() != ARCHIVED_AT && !has(name.clone()))
-        .map(|name| name.to_string())
+/// Why rows of an archive cannot go back as they are.
+fn obstacle(
+    (table, source): (&TableName, &Source),
+    (archive, target): (&TableName, &Target),
+) -> Option<Refusal> {
+    for (relation, name) in [(&source.relation, table), (&target.relation, archive)] {
+        if relation.row_security {
+            return Some(Refusal::new(
+                format!("row level security is on for {name}: it decides which rows are seen"),
+                format!("ALTER TABLE {name} DISABLE ROW LEVEL SECURITY"),
+            ));
+        }
+    }
+    columns::way_back((archive, &target.columns), (table, &source.columns))
+}
+
+/// The same of what refers to them: rows that stay behind would refer to nothing in the archive.
+fn obstacle_of_child(child: &ChildFacts) -> Option<Refusal> {
+    let ChildFacts { name, into, source, target, keys, .. } = child;
+    let target = target.as_ref()?;
+    let found = match source {
+        Some(source) if keys.len() == 1 => obstacle((name, source), (into, target)),
+        _ => Some(Refusal::new(
+            format!(
+                "its rows in {into} cannot come with the rows they refer to, as it has no foreign key, or several"
+            ),
+            "give it its one foreign key, or take it out of `children`: its rows then stay in its archive",
+        )),
+    };
+    found.map(|refusal| refusal.of_child(name))
 }

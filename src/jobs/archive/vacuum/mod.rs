@@ -10,4 +10,4 @@ mod plan;
 
 pub use action::Vacuum;
 pub use apply::vacuum;
-pub use plan::after_move;
+pub use plan::{after_move, after_move_of_children};

@@ -4,8 +4,8 @@ use super::Vacuum;
 use crate::config::checked::{Allowance, Pace};
 use crate::job::Plan;
 use crate::jobs::archive::action::ArchiveAction;
+use crate::jobs::archive::children::ChildFacts;
 use crate::jobs::archive::count::Due;
-use crate::jobs::archive::due::COUNT_MAX;
 use crate::jobs::archive::observe::Source;
 use crate::pg::ident::TableName;
 
@@ -21,11 +21,34 @@ pub fn after_move(
     due: &Due,
     plan: &mut Plan<ArchiveAction>,
 ) -> Option<ArchiveAction> {
-    let dead_min = DEAD_MIN.max(source.clutter.rows / SHARE);
-    let is_likely = match due {
-        Due::Rows(count) if *count <= COUNT_MAX => source.clutter.dead + count > dead_min,
-        Due::Rows(_) | Due::Uncounted | Due::Unasked(_) => true,
+    after((name, pace), source, due.counted(), plan)
+}
+
+/// The same of its children, of which as large a share leaves, as far as anybody knows before.
+pub fn after_move_of_children(
+    pace: Option<(Pace, Allowance)>,
+    source: &Source,
+    due: &Due,
+    children: &[ChildFacts],
+    plan: &mut Plan<ArchiveAction>,
+) -> Vec<ArchiveAction> {
+    let of_child = |child: &ChildFacts| {
+        let facts = child.source.as_ref()?;
+        let share = |due: u64| due.saturating_mul(facts.clutter.rows) / source.clutter.rows.max(1);
+        after((&child.name, pace), facts, due.counted().map(share), plan)
     };
+    children.iter().filter_map(of_child).collect()
+}
+
+/// After so many rows have left; absent: nobody knows how many.
+fn after(
+    (name, pace): (&TableName, Option<(Pace, Allowance)>),
+    source: &Source,
+    leaving: Option<u64>,
+    plan: &mut Plan<ArchiveAction>,
+) -> Option<ArchiveAction> {
+    let dead_min = DEAD_MIN.max(source.clutter.rows / SHARE);
+    let is_likely = leaving.is_none_or(|rows| source.clutter.dead + rows > dead_min);
     let (pace, allowance) = pace.filter(|_| is_likely)?;
     if !source.clutter.may_vacuum {
         plan.spare(
