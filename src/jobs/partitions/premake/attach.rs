@@ -43,22 +43,21 @@ impl NewPartition {
 
     /// The table is made first, where nobody sees it. ATTACH then takes SHARE UPDATE EXCLUSIVE on the
     /// parent, which neither readers nor writers notice. With foreign keys or a default partition it
-    /// also locks what they do notice.
+    /// also locks what they do notice. All of it is one round trip, so that the locks last no longer
+    /// over a slow network.
     fn make(&self) -> Step {
         let Self { parent, child, from, to, .. } = self;
-        let attach = format!(
+        let mut sql = create::table(self);
+        sql.push(format!(
             "ALTER TABLE {parent} ATTACH PARTITION {child} FOR VALUES FROM ({from}) TO ({to})"
-        );
-        let mut after = create::after_attach(self);
+        ));
+        sql.extend(create::after_attach(self));
         if let Some(default) = self.recipe.large_default() {
-            after.push(drop_check_sql(&default.name));
+            sql.push(drop_check_sql(&default.name));
         }
         let lock = self.recipe.attach_wait(parent, self.lock_timeout);
-        let mut sql = create::table(self);
-        sql.push(attach);
-        let mut making = step("make", child, lock, sql);
+        let mut making = step("make", child, lock, vec![sql.join(";\n")]);
         making.statements.push(self.evidence());
-        making.statements.extend(after.into_iter().map(Statement::new));
         making
     }
 

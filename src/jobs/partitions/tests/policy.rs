@@ -189,10 +189,10 @@ fn a_large_default_partition_is_scanned_under_a_check() {
     -- validate the check of public.dflt, lock_timeout [2000, 2000, 2000] ms
     ALTER TABLE public.dflt VALIDATE CONSTRAINT pgtend_hole
     -- make public.events_p2026_01, lock_timeout [20, 20, 50, 50, 100, 100, 100, 100] ms
-    CREATE TABLE public.events_p2026_01 (LIKE public.events INCLUDING DEFAULTS INCLUDING GENERATED INCLUDING CONSTRAINTS INCLUDING STORAGE INCLUDING COMPRESSION INCLUDING COMMENTS INCLUDING STATISTICS)
-    ALTER TABLE public.events ATTACH PARTITION public.events_p2026_01 FOR VALUES FROM ('2026-01-01 00:00:00+00') TO ('2026-02-01 00:00:00+00')
-    SELECT inhparent = 16400 FROM pg_inherits WHERE inhrelid = 'public.events_p2026_01'::regclass
+    CREATE TABLE public.events_p2026_01 (LIKE public.events INCLUDING DEFAULTS INCLUDING GENERATED INCLUDING CONSTRAINTS INCLUDING STORAGE INCLUDING COMPRESSION INCLUDING COMMENTS INCLUDING STATISTICS);
+    ALTER TABLE public.events ATTACH PARTITION public.events_p2026_01 FOR VALUES FROM ('2026-01-01 00:00:00+00') TO ('2026-02-01 00:00:00+00');
     ALTER TABLE public.dflt DROP CONSTRAINT IF EXISTS pgtend_hole
+    SELECT inhparent = 16400 FROM pg_inherits WHERE inhrelid = 'public.events_p2026_01'::regclass
     ");
 }
 
@@ -323,16 +323,16 @@ fn the_sql_is_like_the_parent() {
     });
     insta::assert_snapshot!(sql(&world([events]).plan(NOW)), @r#"
     -- make "Odd.Schema"."Order_p2026_01", lock_timeout [20, 20, 50, 50, 100, 100, 100, 100] ms
-    CREATE TABLE "Odd.Schema"."Order_p2026_01" (LIKE "Odd.Schema"."Order" INCLUDING DEFAULTS INCLUDING GENERATED INCLUDING CONSTRAINTS INCLUDING STORAGE INCLUDING COMPRESSION INCLUDING COMMENTS INCLUDING STATISTICS) USING heap TABLESPACE "fast disk"
-    REVOKE ALL ON TABLE "Odd.Schema"."Order_p2026_01" FROM reader, PUBLIC
-    ALTER TABLE "Odd.Schema"."Order_p2026_01" OWNER TO "app owner"
-    GRANT INSERT, SELECT ON TABLE "Odd.Schema"."Order_p2026_01" TO "Writer" WITH GRANT OPTION
-    GRANT SELECT ON TABLE "Odd.Schema"."Order_p2026_01" TO PUBLIC
-    ALTER TABLE "Odd.Schema"."Order_p2026_01" ENABLE ROW LEVEL SECURITY
-    ALTER TABLE "Odd.Schema"."Order" ATTACH PARTITION "Odd.Schema"."Order_p2026_01" FOR VALUES FROM ('2026-01-01 00:00:00+00') TO ('2026-02-01 00:00:00+00')
-    SELECT inhparent = 16400 FROM pg_inherits WHERE inhrelid = '"Odd.Schema"."Order_p2026_01"'::regclass
-    DO 'BEGIN EXECUTE (SELECT format(''ALTER TABLE %s REPLICA IDENTITY USING INDEX %I'', x.indrelid::regclass, c.relname) FROM pg_inherits i JOIN pg_index x ON x.indexrelid = i.inhrelid JOIN pg_class c ON c.oid = x.indexrelid WHERE i.inhparent = 16405 AND x.indrelid = ''"Odd.Schema"."Order_p2026_01"''::regclass); END'
+    CREATE TABLE "Odd.Schema"."Order_p2026_01" (LIKE "Odd.Schema"."Order" INCLUDING DEFAULTS INCLUDING GENERATED INCLUDING CONSTRAINTS INCLUDING STORAGE INCLUDING COMPRESSION INCLUDING COMMENTS INCLUDING STATISTICS) USING heap TABLESPACE "fast disk";
+    REVOKE ALL ON TABLE "Odd.Schema"."Order_p2026_01" FROM reader, PUBLIC;
+    ALTER TABLE "Odd.Schema"."Order_p2026_01" OWNER TO "app owner";
+    GRANT INSERT, SELECT ON TABLE "Odd.Schema"."Order_p2026_01" TO "Writer" WITH GRANT OPTION;
+    GRANT SELECT ON TABLE "Odd.Schema"."Order_p2026_01" TO PUBLIC;
+    ALTER TABLE "Odd.Schema"."Order_p2026_01" ENABLE ROW LEVEL SECURITY;
+    ALTER TABLE "Odd.Schema"."Order" ATTACH PARTITION "Odd.Schema"."Order_p2026_01" FOR VALUES FROM ('2026-01-01 00:00:00+00') TO ('2026-02-01 00:00:00+00');
+    DO 'BEGIN EXECUTE (SELECT format(''ALTER TABLE %s REPLICA IDENTITY USING INDEX %I'', x.indrelid::regclass, c.relname) FROM pg_inherits i JOIN pg_index x ON x.indexrelid = i.inhrelid JOIN pg_class c ON c.oid = x.indexrelid WHERE i.inhparent = 16405 AND x.indrelid = ''"Odd.Schema"."Order_p2026_01"''::regclass); END';
     ALTER TABLE "Odd.Schema"."Order_p2026_01" FORCE ROW LEVEL SECURITY
+    SELECT inhparent = 16400 FROM pg_inherits WHERE inhrelid = '"Odd.Schema"."Order_p2026_01"'::regclass
     "#);
 }
 
@@ -342,7 +342,7 @@ fn the_sql_of_13_has_no_compression() {
     world.seen.version = crate::pg::version::Version(130_023);
     insta::assert_snapshot!(sql(&world.plan(NOW)), @r"
     -- make public.events_p2026_01, lock_timeout [2000, 2000, 2000] ms
-    CREATE TABLE public.events_p2026_01 (LIKE public.events INCLUDING DEFAULTS INCLUDING GENERATED INCLUDING CONSTRAINTS INCLUDING STORAGE INCLUDING COMMENTS INCLUDING STATISTICS)
+    CREATE TABLE public.events_p2026_01 (LIKE public.events INCLUDING DEFAULTS INCLUDING GENERATED INCLUDING CONSTRAINTS INCLUDING STORAGE INCLUDING COMMENTS INCLUDING STATISTICS);
     ALTER TABLE public.events ATTACH PARTITION public.events_p2026_01 FOR VALUES FROM ('2026-01-01') TO ('2026-02-01')
     SELECT inhparent = 16400 FROM pg_inherits WHERE inhrelid = 'public.events_p2026_01'::regclass
     ");
