@@ -19,8 +19,11 @@ const ROWS_MIN: f64 = 100.0;
 const SHRINK: f64 = 0.5;
 /// How fast sizes grow …
 const GROW: f64 = 1.5;
-/// … and how fast before any batch has taken half its time: from 100 rows to 51,200 in ten batches.
+/// … and how fast before any batch has taken half its time …
 const CLIMB: f64 = 2.0;
+/// … or even an eighth of it. Each batch has its fixed cost, so a day's few rows are better moved in few:
+/// 100, 400, 1,600, not 100, 200, 400, 800, 1,600.
+const LEAP: f64 = 4.0;
 /// A batch of less than this share of the work that was allowed tells nothing of what would be right:
 /// the end of the table, or rows that became small.
 const FULL: f64 = 0.5;
@@ -122,7 +125,11 @@ impl Sizer {
         }
         self.per_row = work / float(batch.rows);
         let share = took.as_secs_f64() / target.as_secs_f64();
-        let growth = if self.is_climbing { CLIMB } else { GROW };
+        let growth = match self.is_climbing {
+            true if share < 0.125 => LEAP,
+            true => CLIMB,
+            false => GROW,
+        };
         self.is_climbing &= share < 0.5 && !batch.hurt;
         let next = work * (1.0 / share.max(1e-6)).clamp(SHRINK, growth);
         if share > 1.0 {
