@@ -9,7 +9,7 @@ use pgtend::throwaway::{Binaries, Server};
 use pgtend::time::clock;
 use sqlx::PgConnection;
 
-use super::common::{connect, since, start, value};
+use super::common::{connect, since, start, timed_pgtend, value};
 use super::support::run;
 
 /// Its columns.
@@ -38,14 +38,21 @@ impl World {
         Self { server, directory: tempfile::tempdir().expect("a directory"), admin }
     }
 
-    /// The database `bench`, as the template is, and all of it on the disk.
+    /// The database `bench`, as the template is, with pgtend's own schema, and all of it on the disk.
     pub async fn fresh(&mut self) -> PgConnection {
         run(&mut self.admin, "DROP DATABASE IF EXISTS bench WITH (FORCE)").await;
         let strategy = if self.server.major() >= 15 { " STRATEGY file_copy" } else { "" };
         run(&mut self.admin, &format!("CREATE DATABASE bench TEMPLATE seed{strategy}")).await;
         run(&mut self.admin, "GRANT CREATE ON DATABASE bench TO tender").await;
+        let (url, directory) = (self.url(), self.directory.path());
+        timed_pgtend(directory, &format!("[database]\nurl = \"{url}\"\n"), &["migrate"]);
         run(&mut self.admin, "CHECKPOINT").await;
         connect(&self.server, "bench").await
+    }
+
+    /// No superuser, as its work is not counted by `pg_stat_statements`.
+    fn url(&self) -> String {
+        format!("postgres://tender:tender@127.0.0.1:{}/bench", self.server.port())
     }
 
     /// Sets a parameter of the server.
@@ -61,8 +68,7 @@ impl World {
 
     /// Moves what is older, as the program does it from its start to its end.
     pub fn archive(&self, older_than: &str, pace: &str) -> Ran {
-        // No superuser, as its work is not counted by pg_stat_statements.
-        let url = format!("postgres://tender:tender@127.0.0.1:{}/bench", self.server.port());
+        let url = self.url();
         let config = format!(
             "[database]\nurl = \"{url}\"\n[archive]\nschedule = \"30 2 * * *\"\n\
              [archive.tables.\"public.ml_jobs\"]\ninto = \"public.ml_jobs_archive\"\n\

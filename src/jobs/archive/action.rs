@@ -96,6 +96,8 @@ pub struct Move {
     pub allowance: Allowance,
     /// The rows counted when the plan was made, where they were few enough to count.
     pub due: Option<u64>,
+    /// The same, or an estimate.
+    pub about: Option<u64>,
     /// The statements.
     pub texts: Texts,
     /// Those for keys that the archive already holds, where they can be looked up.

@@ -152,7 +152,10 @@ impl Batches for Walker<'_> {
                 self.widen(asked);
                 return Ok(Some(moved));
             }
-            if let Some(Found { range, rows, bytes }) = self.next_range(session, portion).await? {
+            if !self.leaves_the_rest()
+                && let Some(Found { range, rows, bytes }) =
+                    self.next_range(session, portion).await?
+            {
                 let Some(moved) = self.pass_over_or_narrow(session, range, rows).await? else {
                     continue;
                 };
@@ -178,6 +181,14 @@ impl Walker<'_> {
         self.sweep = sweep_of(self.rows);
         self.passes += 1;
         self.pass = Pass { is_whole: true, ..Pass::default() };
+    }
+
+    /// The index finds the few rows that are left sooner than a sweep does, which reads all blocks.
+    fn leaves_the_rest(&self) -> bool {
+        let Move { then, proof_follows, about, .. } = self.rows;
+        let is_mostly_done =
+            |sweep: &Sweep| sweep.is_mostly_done(self.pass.moved + self.pass.left, *about);
+        (then.is_some() || *proof_follows) && self.sweep.as_ref().is_some_and(is_mostly_done)
     }
 
     /// With children, whose rows may be held too, no statement can step over: the range is halved

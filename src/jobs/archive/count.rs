@@ -30,6 +30,17 @@ pub enum Due {
     Unasked(Option<Fault>),
 }
 
+impl Counted {
+    /// How many there are, counted or estimated.
+    #[must_use]
+    pub fn about(&self) -> Option<u64> {
+        self.about.or(match self.rows {
+            Due::Rows(count) => Some(count),
+            Due::Uncounted | Due::Unasked(_) => None,
+        })
+    }
+}
+
 impl From<Due> for Counted {
     fn from(rows: Due) -> Self {
         Self { rows, about: None, first: None }

@@ -1,7 +1,7 @@
 //! How a table is gone through: by which ways, and where an unfinished pass goes on.
 
 use super::action::Move;
-use super::count::{Counted, Due};
+use super::count::Counted;
 use super::due::{ANY_AGE, DueRows};
 use super::observe::{Position, Source};
 use super::recipe::{self, Sight};
@@ -40,10 +40,7 @@ impl<'a> Course<'a> {
             version,
             blocks: source.blocks,
             by_index: due.by_index,
-            due: counted.about.or(match counted.rows {
-                Due::Rows(count) => Some(count),
-                Due::Uncounted | Due::Unasked(_) => None,
-            }),
+            due: counted.about(),
             batch_rows,
             goes_on: source
                 .blocks
@@ -120,6 +117,7 @@ impl<'a> Course<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::jobs::archive::count::Due;
     use crate::jobs::archive::observe::old_rows;
     use crate::jobs::archive::tests::world;
 

@@ -43,6 +43,8 @@ pub struct Sweep {
     blocks: u64,
     /// There were any: the next ones probably hold some too. Otherwise the next due row is looked for.
     is_dense: bool,
+    /// The last range held none.
+    is_bare: bool,
     /// Values lie elsewhere, and blocks tell nothing of their bytes.
     has_large: bool,
     /// The bytes of a row, on the average of the whole table.
@@ -60,6 +62,7 @@ impl Sweep {
             rows,
             blocks: count,
             is_dense: true,
+            is_bare: false,
             has_large: blocks.has_large || !blocks.is_counted,
             row_bytes: BLOCK_BYTES.saturating_mul(count) / rows,
             blocks_max: if names_places { NAMED_BLOCKS_MAX } else { BLOCKS_MAX },
@@ -106,6 +109,7 @@ impl Sweep {
     /// What a range held.
     pub fn learn(&mut self, range: &Range, rows: u64) {
         self.is_dense = rows > 0;
+        self.is_bare = rows == 0;
         let ends = [&range.first, &range.last].map(|end| Place::read(end.first()?));
         if let ([Some(first), Some(last)], true) = (ends, self.is_dense) {
             let blocks = u64::from(last.block.saturating_sub(first.block)) + 1;
@@ -117,6 +121,13 @@ impl Sweep {
         }
     }
 
+    /// So many due rows were met of about as many, and the last range held none: what is left is few,
+    /// and most of the table may lie ahead.
+    #[must_use]
+    pub fn is_mostly_done(&self, met: u64, about: Option<u64>) -> bool {
+        self.is_bare && about.is_some_and(|about| met >= about / 4 * 3)
+    }
+
     /// About how many bytes so many rows have.
     #[must_use]
     pub fn bytes(&self, rows: u64) -> u64 {
@@ -126,6 +137,7 @@ impl Sweep {
     /// A guess held too much: the next range is looked for.
     pub fn overshot(&mut self) {
         self.is_dense = false;
+        self.is_bare = false;
     }
 }
 
@@ -185,6 +197,20 @@ mod tests {
         assert!(ends(&sweep, Some("(539,9)"), 1_000).is_some());
         sweep.overshot();
         assert_eq!(ends(&sweep, Some("(539,9)"), 1_000), None);
+    }
+
+    #[test]
+    fn where_most_are_met_the_rest_is_not_swept() {
+        let mut sweep = Sweep::new(BLOCKS, false);
+        let met = range("(0,0)", "(39,65535)");
+        sweep.learn(&met, 800);
+        assert!(!sweep.is_mostly_done(800, Some(1_000)), "more may lie right behind");
+        sweep.learn(&range("(40,0)", "(79,65535)"), 0);
+        assert!(sweep.is_mostly_done(800, Some(1_000)));
+        assert!(!sweep.is_mostly_done(700, Some(1_000)), "too many are left");
+        assert!(!sweep.is_mostly_done(800, None), "nobody knows");
+        sweep.overshot();
+        assert!(!sweep.is_mostly_done(800, Some(1_000)), "it held too much");
     }
 
     #[test]

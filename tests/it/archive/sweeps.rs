@@ -49,6 +49,25 @@ fn a_backlog_moves_block_by_block() {
     });
 }
 
+/// The sweep ends in the stretch where nothing is due; the walk along the index finds what lies behind.
+#[test]
+fn what_lies_behind_a_bare_stretch_moves_too() {
+    on_every_major(|db| async move {
+        backlog(&db, 3000).await;
+        db.execute(
+            "INSERT INTO jobs (name) SELECT 'fresh ' || i || repeat(' ', 200) FROM generate_series(1, 5000) AS i; \
+             INSERT INTO jobs (name, created_at) SELECT 'behind ' || i, now() - interval '50 days' \
+             FROM generate_series(1, 100) AS i; ANALYZE jobs; DROP TABLE kept",
+        )
+        .await;
+        keep(&db, "jobs").await;
+        let app = InProcess::new(&db, &config("batch_rows = 200")).await;
+        assert_eq!(moved(&app).await.rows, Some(3111));
+        assert_eq!(names(&db, "jobs WHERE name NOT LIKE 'fresh%'").await, STAYS);
+        assert_whole(&db, "jobs", "jobs_archive").await;
+    });
+}
+
 #[test]
 fn batches_smaller_than_a_block_move_too() {
     on_every_major(|db| async move {

@@ -188,6 +188,7 @@ impl<'a> Work<'a> {
             max_rows: policy.max_rows,
             allowance: policy.allowance,
             due: facts.due.rows.counted(),
+            about: facts.due.about(),
             texts,
             doubles,
             children,

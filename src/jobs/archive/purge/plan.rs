@@ -251,6 +251,7 @@ impl<'a> Draft<'a> {
             max_rows: purge.max_rows,
             allowance: purge.allowance,
             due: facts.due.rows.counted(),
+            about: facts.due.about(),
             texts: Texts::of_deletion(&course.due, walk, columns, &[name], record.as_ref()),
             doubles: None,
             children: Vec::new(),
