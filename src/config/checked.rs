@@ -23,7 +23,7 @@ mod limits;
 
 pub use age::Age;
 pub use allowance::Allowance;
-pub use archive::{Archive, ArchiveTable, Purge, Rival, Rule, RuleName};
+pub use archive::{Archive, ArchiveTable, Order, Purge, Rival, Rule, RuleName};
 pub use limits::{Limits, Pace, Size, SizeError};
 
 /// The whole configuration. A job runs if and only if its section is there.

@@ -13,6 +13,7 @@ mod hooks;
 mod keyless;
 mod keys;
 mod moves;
+mod orders;
 mod pace;
 mod pace_signs;
 mod purge;

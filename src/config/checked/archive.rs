@@ -32,6 +32,17 @@ impl Archive {
     }
 }
 
+/// In which order rows leave a table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Order {
+    /// Whichever costs least: as they lie for a backlog, from the oldest on for daily work.
+    Fastest,
+    /// From the oldest on, along an index that leads with the age.
+    Oldest,
+    /// Along the key.
+    Key,
+}
+
 /// A table, and by which of its rules its rows leave.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Rule {
@@ -113,6 +124,8 @@ pub struct ArchiveTable {
     pub condition: Option<Condition>,
     /// Create `into` like the source if it is missing.
     pub create_target: bool,
+    /// In which order rows leave.
+    pub order: Order,
     /// How fast batches follow each other.
     pub pace: Pace,
     /// Give `into` the columns and the room that the source got meanwhile.
@@ -155,6 +168,8 @@ pub struct Purge {
     pub older_than: Period,
     /// Which of them. Absent: all.
     pub condition: Option<Condition>,
+    /// In which order rows leave.
+    pub order: Order,
     /// How fast batches follow each other.
     pub pace: Pace,
     /// VACUUM and ANALYZE the table after many rows have left.

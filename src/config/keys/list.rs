@@ -9,7 +9,7 @@ use super::Otherwise::{Absent, Default, Derived, Required};
 use super::form::NO_MAX;
 use super::words::KeyWord;
 use super::{Form, Holds, Key, Section, choice};
-use crate::config::checked::{Catchup, Level, LogFormat, OnExpiry, Pace, Pooler, Rotation};
+use crate::config::checked::{Catchup, Level, LogFormat, OnExpiry, Order, Pace, Pooler, Rotation};
 use crate::config::path::KeyPath;
 use crate::config::value::ValueKind;
 use crate::time::duration;
@@ -224,6 +224,8 @@ const ARCHIVE_TABLES: &[Key] = &[
         "Create the archive table like the source if it is missing."),
     key("archive.tables.*.pace", choice::<Pace>(), Default(r#""gentle""#),
         "gentle: short batches with pauses, steered by their time; full: for throughput, without pauses."),
+    key("archive.tables.*.order", choice::<Order>(), Default(r#""fastest""#),
+        "In which order rows leave: fastest, by what is due; oldest, along an index on the age; key, along the key."),
     key("archive.tables.*.adopt_new_columns", Form::Bool, Default("false"),
         "Give the archive table the columns and the room that the source got meanwhile."),
     key("archive.tables.*.vacuum", Form::Bool, Default("true"),
@@ -260,6 +262,8 @@ const ARCHIVE_RULES: &[Key] = &[
         "Delete rows instead of moving them; only without into in this rule."),
     key("archive.tables.*.rules.*.where", Form::Condition, Absent(r#""status = 'failed'""#, AS_TABLE),
         "Which rows of that age."),
+    key("archive.tables.*.rules.*.order", choice::<Order>(), Absent(r#""oldest""#, AS_TABLE),
+        "In which order rows of this rule leave."),
     key("archive.tables.*.rules.*.max_rows", Form::Count { min: 1, max: NO_MAX },
         Absent("100000", AS_TABLE),
         "Rows moved by one run of this rule at most."),

@@ -1,7 +1,7 @@
 //! The words of every choice, and what each means.
 
 use crate::config::checked::{
-    Catchup, EpochUnit, Level, LogFormat, OnExpiry, Pace, Pooler, Rotation,
+    Catchup, EpochUnit, Level, LogFormat, OnExpiry, Order, Pace, Pooler, Rotation,
 };
 use crate::config::value::Word;
 
@@ -40,6 +40,11 @@ impl Word for Pooler {
 
 impl Word for Pace {
     const ALL: &'static [(&'static str, Self)] = &[("gentle", Self::Gentle), ("full", Self::Full)];
+}
+
+impl Word for Order {
+    const ALL: &'static [(&'static str, Self)] =
+        &[("fastest", Self::Fastest), ("oldest", Self::Oldest), ("key", Self::Key)];
 }
 
 impl Word for Level {

@@ -6,7 +6,7 @@ use super::due::{ANY_AGE, DueRows};
 use super::observe::{Position, Source};
 use super::recipe::{self, Sight};
 use super::walk::{self, Walk};
-use crate::config::checked::Pace;
+use crate::config::checked::{Order, Pace};
 use crate::pg::version::Version;
 
 /// It.
@@ -26,13 +26,23 @@ impl<'a> Course<'a> {
     /// nothing tells the rows apart, neither a key nor their place in a file of their own.
     #[must_use]
     pub fn new(
-        due: DueRows,
+        mut due: DueRows,
         source: &Source,
         counted: &'a Counted,
         position: Option<&'a Position>,
-        (version, batch_rows): (Version, u32),
+        (version, batch_rows, order): (Version, u32, Order),
     ) -> Option<Self> {
-        let Some(walk) = Walk::choose(&source.columns, &source.indexes, &due.age) else {
+        let (columns, indexes) = (&source.columns, &source.indexes);
+        if order != Order::Fastest {
+            // No index on the age serves the order of the key.
+            due.by_index &= order == Order::Oldest;
+            let walk = match order {
+                Order::Key => Walk::by_key(columns, indexes)?,
+                _ => Walk::choose(columns, indexes, &due.age)?,
+            };
+            return Some(Self { due, walk, sweep: None, position, oldest: counted.first.as_ref() });
+        }
+        let Some(walk) = Walk::choose(columns, indexes, &due.age) else {
             let walk = recipe::keyless(version, source.blocks?)?;
             return Some(Self { due, walk, sweep: None, position, oldest: None });
         };
@@ -126,7 +136,7 @@ mod tests {
         let world = world();
         let name = "jobs".parse().unwrap();
         let due = old_rows(&name, &world.policy.age, None, &world.source).unwrap();
-        let version = (world.facts.version, 1_000);
+        let version = (world.facts.version, 1_000, Order::Fastest);
         let course = Course::new(due, &world.source, counted, None, version).unwrap();
         let mut by_key = course.walk.clone();
         by_key.columns.remove(0);

@@ -6,8 +6,8 @@ use super::due::AgeType;
 use super::observe::{Facts, Source, Target};
 use super::refusal::Refusal;
 use super::sql::list;
-use super::walk::Walk;
-use crate::config::checked::{Age, ArchiveTable};
+use super::walk::{self, Walk};
+use crate::config::checked::{Age, ArchiveTable, Order};
 use crate::pg::catalog::foreign_keys::Referrer;
 use crate::pg::catalog::privileges::SchemaRights;
 use crate::pg::catalog::publications::Narrowed;
@@ -49,6 +49,7 @@ pub fn check(name: &TableName, policy: &ArchiveTable, facts: &Facts) -> Findings
     source_side(name, source, &facts.user, &mut found);
     referrers(name, Some(&policy.children), source, &mut found);
     age_and_key(&policy.age, source, &mut found);
+    order(policy.order, &policy.age, source, &mut found);
     volatile(&facts.volatile, &policy.age, &mut found);
     match (&facts.target, facts.target_schema) {
         (_, None) => {
@@ -234,6 +235,27 @@ pub(super) fn age_and_key(age: &Age, source: &Source, found: &mut Findings) {
             "add a primary key, or a unique index on NOT NULL columns, or archive each partition as a \
              table",
         );
+    }
+}
+
+/// What an order that was asked for needs.
+pub(super) fn order(order: Order, age: &Age, source: &Source, found: &mut Findings) {
+    let has_key = walk::key(&source.columns, &source.indexes).is_some();
+    let by_age =
+        || Walk::choose(&source.columns, &source.indexes, age).filter(|it| it.leads_with(age));
+    match order {
+        Order::Oldest if by_age().is_none() => found.refuse(
+            format!(
+                "order = \"oldest\" needs a key, and an index that leads with its age, {}",
+                age.words()
+            ),
+            "CREATE INDEX CONCURRENTLY on the column of its age, or take order out",
+        ),
+        Order::Key if !has_key => found.refuse(
+            "order = \"key\" needs a primary key, or a unique index on NOT NULL columns",
+            "add one, or take order out",
+        ),
+        _ => {}
     }
 }
 

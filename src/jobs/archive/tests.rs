@@ -10,7 +10,7 @@ use super::due::AgeType;
 use super::observe::{Facts, Position, Seen, Source, Target};
 use super::plan::plan;
 use crate::config::checked::{
-    Age, Allowance, Archive, ArchiveTable, Catchup, Limits, Pace, Rule, RuleName, Schedule,
+    Age, Allowance, Archive, ArchiveTable, Catchup, Limits, Order, Pace, Rule, RuleName, Schedule,
 };
 use crate::job::JobName;
 use crate::pg::catalog::clutter::Clutter;
@@ -101,6 +101,7 @@ pub(super) fn world() -> World {
             older_than: "1 month".parse().unwrap(),
             condition: Some("status IN ('done', 'failed')".parse().unwrap()),
             create_target: true,
+            order: Order::Fastest,
             pace: Pace::Gentle,
             adopt_new_columns: false,
             vacuum: true,

@@ -35,16 +35,21 @@ impl Walk {
         let (order, reason) = match by_age {
             Some((age, index)) => {
                 let behind = key.iter().filter(|column| *column != age);
-                let order = std::iter::once(age).chain(behind).cloned().collect();
+                let order: Vec<Ident> = std::iter::once(age).chain(behind).cloned().collect();
                 (order, format!("as index {} leads with {age}", index.name))
             }
             None => (key.clone(), format!("as no index leads with {}", age.words())),
         };
-        let with_type = |name: &Ident| {
-            let column = columns.iter().find(|column| column.name == *name)?;
-            Some((name.clone(), column.type_sql.clone()))
-        };
-        let columns = order.iter().filter_map(with_type).collect();
+        let columns = typed(&order, columns);
+        Some(Self { columns, key, reason, blocks: None, names_places: false })
+    }
+
+    /// The order of the key, whatever indexes there are.
+    #[must_use]
+    pub fn by_key(columns: &[Column], indexes: &[Index]) -> Option<Self> {
+        let key = key(columns, indexes)?;
+        let columns = typed(&key, columns);
+        let reason = "as order = \"key\" says".to_owned();
         Some(Self { columns, key, reason, blocks: None, names_places: false })
     }
 
@@ -91,6 +96,15 @@ impl Walk {
             self.columns.iter().map(|(name, type_sql)| format!("{name} {type_sql}")).collect();
         columns.join(", ")
     }
+}
+
+/// Each with its type.
+fn typed(names: &[Ident], columns: &[Column]) -> Vec<(Ident, String)> {
+    let with_type = |name: &Ident| {
+        let column = columns.iter().find(|column| column.name == *name)?;
+        Some((name.clone(), column.type_sql.clone()))
+    };
+    names.iter().filter_map(with_type).collect()
 }
 
 /// What a stored position of a sweep over these blocks belongs to.

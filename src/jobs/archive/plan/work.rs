@@ -43,8 +43,13 @@ impl<'a> Work<'a> {
         let due = due_rows(name, policy, source, facts.partitions.as_ref(), &facts.holds)?;
         let cutoff = due.age_type.cutoff(policy.older_than.before(now, chrono_tz::UTC));
         let position = facts.position.as_ref();
-        let course =
-            Course::new(due, source, &facts.due, position, (facts.version, policy.batch_rows))?;
+        let course = Course::new(
+            due,
+            source,
+            &facts.due,
+            position,
+            (facts.version, policy.batch_rows, policy.order),
+        )?;
         Some(Self { rule, name, policy, facts, source, course, adopts, cutoff, now })
     }
 

@@ -14,7 +14,7 @@ use crate::jobs::archive::count::Due;
 use crate::jobs::archive::course::Course;
 use crate::jobs::archive::observe::Source;
 use crate::jobs::archive::preflight::{
-    Findings, age_and_key, kind, referrers, source_side, volatile,
+    Findings, age_and_key, kind, order, referrers, source_side, volatile,
 };
 use crate::jobs::archive::refusal::Refusal;
 use crate::jobs::archive::sql::Texts;
@@ -81,6 +81,7 @@ fn check(name: &TableName, purge: &Purge, facts: &PurgeFacts, source: &Source) -
     source_side(name, source, &facts.user, &mut found);
     referrers(name, None, source, &mut found);
     age_and_key(&purge.age, source, &mut found);
+    order(purge.order, &purge.age, source, &mut found);
     volatile(&facts.volatile, &purge.age, &mut found);
     for child in &purge.children {
         found.refuse(
@@ -131,8 +132,13 @@ impl<'a> Draft<'a> {
         let due = due_rows(name, purge, source, &facts.holds)?;
         let cutoff = due.age_type.cutoff(purge.older_than.before(now, chrono_tz::UTC));
         let position = facts.position.as_ref();
-        let course =
-            Course::new(due, source, &facts.due, position, (facts.version, purge.batch_rows))?;
+        let course = Course::new(
+            due,
+            source,
+            &facts.due,
+            position,
+            (facts.version, purge.batch_rows, purge.order),
+        )?;
         let policy = Policy::of(purge);
         Some(Self { rule, name, purge, facts, source, course, policy, now, is_confirmed, cutoff })
     }

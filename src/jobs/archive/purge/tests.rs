@@ -1,7 +1,7 @@
 //! Policy, without a server.
 
 use super::{Policy, PurgeFacts, plan};
-use crate::config::checked::{Allowance, Limits, Pace, Purge, Rule};
+use crate::config::checked::{Allowance, Limits, Order, Pace, Purge, Rule};
 use crate::job::clocks::Clocks;
 use crate::job::{JobName, Plan};
 use crate::jobs::archive::count::Due;
@@ -16,6 +16,7 @@ fn purge() -> (Purge, PurgeFacts) {
         age: world.policy.age,
         older_than: "7 years".parse().unwrap(),
         condition: None,
+        order: Order::Fastest,
         pace: Pace::Gentle,
         vacuum: true,
         batch_rows: 10_000,
