@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use super::adopt::Adoption;
-use super::alike::drift::Repair;
+use super::alike::repair::Repair;
 use super::carve::{Asker, Carve};
 use super::premake::attach::{STALE_CHECK, drop_check};
 use super::premake::new::NewPartition;
 use super::retention::action::{Leaving, What};
 use super::retention::agreement::Agreement;
-use super::retention::leftovers::Ending;
+use super::retention::ending::Ending;
 use crate::job::Action;
 use crate::pg::ident::TableName;
 use crate::pg::step::Step;

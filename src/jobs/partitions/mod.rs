@@ -33,6 +33,7 @@ pub mod carve;
 mod drain;
 pub mod facts;
 pub mod grid;
+mod lacking;
 mod memory;
 mod naming;
 mod observe;

@@ -6,8 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::adopt;
 use super::alike::{self, Drift};
-use super::facts::{DefaultFacts, Facts, Look, Seen};
-use super::naming::{MADE_MAX, NAMES_TRIED, name_of};
+use super::facts::{DefaultFacts, Facts, Seen};
+use super::lacking::second_look;
 use super::premake::attach::STALE_CHECK;
 use super::retention::choice::Part;
 use super::retention::leftovers;
@@ -16,7 +16,6 @@ use super::tended::{all_tended, lay_out};
 use super::{Task, drain, split};
 use crate::config::checked::Partitions;
 use crate::job::clocks::Clocks;
-use crate::jobs::partitions::grid::coverage::coverage;
 use crate::jobs::partitions::premake::frontier;
 use crate::pg::catalog::foreign_keys::{self, Reference};
 use crate::pg::catalog::leftover::Leftover;
@@ -24,7 +23,7 @@ use crate::pg::catalog::partition::{self, Child, Relation};
 use crate::pg::catalog::quarantine::Held;
 use crate::pg::catalog::traits::Traits;
 use crate::pg::catalog::{adoption, carve, leftover, partition_default, quarantine, setting};
-use crate::pg::fault::{Fault, Kind};
+use crate::pg::fault::Fault;
 use crate::pg::ident::{TableName, quoted};
 use crate::pg::session::Reader;
 
@@ -247,54 +246,4 @@ async fn facts(
         tables.insert(name.clone(), facts);
     }
     Ok(tables)
-}
-
-/// Asks about what is missing. The tables that lack a partition, each with the one that new ones are to
-/// be like.
-pub(super) async fn second_look(
-    section: &Partitions,
-    reader: &mut Reader<'_>,
-    seen: &mut Seen,
-) -> Result<BTreeMap<TableName, Option<i64>>, Fault> {
-    let mut candidates = Vec::new();
-    let mut questions = Vec::new();
-    let mut lacking = BTreeMap::new();
-    for table in all_tended(section, seen) {
-        let (name, facts) = (table.name, table.facts);
-        let Ok(aim) = table.aim(reader.now) else { continue };
-        let found = coverage(&table.existing, &table.axis, aim, MADE_MAX);
-        if !found.missing.is_empty() {
-            lacking.insert(name.clone(), alike::model(facts, found.aim.now));
-        }
-        for piece in &found.missing {
-            candidates.extend((1..=NAMES_TRIED).map(|number| name_of(&table, piece, number)));
-        }
-        if let Some(default) = facts.default.as_ref().filter(|_| !found.missing.is_empty()) {
-            let ranges =
-                found.missing.iter().map(|piece| (piece.from, piece.to)).collect::<Vec<_>>();
-            let literal = |at| table.axis.key.literal(at);
-            let asked =
-                ranges.iter().map(|&(from, to)| (literal(from), literal(to))).collect::<Vec<_>>();
-            questions.push((name.clone(), default.name.clone(), table.key.clone(), ranges, asked));
-        }
-    }
-    if !candidates.is_empty() {
-        let taken = partition::taken_names(reader.conn, &candidates).await?;
-        seen.taken = taken
-            .into_iter()
-            .filter_map(|(schema, name)| TableName::new(schema, name).ok())
-            .collect();
-    }
-    for (name, default, key, ranges, asked) in questions {
-        let answer = partition_default::rows_in(reader.conn, &default, &key, &asked).await;
-        if let Err(fault) = &answer
-            && fault.kind == Kind::Unreachable
-        {
-            return Err(fault.clone());
-        }
-        if let Some(default) = seen.tables.get_mut(&name).and_then(|facts| facts.default.as_mut()) {
-            default.look = Some(Look { ranges, answer });
-        }
-    }
-    Ok(lacking)
 }

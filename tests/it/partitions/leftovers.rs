@@ -4,7 +4,7 @@
 use chrono::{DateTime, Utc};
 use pgtend::job::{JobName, Outcome};
 use pgtend::jobs::partitions::Task;
-use pgtend::jobs::partitions::retention::leftovers::Ending;
+use pgtend::jobs::partitions::retention::ending::Ending;
 use pgtend::pg::fault::Kind;
 
 use super::drain::{EVENTS, OVER_MONTHS, fill};

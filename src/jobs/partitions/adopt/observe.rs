@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::facts::Seen;
-use super::super::observe::second_look;
+use super::super::lacking::second_look;
 use super::blueprint::key_index;
 use super::decide::{column, decide, first_partition, future};
 use super::{CHECK, Facts, Wish};

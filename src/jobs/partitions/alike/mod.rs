@@ -5,6 +5,7 @@ pub mod cure;
 pub mod drift;
 pub mod given;
 pub mod left_behind;
+pub mod repair;
 
 use std::collections::BTreeMap;
 

@@ -2,7 +2,8 @@
 
 use super::action::What;
 use super::choice::{Part, Policy};
-use super::plan::{Draft, at};
+use super::plan::Draft;
+use super::words::at;
 use crate::config::checked::{Expiry, OnExpiry};
 use crate::jobs::partitions::grid::bounds::Edge;
 use crate::pg::ident::TableName;

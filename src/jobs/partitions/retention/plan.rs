@@ -9,6 +9,7 @@ use super::action::{Leaving, What};
 use super::agreement::Agreement;
 use super::choice::{Choice, Part, Policy, choose, clock_doubt, parts};
 use super::held::{Fate, NOT_LEAVING, fate, upkeep};
+use super::words::listed;
 use crate::config::checked::{Expiry, OnExpiry};
 use crate::job::{JobName, Plan, consent};
 use crate::jobs::partitions::grid::bounds::Span;
@@ -18,8 +19,6 @@ use crate::pg::ident::TableName;
 
 /// What is being done when something here is refused.
 const DOING: &str = "expire partitions of";
-/// Names in one sentence at most.
-const NAMED_MAX: usize = 5;
 
 /// The partitions of a table that are to leave now by bounds and policy alone; whether rows refer to
 /// theirs is to be asked.
@@ -252,18 +251,5 @@ pub fn leaving(
         is_noticed: table.facts.relation.foreign_keys || table.facts.default.is_some(),
         now,
         lock_timeout: seen.lock_timeout,
-    }
-}
-
-/// An instant, for people.
-pub(super) fn at(instant: DateTime<Utc>) -> String {
-    instant.format("%Y-%m-%d %H:%M:%SZ").to_string()
-}
-
-pub(super) fn listed(names: &[String]) -> String {
-    let shown = names.iter().take(NAMED_MAX).cloned().collect::<Vec<_>>().join(", ");
-    match names.len().saturating_sub(NAMED_MAX) {
-        0 => shown,
-        more => format!("{shown} and {more} more"),
     }
 }

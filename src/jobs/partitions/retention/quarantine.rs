@@ -5,7 +5,8 @@ use chrono::{DateTime, Utc};
 use super::super::tended::Tended;
 use super::action::What;
 use super::choice::Policy;
-use super::plan::{Draft, at};
+use super::plan::Draft;
+use super::words::at;
 use crate::config::checked::{Expiry, OnExpiry};
 use crate::jobs::partitions::grid::bounds::Span;
 

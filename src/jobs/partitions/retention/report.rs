@@ -1,7 +1,8 @@
 //! How far a table is from its next expiry, and what stays although it is old: the words.
 
 use super::choice::{Choice, Doubt, Part, Policy, expires_at};
-use super::plan::{Draft, at, listed};
+use super::plan::Draft;
+use super::words::{at, listed};
 use crate::config::checked::Expiry;
 
 impl Draft<'_, '_> {

@@ -8,7 +8,7 @@ use super::super::action::PartitionAction;
 use super::super::facts::Seen;
 use super::action::{Leaving, What};
 use super::held::{Fate, NOT_LEAVING, fate, upkeep};
-use super::plan::at;
+use super::words::at;
 use crate::job::Plan;
 use crate::pg::catalog::quarantine::Held;
 
