@@ -6,21 +6,18 @@
 
 use std::future::Future;
 use std::pin::pin;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::Context;
 use super::end::End;
 pub use super::pace::{Measured, Pacing, Portion};
 use super::pace::{Pacer, Waits};
+use super::progress::Progress;
 use crate::config::checked::Allowance;
 use crate::pg::blockers;
 use crate::pg::fault::Fault;
 use crate::pg::session::Session;
-use crate::telemetry::{self, Event};
 use crate::time::{clock, duration};
-
-/// Progress is logged at most this often.
-const PROGRESS_EVERY: Duration = Duration::from_secs(10);
 
 /// What bounds the loop, and what it is called in the log.
 #[derive(Debug, Clone)]
@@ -113,9 +110,8 @@ async fn all(
     batches: &mut impl Batches,
 ) -> Result<Totals, Fault> {
     let mut count = Count::default();
-    let started = clock::monotonic();
+    let mut progress = Progress::new(&limits.object, limits.expected);
     let end = cx.end(&limits.object, &limits.allowance);
-    let mut reported = started;
     let mut pacer = Pacer::new(&limits.object, &limits.pacing);
     let ended = loop {
         let room = limits.max_rows.map_or(u64::MAX, |max| max.saturating_sub(count.rows));
@@ -143,13 +139,10 @@ async fn all(
             Err(fault) if pacer.may_try_smaller(portion, &fault) => {}
             Err(fault) => return Err(count.in_message(fault)),
         }
-        if clock::monotonic().saturating_duration_since(reported) >= PROGRESS_EVERY {
-            reported = clock::monotonic();
-            telemetry::emit(progress(limits, count, started));
-        }
+        progress.tell(count.rows, count.batches);
     };
     let Count { rows, batches } = count;
-    let rows_per_s = count.per_s(started);
+    let rows_per_s = progress.per_s(rows);
     Ok(Totals { rows, batches, rows_per_s, ended, waits: pacer.waits })
 }
 
@@ -195,10 +188,6 @@ impl Count {
         self.batches += 1;
     }
 
-    fn per_s(self, started: Instant) -> u64 {
-        self.rows.saturating_mul(1000) / clock::millis_since(started).max(1)
-    }
-
     fn in_message(self, mut fault: Fault) -> Fault {
         if self.batches > 0 {
             let Self { rows, batches } = self;
@@ -206,15 +195,5 @@ impl Count {
             fault.message.push_str(&before);
         }
         fault
-    }
-}
-
-fn progress(limits: &Limits, count: Count, started: Instant) -> Event {
-    Event::BatchProgress {
-        object: limits.object.clone(),
-        rows: count.rows,
-        rows_total: limits.expected,
-        batches: count.batches,
-        rows_per_s: f64::from(u32::try_from(count.per_s(started)).unwrap_or(u32::MAX)),
     }
 }

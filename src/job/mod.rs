@@ -21,6 +21,7 @@ pub mod end;
 pub mod outcome;
 pub mod pace;
 pub mod plan;
+mod progress;
 pub mod run;
 
 pub use outcome::{Applied, Outcome, Verdict};

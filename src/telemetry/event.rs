@@ -206,6 +206,8 @@ pub enum Event {
         batches: u64,
         #[serde(serialize_with = "decimals")]
         rows_per_s: f64,
+        /// How long the rest takes at that rate, where both are known.
+        left_s: Option<u64>,
     },
 
     /// A long action stops between two batches, because the server has enough to bear; looked at

@@ -18,6 +18,7 @@ use super::emit;
 use super::event::Event;
 use super::file::RollingFile;
 use super::layer::{LogLayer, Style};
+use super::live;
 use crate::config::checked::{Level, Log, LogFormat};
 use crate::pg::fault::{Fault, Kind};
 use crate::pg::notices;
@@ -35,6 +36,10 @@ pub struct Guard {
 /// # Errors
 /// `Io` if the log file cannot be written.
 pub fn init(log: &Log) -> Result<Guard, Fault> {
+    let Style { pretty, journal, .. } = style(log.format);
+    if pretty && !journal && std::io::stderr().is_terminal() {
+        live::watched();
+    }
     init_to(log, std::io::stderr())
 }
 

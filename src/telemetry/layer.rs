@@ -15,6 +15,7 @@ use super::TARGET;
 use super::event::Event;
 use super::file::RollingFile;
 use super::format;
+use super::live;
 use super::pretty;
 use super::run::SPAN;
 use crate::time::clock;
@@ -106,6 +107,7 @@ impl<W: Write> LogLayer<W> {
             Style { pretty: false, .. } => format::json(line.clone()),
         };
         let text = if self.style.journal { format!("<{}>{text}", priority(level)) } else { text };
+        let text = format!("{}{text}", live::erase());
         let mut out = self.out.lock().unwrap_or_else(PoisonError::into_inner);
         let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
     }

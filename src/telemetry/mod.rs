@@ -12,6 +12,7 @@ mod format;
 mod init;
 mod layer;
 mod level;
+mod live;
 mod msg;
 mod pretty;
 mod run;
@@ -22,6 +23,7 @@ mod tests;
 pub use event::Event;
 pub use fields::JobState;
 pub use init::{Guard, init, init_to};
+pub use live::{clear, show};
 pub use run::{RunFields, RunFinished, run_span};
 pub use slow_query::{Coverage, CoverageGap, SlowQuery, SlowReason};
 

@@ -1,6 +1,7 @@
 //! An event as one sentence that reads alone.
 
 use std::fmt::{self, Write as _};
+use std::time::Duration;
 
 use chrono::{DateTime, SecondsFormat, Utc};
 
@@ -8,6 +9,7 @@ use super::event::Event;
 use super::run::RunFinished;
 use super::slow_query::{Coverage, CoverageGap, SlowQuery, SlowReason};
 use crate::job::Verdict;
+use crate::time::duration;
 
 impl Event {
     /// The sentence. One line, no secrets, no row contents.
@@ -107,11 +109,15 @@ impl Event {
                 }
                 msg
             }
-            Self::BatchProgress { object, rows, rows_total, rows_per_s, .. } => {
+            Self::BatchProgress { object, rows, rows_total, rows_per_s, left_s, .. } => {
                 let total = rows_total.map(|total| format!(" of about {total}"));
                 let mut msg = format!("{object}: {rows}{} rows", total.unwrap_or_default());
                 if rows_per_s.is_finite() {
                     let _ = write!(msg, ", {rows_per_s:.0} per second");
+                }
+                if let Some(left) = left_s {
+                    let left = duration::format(Duration::from_secs(*left));
+                    let _ = write!(msg, ", about {left} left");
                 }
                 msg
             }

@@ -66,7 +66,7 @@ fn color(level: Level) -> &'static str {
 }
 
 /// Escapes control characters: a table's name must not move the cursor or begin a second line.
-fn printable(text: &str) -> String {
+pub(super) fn printable(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         if c.is_control() { out.extend(c.escape_default()) } else { out.push(c) }

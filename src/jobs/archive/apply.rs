@@ -46,7 +46,7 @@ pub async fn rows(cx: &mut Context<'_>, rows: &Move) -> Result<Applied, Fault> {
         pacing: rows.pacing.clone(),
         max_rows: rows.max_rows,
         allowance: rows.allowance,
-        expected: rows.due,
+        expected: rows.due.or(rows.about),
     };
     let mut walker = Walker {
         rows,

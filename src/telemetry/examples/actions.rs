@@ -48,6 +48,7 @@ pub(super) fn all() -> Vec<Event> {
             rows_total: Some(120_000),
             batches: 40,
             rows_per_s: 4_000.123_4,
+            left_s: Some(20),
         },
         Event::BatchProgress {
             object: "public.ml_jobs".into(),
@@ -55,6 +56,7 @@ pub(super) fn all() -> Vec<Event> {
             rows_total: None,
             batches: 1,
             rows_per_s: f64::INFINITY,
+            left_s: None,
         },
         Event::BatchThrottled {
             object: "public.ml_jobs".into(),
