@@ -110,7 +110,8 @@ async fn all(
     batches: &mut impl Batches,
 ) -> Result<Totals, Fault> {
     let mut count = Count::default();
-    let mut progress = Progress::new(&limits.object, limits.expected);
+    let expected = limits.expected.map(|rows| rows.min(limits.max_rows.unwrap_or(rows)));
+    let mut progress = Progress::new(&limits.object, expected);
     let end = cx.end(&limits.object, &limits.allowance);
     let mut pacer = Pacer::new(&limits.object, &limits.pacing);
     let ended = loop {
