@@ -94,7 +94,7 @@ pub struct Move {
     pub max_rows: Option<u64>,
     /// How long per run, and in which hours.
     pub allowance: Allowance,
-    /// The rows counted when the plan was made; where they were too many to count, about how many.
+    /// The rows counted when the plan was made, where they were few enough to count.
     pub due: Option<u64>,
     /// The same, or an estimate.
     pub about: Option<u64>,
