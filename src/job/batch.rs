@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use super::Context;
 use super::end::End;
+pub use super::end::Ended;
 pub use super::pace::{Measured, Pacing, Portion};
 use super::pace::{Pacer, Waits};
 use super::progress::Progress;
@@ -17,7 +18,7 @@ use crate::config::checked::Allowance;
 use crate::pg::blockers;
 use crate::pg::fault::Fault;
 use crate::pg::session::Session;
-use crate::time::{clock, duration};
+use crate::time::clock;
 
 /// What bounds the loop, and what it is called in the log.
 #[derive(Debug, Clone)]
@@ -43,35 +44,6 @@ pub trait Batches: Send {
         session: &mut Session,
         portion: Portion,
     ) -> impl Future<Output = Result<Option<Measured>, Fault>> + Send;
-}
-
-/// Why the loop ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Ended {
-    /// Nothing was left to do.
-    Done,
-    /// `max_rows` was reached.
-    AtLimit,
-    /// `max_duration` was reached.
-    OutOfTime,
-    /// Its hours have ended.
-    AfterHours,
-    /// A stop was asked for.
-    Stopped,
-}
-
-impl Ended {
-    /// `at max_duration = 20m`: what a time limit of this allowance ended.
-    #[must_use]
-    pub fn words(self, allowance: &Allowance) -> String {
-        let hours = allowance.hours.filter(|_| self == Self::AfterHours);
-        let length = allowance.max_duration.filter(|_| self == Self::OutOfTime);
-        match (hours, length) {
-            (Some((hours, tz)), _) => format!("as its hours are over, {hours} in {tz}"),
-            (_, Some(max)) => format!("at max_duration = {}", duration::format(max)),
-            _ => "before its end".to_owned(),
-        }
-    }
 }
 
 /// What the loop did.

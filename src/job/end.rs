@@ -1,13 +1,41 @@
-//! When the work on one object has to end, whatever is left of it.
+//! When the work on one object has to end, whatever is left of it, and why it ended.
 
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::Context;
-use super::batch::Ended;
 use crate::config::checked::Allowance;
-use crate::time::clock;
+use crate::time::{clock, duration};
+
+/// Why the loop ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    /// Nothing was left to do.
+    Done,
+    /// `max_rows` was reached.
+    AtLimit,
+    /// `max_duration` was reached.
+    OutOfTime,
+    /// Its hours have ended.
+    AfterHours,
+    /// A stop was asked for.
+    Stopped,
+}
+
+impl Ended {
+    /// `at max_duration = 20m`: what a time limit of this allowance ended.
+    #[must_use]
+    pub fn words(self, allowance: &Allowance) -> String {
+        let hours = allowance.hours.filter(|_| self == Self::AfterHours);
+        let length = allowance.max_duration.filter(|_| self == Self::OutOfTime);
+        match (hours, length) {
+            (Some((hours, tz)), _) => format!("as its hours are over, {hours} in {tz}"),
+            (_, Some(max)) => format!("at max_duration = {}", duration::format(max)),
+            _ => "before its end".to_owned(),
+        }
+    }
+}
 
 /// A moment of the monotonic clock, and what ends there.
 #[derive(Debug, Clone, Copy)]
