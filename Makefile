@@ -32,11 +32,11 @@ figures: ## Measure what the README states: release binary, idle daemon (10 minu
 lint: ## Formatting, clippy, documentation links, dependencies, units, scripts
 	@scripts/lint
 
-bench: ## Measure maintenance beside pg_partman, with 10,000 partitions, and the archive (SCENE=idle, creation or many: only that)
+bench: ## Measure maintenance beside pg_partman, with 10,000 partitions, and the archive (SCENE=idle, creation, many; rate, flat, daily, foreground: only that)
 	@scripts/postgres 13 18
-	@scripts/partman
-	cargo bench --locked --bench partitions $(SCENE)
-	@[ -n "$(SCENE)" ] || cargo bench --locked --bench archive
+	@case "$(SCENE)" in rate|flat|daily|foreground) ;; *) \
+	  scripts/partman && cargo bench --locked --bench partitions $(SCENE) ;; esac
+	@case "$(SCENE)" in ""|rate|flat|daily|foreground) cargo bench --locked --bench archive $(SCENE) ;; esac
 
 postgres: ## Fetch PostgreSQL 13 and 18 into target/postgres, for tests by hand
 	@scripts/postgres 13 18
