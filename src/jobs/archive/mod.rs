@@ -16,7 +16,6 @@ mod account;
 mod action;
 mod apply;
 mod children;
-mod children_check;
 mod columns;
 mod count;
 mod course;

@@ -1,10 +1,13 @@
 //! What must be true of a child before the first row moves.
 
-use super::children::ChildFacts;
-use super::observe::Source;
-use super::preflight::{Findings, grant, kind, missing_target, source_side, target_side};
-use super::sql::list;
+use super::findings::{Findings, grant};
+use super::source::{kind, source_side};
+use super::target::{missing_target, target_side};
+use crate::jobs::archive::children::ChildFacts;
+use crate::jobs::archive::observe::Source;
+
 use crate::config::checked::ArchiveTable;
+use crate::jobs::archive::sql::list;
 use crate::pg::catalog::foreign_keys::Referrer;
 use crate::pg::ident::{Ident, TableName};
 
