@@ -1,7 +1,7 @@
 //! More signs of the server that it has enough to bear, and what a deadlock does.
 use super::pace::{began, goes_on, jobs, limited, sizes, stands_still};
 use super::{config_for, once};
-use crate::support::{InProcess, NO_ROWS, on_every_major, on_own_server, pgtend, wait_until};
+use crate::support::{InProcess, NO_ROWS, on_every_major, on_own_server, pgtend, run, wait_until};
 
 #[test]
 fn wal_that_waits_to_be_archived_stops_it() {
@@ -35,15 +35,24 @@ fn wal_that_waits_to_be_archived_stops_it() {
     });
 }
 
-/// It is its own WAL that stops it, and that it stands still that lets it go on.
+/// Whoever writes it: it goes on when the server writes less.
 #[test]
 fn wal_per_second_stops_it_for_a_while() {
     on_own_server(&[], |db, _| async move {
         db.execute(&jobs(40_000)).await;
         let program = pgtend(&db, &limited("wal_per_second = \"4 MiB\""));
         let archiver = began(&program).await;
-        let told =
-            archiver.event("batch.throttled", |line| line["cause"] == "wal_per_second").await;
+        let mut writer = db.connect().await;
+        let writes = async {
+            let eight_mb = "SELECT pg_logical_emit_message(false, 'a', repeat('x', 8000000))";
+            loop {
+                run(&mut writer, eight_mb).await;
+            }
+        };
+        let told = tokio::select! {
+            told = archiver.event("batch.throttled", |line| line["cause"] == "wal_per_second") => told,
+            () = writes => unreachable!("it writes until the archiver has noticed"),
+        };
         let because = told["because"].as_str().expect("a sentence");
         assert!(
             because.starts_with("the server writes ") && because.ends_with(" limit 4 MiB"),

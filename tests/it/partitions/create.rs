@@ -247,8 +247,10 @@ fn the_plan_changes_nothing_and_shows_the_sql_that_is_run() {
         succeeded(&outcome);
         let objects: Vec<_> = outcome.actions.iter().map(|action| action.object.as_str()).collect();
         assert_eq!(objects, planned.actions.iter().map(|a| a.object.as_str()).collect::<Vec<_>>());
-        let statements: Vec<&String> = planned.actions.iter().flat_map(|a| &a.sql).collect();
-        assert!(statements.len() > 10);
+        // The log indents the further lines of a message.
+        let statements = planned.actions.iter().flat_map(|a| &a.sql);
+        let statements: Vec<String> = statements.map(|sql| sql.replace('\n', "\n\t")).collect();
+        assert!(statements.iter().flat_map(|sql| sql.lines()).count() > 10);
         wait_until("the last statement is in the log", || async {
             db.server_log_since(mark).contains(statements[statements.len() - 1].as_str())
         })
