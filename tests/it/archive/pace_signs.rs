@@ -43,7 +43,7 @@ fn wal_per_second_stops_it_for_a_while() {
         let program = pgtend(&db, &limited("wal_per_second = \"4 MiB\""));
         let archiver = began(&program).await;
         let mut writer = db.connect().await;
-        let writes = async {
+        let load = async {
             let eight_mb = "SELECT pg_logical_emit_message(false, 'a', repeat('x', 8000000))";
             loop {
                 run(&mut writer, eight_mb).await;
@@ -51,7 +51,7 @@ fn wal_per_second_stops_it_for_a_while() {
         };
         let told = tokio::select! {
             told = archiver.event("batch.throttled", |line| line["cause"] == "wal_per_second") => told,
-            () = writes => unreachable!("it writes until the archiver has noticed"),
+            () = load => unreachable!("it writes until the archiver has noticed"),
         };
         let because = told["because"].as_str().expect("a sentence");
         assert!(
