@@ -8,6 +8,7 @@ use crate::job::{Applied, Context};
 use crate::pg::catalog::likeness;
 use crate::pg::fault::{Fault, Kind};
 use crate::pg::ident::TableName;
+use crate::time::clock;
 
 /// Runs its steps; where one fails, takes back what must not stay.
 pub async fn apply(cx: &mut Context<'_>, action: &PartitionAction) -> Result<Applied, Fault> {
@@ -20,18 +21,26 @@ pub async fn apply(cx: &mut Context<'_>, action: &PartitionAction) -> Result<App
             })
         }
         PartitionAction::Adopt(adoption) => Box::pin(adopt::apply::apply(cx, adoption)).await,
+        PartitionAction::Create(_) => in_turn(cx, action).await,
         _ => run_steps(cx, action).await,
+    }
+}
+
+/// From the first step again: what must not stand meanwhile, as the CHECK that refuses rows, was taken back.
+async fn in_turn(cx: &mut Context<'_>, action: &PartitionAction) -> Result<Applied, Fault> {
+    let since = clock::monotonic();
+    loop {
+        match run_steps(cx, action).await {
+            Err(fault) if turn::comes(cx, &fault, since).await => {}
+            ended => return ended,
+        }
     }
 }
 
 async fn run_steps(cx: &mut Context<'_>, action: &PartitionAction) -> Result<Applied, Fault> {
     let mut done = Applied::default();
     for step in action.steps() {
-        let ran = match action {
-            PartitionAction::Create(_) => turn::run(cx, &step).await,
-            _ => cx.session.run(&step).await.map(drop),
-        };
-        if let Err(fault) = ran {
+        if let Err(fault) = cx.session.run(&step).await {
             if done.batches > 0 {
                 undo(cx, action).await;
             }

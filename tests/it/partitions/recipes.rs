@@ -145,6 +145,41 @@ fn an_old_transaction_is_named_before_any_strong_lock_is_asked_for() {
     });
 }
 
+/// The CHECK that spares a large default partition its scan refuses rows: it does not stand while an
+/// ANALYZE of ours keeps the partition from being attached.
+#[test]
+fn no_row_is_refused_while_an_analyze_of_our_own_is_waited_for() {
+    on_every_major(|db| async move {
+        db.execute(
+            "
+            CREATE TABLE events (ts date) PARTITION BY RANGE (ts);
+            CREATE TABLE events_default PARTITION OF events DEFAULT;
+            INSERT INTO events SELECT '1999-01-01' FROM generate_series(1, 50001);
+        ",
+        )
+        .await;
+        let name = db.name();
+        db.execute(&format!("ALTER DATABASE \"{name}\" SET log_statement = 'ddl'")).await;
+        let app = tending(&db, &[("events", "premake = \"1 day\"")]).await;
+        let mut analyze = db.connect().await;
+        run(
+            &mut analyze,
+            "SET application_name = 'pgtend/analyze'; BEGIN; \
+             LOCK TABLE ONLY events IN SHARE UPDATE EXCLUSIVE MODE",
+        )
+        .await;
+        grows_old(&db, "pgtend/analyze", "2.1 s").await;
+        let mark = db.log_mark();
+        let outcome = tokio::spawn(async move { (once(&app).await, app) });
+        grows_old(&db, "pgtend/analyze", "7 s").await;
+        assert!(!db.server_log_since(mark).contains("pgtend_hole"), "it refuses rows meanwhile");
+        run(&mut analyze, "COMMIT").await;
+        succeeded(&outcome.await.unwrap().0);
+        assert!(db.server_log_since(mark).contains("pgtend_hole"), "the log shows it");
+        assert!(shown(&db, "events").await.contains("events_p2026_01 "));
+    });
+}
+
 /// Case 43, where the ANALYZE is our own: the job waits its turn for longer than any ladder lasts, and
 /// no reader or writer notices. An ANALYZE of a partition, or a reader, is nothing to wait for.
 #[test]

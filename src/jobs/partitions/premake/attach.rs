@@ -6,7 +6,7 @@ use super::create;
 use super::new::NewPartition;
 use super::recipe::BesideDefault;
 use crate::pg::ident::{TableName, literal};
-use crate::pg::step::{Expect, LockMode, LockWait, Mode, Statement, Step, Strong};
+use crate::pg::step::{Expect, LockWait, Mode, Statement, Step};
 
 /// The CHECK that spares a large default partition the scan under a strong lock. It stands only
 /// while one partition is being attached.
@@ -24,7 +24,8 @@ impl NewPartition {
                 self.from, self.to
             );
             let validate = format!("ALTER TABLE {name} VALIDATE CONSTRAINT {STALE_CHECK}");
-            let strong = vec![Strong::new(name, LockMode::AccessExclusive)];
+            // It refuses rows, so it looks at all that ATTACH will wait for.
+            let strong = self.recipe.locks(&self.parent, Some(name));
             let lock = LockWait::brief(self.lock_timeout).looking_at(strong);
             steps.push(step("add a check to", name, lock, vec![add]));
             let patient = LockWait::patient(self.lock_timeout);
