@@ -198,18 +198,15 @@ fn without_an_index_on_the_age_the_key_is_walked() {
     insta::assert_snapshot!(world.printed());
 }
 
+const BLOCKS: Blocks =
+    Blocks { file: 16_384, is_counted: true, count: 100_000, rows: 2_400_000, has_large: false };
+
 #[test]
 fn a_backlog_is_swept_and_then_looked_for_along_the_index() {
     let mut world = world();
     world.facts.due.rows = Due::Rows(100_001);
     world.facts.due.about = Some(1_200_000);
-    world.source.blocks = Some(Blocks {
-        file: 16_384,
-        is_counted: true,
-        count: 100_000,
-        rows: 2_400_000,
-        has_large: false,
-    });
+    world.source.blocks = Some(BLOCKS);
     insta::assert_snapshot!(world.printed());
 }
 
@@ -217,13 +214,7 @@ fn a_backlog_is_swept_and_then_looked_for_along_the_index() {
 fn an_unfinished_sweep_is_finished() {
     let mut world = world();
     world.facts.due.rows = Due::Rows(1);
-    world.source.blocks = Some(Blocks {
-        file: 16_384,
-        is_counted: true,
-        count: 100_000,
-        rows: 2_400_000,
-        has_large: false,
-    });
+    world.source.blocks = Some(BLOCKS);
     let place = vec!["(4711,65535)".to_owned()];
     world.facts.position = Some(Position { walk: "blocks of file 16384".into(), after: place });
     let printed = world.printed();

@@ -3,7 +3,7 @@ use std::fmt::Write as _;
 
 use pgtend::job::{JobName, Verdict};
 
-use super::{ARCHIVE, JOBS, assert_whole, config, keep, moved, names, once};
+use super::{ARCHIVE, JOBS, assert_events_in_one, assert_whole, config, keep, moved, names, once};
 use crate::support::{Db, InProcess, KillPoints, on_every_major, run, wait_until};
 
 const CHILDREN: &str = "children = ['events']\ncreate_target = true";
@@ -31,13 +31,7 @@ async fn world(db: &Db, sql: &str, more: &str) -> InProcess {
 
 /// Each event is in exactly one of both tables, beside its job.
 async fn assert_events_whole(db: &Db) {
-    let columns = "id, job_id, name, data::text";
-    let both =
-        format!("SELECT {columns} FROM events UNION ALL SELECT {columns} FROM events_archive");
-    let kept = format!("SELECT {columns} FROM kept_events");
-    let lost = db.rows(&format!("{kept} EXCEPT ALL ({both})")).await;
-    let more = db.rows(&format!("({both}) EXCEPT ALL {kept}")).await;
-    assert!(lost.is_empty() && more.is_empty(), "lost: {lost:?}\ndoubled or changed: {more:?}");
+    assert_events_in_one(db).await;
     let apart = "SELECT e.id FROM events_archive AS e \
                  WHERE NOT EXISTS (SELECT FROM jobs_archive AS j WHERE j.id = e.job_id)";
     assert_eq!(db.column(apart).await, [""; 0], "apart from their jobs");

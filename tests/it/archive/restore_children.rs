@@ -1,7 +1,7 @@
 //! Rows come back with what refers to them, or not at all.
 use pgtend::job::JobName;
 
-use super::{ARCHIVE, JOBS, assert_whole, config, keep, moved, names, once};
+use super::{ARCHIVE, JOBS, assert_events_in_one, assert_whole, config, keep, moved, names, once};
 use crate::support::{Db, InProcess, KillPoints, Program, on_every_major, pgtend};
 
 const EVENTS: &str = "
@@ -27,13 +27,7 @@ async fn world(db: &Db, archive: &str) -> (Program, InProcess) {
 /// Each job and each event is in one of both tables, unchanged, and events are beside their jobs.
 async fn assert_all_whole(db: &Db) {
     assert_whole(db, "jobs", "jobs_archive").await;
-    let columns = "id, job_id, name, data::text";
-    let both =
-        format!("SELECT {columns} FROM events UNION ALL SELECT {columns} FROM events_archive");
-    let kept = format!("SELECT {columns} FROM kept_events");
-    let lost = db.rows(&format!("{kept} EXCEPT ALL ({both})")).await;
-    let more = db.rows(&format!("({both}) EXCEPT ALL {kept}")).await;
-    assert!(lost.is_empty() && more.is_empty(), "lost: {lost:?}\ndoubled or changed: {more:?}");
+    assert_events_in_one(db).await;
     let apart = "SELECT id FROM events_archive WHERE job_id IN (SELECT id FROM jobs)";
     assert_eq!(db.column(apart).await, [""; 0], "apart from their jobs");
 }
