@@ -155,9 +155,10 @@ fn as_text(outcomes: &[Outcome]) -> String {
                 Ok(applied) => {
                     let rows =
                         applied.rows.map_or_else(String::new, |rows| format!(", {rows} rows"));
+                    let wal = action.wal.map_or_else(String::new, |wal| format!(", {wal}"));
                     let note =
                         applied.note.as_deref().map_or_else(String::new, |n| format!("; {n}"));
-                    writeln!(text, "  + {} {}{rows}{note}", action.kind, action.object)
+                    writeln!(text, "  + {} {}{rows}{wal}{note}", action.kind, action.object)
                 }
                 Err(fault) => writeln!(text, "  x {} {}: {fault}", action.kind, action.object),
             };

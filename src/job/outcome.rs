@@ -5,6 +5,7 @@ use serde::Serialize;
 use super::JobName;
 use super::plan::{ChecklistItem, Spared};
 use crate::pg::fault::Fault;
+use crate::pg::wal::Wal;
 
 /// How a run ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -88,6 +89,8 @@ pub struct ActionOutcome {
     pub result: Result<Applied, Fault>,
     /// How long it took.
     pub duration_ms: u64,
+    /// The WAL written meanwhile, where that was measured.
+    pub wal: Option<Wal>,
     /// It only kept pgtend's own state; not counted as work.
     pub upkeep: bool,
 }
@@ -160,6 +163,12 @@ impl Outcome {
         self.applied().map(|applied| applied.batches).sum()
     }
 
+    /// WAL over all actions of which it was measured.
+    #[must_use]
+    pub fn wal(&self) -> Option<Wal> {
+        self.actions.iter().filter_map(|action| action.wal).reduce(Wal::plus)
+    }
+
     fn applied(&self) -> impl Iterator<Item = &Applied> {
         self.actions.iter().filter_map(|action| action.result.as_ref().ok())
     }
@@ -214,6 +223,11 @@ impl Serialize for ActionOutcome {
             }
         }
         map.serialize_entry("duration_ms", &self.duration_ms)?;
+        match self.wal {
+            Some(Wal::Ours(bytes)) => map.serialize_entry("wal_bytes", &bytes)?,
+            Some(Wal::Servers(bytes)) => map.serialize_entry("server_wal_bytes", &bytes)?,
+            None => {}
+        }
         map.end()
     }
 }

@@ -21,6 +21,10 @@ pub trait Action: Send + Sync {
     fn is_upkeep(&self) -> bool {
         false
     }
+    /// It may write so much that how much WAL it wrote is worth asking.
+    fn is_heavy(&self) -> bool {
+        false
+    }
     /// Whose locks it waits for, where others of the plan wait for the same: once one of them did not
     /// get them, the others are left for the next run, so that the application is held up once.
     fn queue(&self) -> Option<String> {

@@ -11,6 +11,7 @@ use super::plan::{Action, Plan, PlanView, Refused};
 use super::{Context, Job, JobName};
 use crate::pg::fault::{Fault, Kind};
 use crate::pg::session::{Reader, Session};
+use crate::pg::wal::Mark;
 use crate::telemetry::{self, Event};
 use crate::time::clock;
 
@@ -104,6 +105,7 @@ async fn apply_all<J: Job>(
     }
     outcome.actions = plan.refused.into_iter().map(refused).collect();
     let mut not_had: BTreeMap<String, Fault> = BTreeMap::new();
+    let mut mark = None;
     for action in &plan.actions {
         if cx.stop.is_cancelled() {
             outcome.error = Some(stopped(job));
@@ -116,6 +118,12 @@ async fn apply_all<J: Job>(
         let queue = action.queue().unwrap_or_default();
         let before = not_had.get(&queue);
         let is_tried = before.is_none();
+        let is_heavy = action.is_heavy() && is_tried;
+        // Where the action before ended, if that was heavy too.
+        let from = match mark.take() {
+            None if is_heavy => cx.session.wal_mark().await,
+            from => from,
+        };
         let result = match before {
             Some(fault) => Err(not_tried(fault)),
             // Boxed: its state would be part of every future around it.
@@ -129,11 +137,16 @@ async fn apply_all<J: Job>(
             not_had.insert(queue, fault.clone());
         }
         let ends_run = result.as_ref().err().filter(|fault| fault.kind.ends_run()).cloned();
+        let duration_ms = clock::millis_since(started);
+        if is_heavy && ends_run.is_none() {
+            mark = cx.session.wal_mark().await;
+        }
         let done = ActionOutcome {
             kind: action.kind(),
             object: action.object(),
             result,
-            duration_ms: clock::millis_since(started),
+            duration_ms,
+            wal: mark.zip(from).and_then(|(to, from): (Mark, Mark)| to.since(from)),
             upkeep: action.is_upkeep(),
         };
         if is_tried && (!done.upkeep || done.result.is_err()) {
@@ -166,6 +179,7 @@ fn refused(refused: Refused) -> ActionOutcome {
         object: refused.object,
         result: Err(refused.fault),
         duration_ms: 0,
+        wal: None,
         upkeep: false,
     }
 }
@@ -179,6 +193,7 @@ fn event(done: &ActionOutcome) -> Event {
             rows: applied.rows,
             batches: applied.batches,
             duration_ms,
+            wal: done.wal,
             note: applied.note.clone(),
         },
         Err(fault) => Event::ActionFailed { kind, object, duration_ms, fault: fault.clone() },

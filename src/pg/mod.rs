@@ -20,3 +20,4 @@ pub mod session;
 mod settings;
 pub mod step;
 pub mod version;
+pub mod wal;

@@ -30,6 +30,8 @@ use super::step::{LockWait, Mode, Statement, Step};
 use crate::telemetry::{self, Event};
 use crate::time::clock;
 
+mod counts;
+
 /// The backend that works for a run, so that the supervisor can cancel it from another connection.
 #[derive(Debug, Clone, Default)]
 pub struct Backend(Arc<Mutex<Option<i32>>>);
@@ -156,22 +158,6 @@ impl Session {
     /// Gives the connection back to the pool.
     pub fn close(mut self) {
         self.is_closed = true;
-    }
-
-    /// Tells the server's counters what this session has changed, which it otherwise does at leisure:
-    /// up to 10 s later, or when the connection is closed. Until then an ANALYZE by another session
-    /// resets them too early.
-    pub async fn report_counts(&mut self) {
-        let sql = if self.facts.version.has_immediate_counters() {
-            "SELECT pg_stat_force_next_flush()"
-        } else {
-            // What ends 0.5 s after the last report reports again.
-            "SELECT pg_sleep(0.5)"
-        };
-        if let Err(fault) = self.plain(sql).await {
-            self.is_sound = false;
-            tracing::debug!(%fault, "the counters are told later");
-        }
     }
 
     /// Runs a step: one transaction (or lone statements), tried again while the fault is temporary

@@ -56,6 +56,12 @@ impl Version {
         self.major() >= 15
     }
 
+    /// `pg_stat_get_backend_wal` exists: the WAL that one session writes is counted.
+    #[must_use]
+    pub fn counts_wal_of_sessions(self) -> bool {
+        self.major() >= 18
+    }
+
     /// `client_connection_check_interval` exists: the server notices a client that is gone.
     #[must_use]
     pub fn has_connection_check(self) -> bool {

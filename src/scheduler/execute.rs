@@ -143,7 +143,7 @@ impl Engine {
             spared: outcome.spared.len() as u64,
             rows: outcome.rows(),
             batches: outcome.batches(),
-            wal_bytes: None,
+            wal: outcome.wal(),
             next_run_at,
             fault: outcome.first_fault().cloned(),
         }));

@@ -13,6 +13,7 @@ use super::run::RunFinished;
 use super::slow_query::{Coverage, SlowQuery};
 use crate::job::Verdict;
 use crate::pg::fault::{Blocker, Fault};
+use crate::pg::wal::Wal;
 
 /// Something that happened. Jobs and kinds are words of the code (`archive`, `attach`), objects
 /// are named as SQL names them, a [`Fault`] becomes the fields `error.*`.
@@ -166,6 +167,8 @@ pub enum Event {
         rows: Option<u64>,
         batches: u64,
         duration_ms: u64,
+        #[serde(flatten)]
+        wal: Option<Wal>,
         note: Option<String>,
     },
 

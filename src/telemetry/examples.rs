@@ -10,6 +10,7 @@ use super::run::{RunFields, RunFinished};
 use super::slow_query::{Coverage, CoverageGap, SlowQuery, SlowReason};
 use crate::job::Verdict;
 use crate::pg::fault::{Blocker, Fault, Kind};
+use crate::pg::wal::Wal;
 
 /// What must never be in a line: a fault's DETAIL, which can hold a row.
 pub(super) const CANARY: &str = "canary-in-the-detail";
@@ -112,7 +113,7 @@ fn finished(outcome: Verdict, actions_done: u64) -> RunFinished {
         spared: 2,
         rows: 4000 * actions_done,
         batches: 4 * actions_done,
-        wal_bytes: None,
+        wal: None,
         next_run_at: None,
         fault: None,
     }
@@ -123,10 +124,13 @@ fn runs() -> Vec<Event> {
         Event::RunStarted { job: "archive", lag_ms: 12, actions_planned: 2 },
         Event::RunFinished(finished(Verdict::Succeeded, 0)),
         Event::RunFinished(finished(Verdict::Succeeded, 3)),
-        Event::RunFinished(finished(Verdict::Cancelled, 1)),
+        Event::RunFinished(RunFinished {
+            wal: Some(Wal::Servers(1 << 20)),
+            ..finished(Verdict::Cancelled, 1)
+        }),
         Event::RunFinished(RunFinished {
             actions_failed: 1,
-            wal_bytes: Some(1 << 20),
+            wal: Some(Wal::Ours(1 << 20)),
             next_run_at: Some(at("2025-01-02T02:30:00Z")),
             fault: Some(full_fault()),
             ..finished(Verdict::Partial, 3)

@@ -90,10 +90,11 @@ impl Event {
             Self::HistoryWriteFailed { job, fault } => {
                 format!("the outcome of {job} is not in the history yet: {fault}")
             }
-            Self::ActionDone { kind, object, rows, duration_ms, note, .. } => {
+            Self::ActionDone { kind, object, rows, duration_ms, wal, note, .. } => {
+                let wal = wal.map(|wal| format!(", {wal}")).unwrap_or_default();
                 let rows = rows.map(|rows| format!(", {rows} rows")).unwrap_or_default();
                 let note = note.as_ref().map(|note| format!("; {note}")).unwrap_or_default();
-                format!("{kind} {object} done in {}{rows}{note}", Millis(*duration_ms))
+                format!("{kind} {object} done in {}{rows}{wal}{note}", Millis(*duration_ms))
             }
             Self::ActionFailed { kind, object, fault, .. } => {
                 format!("{kind} {object} failed: {fault}")

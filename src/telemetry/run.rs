@@ -7,6 +7,7 @@ use super::TARGET;
 use super::fields::{id, optional_error_fields};
 use crate::job::Verdict;
 use crate::pg::fault::Fault;
+use crate::pg::wal::Wal;
 
 /// The name of the span the context hangs on.
 pub(super) const SPAN: &str = "run";
@@ -62,8 +63,9 @@ pub struct RunFinished {
     pub rows: u64,
     /// Transactions they took.
     pub batches: u64,
-    /// WAL written, where it was measured.
-    pub wal_bytes: Option<u64>,
+    /// WAL written in heavy actions, where it was measured: `wal_bytes`, or `server_wal_bytes`.
+    #[serde(flatten)]
+    pub wal: Option<Wal>,
     /// The next slot.
     pub next_run_at: Option<DateTime<Utc>>,
     /// What ended it, or the first failure.

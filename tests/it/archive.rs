@@ -26,6 +26,7 @@ mod targets;
 mod time_limits;
 mod values;
 mod verify;
+mod wal;
 
 use pgtend::job::{Applied, JobName, Outcome, Verdict};
 

@@ -4,6 +4,7 @@ use pgtend::job::JobName;
 use pgtend::pg::fault::{Fault, Kind};
 use pgtend::pg::session::Session;
 use pgtend::pg::step::{Expect, Mode, Statement, Step};
+use pgtend::pg::wal::Wal;
 use sqlx::{AssertSqlSafe, Executor};
 
 use crate::door::{TABLE, assert_untouched, claimed, pid, refused, sleeps};
@@ -165,5 +166,32 @@ fn a_session_is_set_up_whatever_the_database_says() {
         }
         session.run(&step(&["CREATE TABLE public.made ()"])).await.unwrap();
         assert_ne!(db.rows("SELECT to_regclass('public.made')").await, NO_ROWS);
+    });
+}
+
+/// On 18 and later what others write is not in it; before, nobody could take it out.
+#[test]
+fn wal_is_told_between_two_marks() {
+    on_every_major(|db| async move {
+        let (_app, mut session) = claimed(&db, "").await;
+        let fill =
+            "CREATE TABLE public.filled AS SELECT md5(i::text) FROM generate_series(1, 30000) AS i";
+        let before = session.wal_mark().await.unwrap();
+        db.execute(&fill.replace("filled", "of_others")).await;
+        let between = session.wal_mark().await.unwrap();
+        session.run(&step(&[fill])).await.unwrap();
+        let after = session.wal_mark().await.unwrap();
+        let (theirs, ours) = (between.since(before).unwrap(), after.since(between).unwrap());
+        // 32 characters a row, in either.
+        if db.major() >= 18 {
+            assert_eq!(theirs, Wal::Ours(0));
+            assert!(matches!(ours, Wal::Ours(960_000..4_000_000)), "{ours:?}");
+        } else {
+            assert!(matches!(theirs, Wal::Servers(960_000..)), "{theirs:?}");
+            assert!(matches!(ours, Wal::Servers(960_000..)), "{ours:?}");
+        }
+        let sum = after.since(before).unwrap();
+        assert_eq!(sum, theirs.plus(ours));
+        assert_eq!(before.since(after), None);
     });
 }

@@ -264,6 +264,13 @@ impl Action for ArchiveAction {
         }
     }
 
+    fn is_heavy(&self) -> bool {
+        matches!(
+            self,
+            Self::Move(_) | Self::Rest(_) | Self::Vacuum(_) | Self::HandOver(_) | Self::Restore(_)
+        )
+    }
+
     fn is_upkeep(&self) -> bool {
         matches!(self, Self::Agree(agreement) if !agreement.is_confirmed)
     }

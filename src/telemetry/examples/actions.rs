@@ -1,6 +1,7 @@
 //! What actions tell.
 
 use super::{bare_fault, blocker, full_fault};
+use crate::pg::wal::Wal;
 use crate::telemetry::event::Event;
 
 pub(super) fn all() -> Vec<Event> {
@@ -11,6 +12,7 @@ pub(super) fn all() -> Vec<Event> {
             rows: Some(12_000),
             batches: 12,
             duration_ms: 65_000,
+            wal: Some(Wal::Ours(11 << 20)),
             note: Some("limit of max_rows reached".into()),
         },
         Event::ActionDone {
@@ -19,6 +21,7 @@ pub(super) fn all() -> Vec<Event> {
             rows: None,
             batches: 0,
             duration_ms: 12,
+            wal: Some(Wal::Servers(16_384)),
             note: None,
         },
         Event::ActionFailed {
