@@ -104,7 +104,7 @@ impl fmt::Display for Wal {
             0..1_024 => write!(f, "{bytes} B")?,
             1_024..1_048_576 => write!(f, "{} KiB", bytes >> 10)?,
             1_048_576..1_073_741_824 => write!(f, "{} MiB", bytes >> 20)?,
-            _ => write!(f, "{}.{} GiB", bytes >> 30, (bytes & 0x3fff_ffff) * 10 >> 30)?,
+            _ => write!(f, "{}.{} GiB", bytes >> 30, ((bytes & 0x3fff_ffff) * 10) >> 30)?,
         }
         f.write_str(match self {
             Self::Ours(_) => " of WAL",
