@@ -1,34 +1,20 @@
 //! From settings to what they mean. Nothing is judged here: values are right, rules come apart.
 
-use std::collections::BTreeMap;
-
 use super::checked::{
     Analyze, Config, Daemon, Database, Expiry, Limits, Log, LogFile, OnExpiry, PartitionTable,
     Partitions, QUARANTINE, Schedule, SlowQueries, Snowflake, TimeCode, UrlSource,
 };
 use super::keys::KeyWord;
 use super::path::KeyPath;
+use super::section::{Section, Unread};
 use super::settings::Settings;
-use super::value::Read;
-use crate::pg::ident::TableName;
 use crate::time::period::Period;
-
-/// A setting that is needed and cannot be read: a problem has been noted about it before.
-pub(super) struct Unread(pub(super) KeyPath);
 
 mod archive;
 
-/// One section of the settings.
-struct Section<'a> {
-    settings: &'a Settings,
-    path: KeyPath,
-    /// The section that says what this one does not.
-    outer: Option<KeyPath>,
-}
-
 /// The meaning of complete settings.
 pub(super) fn config(settings: &Settings, url: Option<UrlSource>) -> Result<Config, Unread> {
-    let section = |name: &str| Section { settings, path: KeyPath::of(name), outer: None };
+    let section = |name: &str| Section::of(settings, KeyPath::of(name));
     let url = url.ok_or_else(|| Unread(KeyPath::of("database.url")))?;
     Ok(Config {
         database: database(&section("database"), url)?,
@@ -39,52 +25,6 @@ pub(super) fn config(settings: &Settings, url: Option<UrlSource>) -> Result<Conf
         analyze: section("analyze").if_written(analyze)?,
         slow_queries: section("slow_queries").if_written(slow_queries)?,
     })
-}
-
-impl Section<'_> {
-    /// A setting that may be absent.
-    fn get<T: Read>(&self, name: &str) -> Option<T> {
-        let outer = || self.settings.get(&self.outer.as_ref()?.join(name));
-        self.own(name).or_else(outer)
-    }
-
-    /// What the section itself says.
-    fn own<T: Read>(&self, name: &str) -> Option<T> {
-        self.settings.get(&self.path.join(name))
-    }
-
-    /// A setting that has a default, or whose absence is a problem.
-    fn need<T: Read>(&self, name: &str) -> Result<T, Unread> {
-        self.get(name).ok_or_else(|| Unread(self.path.join(name)))
-    }
-
-    fn inner(&self, name: &str) -> Section<'_> {
-        Section { settings: self.settings, path: self.path.join(name), outer: None }
-    }
-
-    fn if_written<T>(
-        &self,
-        read: impl FnOnce(&Self) -> Result<T, Unread>,
-    ) -> Result<Option<T>, Unread> {
-        self.settings.section(&self.path).map(|_| read(self)).transpose()
-    }
-
-    /// The tables of a job, each with its section.
-    fn tables<T>(
-        &self,
-        read: impl Fn(&Section<'_>) -> Result<T, Unread>,
-    ) -> Result<BTreeMap<TableName, T>, Unread> {
-        let tables = self.path.join("tables");
-        self.settings
-            .instances()
-            .into_iter()
-            .filter(|(_, path)| path.parent() == tables)
-            .map(|(_, path)| {
-                let name = path.last().parse().map_err(|_| Unread(path.clone()))?;
-                Ok((name, read(&Section { settings: self.settings, path, outer: None })?))
-            })
-            .collect()
-    }
 }
 
 fn database(section: &Section<'_>, url: UrlSource) -> Result<Database, Unread> {
@@ -186,8 +126,7 @@ fn time_code(table: &Section<'_>, word: KeyWord) -> Result<TimeCode, Unread> {
 }
 
 fn limits(section: &Section<'_>) -> Result<Limits, Unread> {
-    let database =
-        Section { settings: section.settings, path: KeyPath::of("database"), outer: None };
+    let database = Section::of(section.settings, KeyPath::of("database"));
     Ok(Limits {
         replica_lag: Some(database.need("max_replica_lag")?),
         replica_wal: Some(section.need("replica_wal")?),

@@ -19,9 +19,11 @@ mod near;
 mod partition_rules;
 mod path;
 mod problem;
+mod ruled;
 mod rules;
 mod schema;
 pub mod secret;
+mod section;
 mod settings;
 mod show;
 mod strange;
@@ -121,7 +123,7 @@ pub fn load(
     let url = secret::source(&settings, &layers, &env, &files, &mut problems);
     match meaning::config(&settings, url) {
         Ok(config) if problems.is_empty() => Ok(Loaded { config, settings, files }),
-        Err(meaning::Unread(path)) if problems.is_empty() => {
+        Err(section::Unread(path)) if problems.is_empty() => {
             let message = "passed its check and cannot be read: this is a bug of pgtend";
             problems.add(Place::Nowhere, Some(path), message);
             Err(problems)

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use chrono_tz::Tz;
 
-use super::{Section, Unread, limits, schedule};
+use super::{limits, schedule};
 use crate::config::checked::{Age, Allowance, Archive, ArchiveTable, Purge, Rival, Rule, RuleName};
-use crate::config::path::KeyPath;
+use crate::config::ruled::{self, AGES};
+use crate::config::section::{Section, Unread};
 use crate::pg::ident::TableName;
 
 pub(super) fn archive(section: &Section<'_>) -> Result<Archive, Unread> {
@@ -36,18 +37,12 @@ struct Read {
     purge: Option<Purge>,
 }
 
-/// The rules of a table; a table that has none is one itself.
 fn rules(table: &Section<'_>, timezone: Tz) -> Result<Vec<Read>, Unread> {
-    let parent = table.path.join("rules");
-    let named = |path: KeyPath| {
-        let name: RuleName = path.last().parse().map_err(|_| Unread(path.clone()))?;
-        let outer = Some(table.path.clone());
-        rule(Some(name), &Section { settings: table.settings, path, outer }, timezone)
+    let read = |section: &Section<'_>| {
+        let name = section.outer.as_ref().map(|_| section.path.last().parse());
+        rule(name.transpose().map_err(|_| Unread(section.path.clone()))?, section, timezone)
     };
-    let instances = table.settings.instances().into_iter();
-    let paths = instances.map(|(_, path)| path).filter(|path| path.parent() == parent);
-    let read = paths.map(named).collect::<Result<Vec<_>, _>>()?;
-    if read.is_empty() { Ok(vec![rule(None, table, timezone)?]) } else { Ok(read) }
+    ruled::rules(table).iter().map(read).collect()
 }
 
 fn rule(name: Option<RuleName>, section: &Section<'_>, timezone: Tz) -> Result<Read, Unread> {
@@ -55,12 +50,7 @@ fn rule(name: Option<RuleName>, section: &Section<'_>, timezone: Tz) -> Result<R
         max_duration: section.get("max_duration"),
         hours: section.get("hours").map(|hours| (hours, timezone)),
     };
-    let deletes = match (section.own("delete"), section.own::<TableName>("into")) {
-        (Some(deletes), _) => deletes,
-        // It keeps what the table's other rules delete.
-        (None, Some(_)) => false,
-        (None, None) => section.need("delete")?,
-    };
+    let deletes = section.deletes();
     let purge = purge(section, deletes, allowance)?;
     let moves = if deletes { None } else { Some(archive_table(section, allowance)?) };
     Ok(Read { name, moves, purge })
@@ -85,16 +75,14 @@ fn archive_table(section: &Section<'_>, allowance: Allowance) -> Result<ArchiveT
     })
 }
 
-/// Of two sections the inner one tells, whichever of both it has.
 fn age(section: &Section<'_>) -> Result<Age, Unread> {
-    let told = |path: &KeyPath| {
-        let column = section.settings.get(&path.join("age_column")).map(Age::Column);
-        let expression = || section.settings.get(&path.join("age_expression"));
-        column.or_else(|| expression().map(Age::Expression))
+    let (path, name) = section.age();
+    let age = if name == AGES[0] {
+        section.settings.get(&path).map(Age::Column)
+    } else {
+        section.settings.get(&path).map(Age::Expression)
     };
-    told(&section.path)
-        .or_else(|| section.outer.as_ref().and_then(told))
-        .ok_or_else(|| Unread(section.path.join("age_column")))
+    age.ok_or(Unread(path))
 }
 
 /// What is deleted for good: of the table itself, or of its archive.
