@@ -59,7 +59,7 @@ impl Rules<'_> {
         let next = |from: &TableName| -> Vec<TableName> {
             let path = rule.table().parent().join(&from.to_string());
             let of_it = all.iter().filter(|rule| *rule.table() == path);
-            of_it.filter_map(|rule| rule.archive()).collect()
+            of_it.filter_map(Section::archive).collect()
         };
         let (mut reached, mut at) = (vec![first.clone()], 0);
         while let Some(from) = reached.get(at).filter(|from| **from != start) {

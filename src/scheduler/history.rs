@@ -107,6 +107,12 @@ DELETE FROM archive_batch WHERE batch_id IN (\
   SELECT batch_id FROM archive_batch WHERE coalesce(stamp, at) < $1 AND at < $1 \
   ORDER BY at LIMIT 20000)";
 
+// A rule that is gone leaves its position behind. Whether it is gone the configuration at hand cannot tell, as
+// another pgtend may have another one: what nobody has moved for so long is of no use. Who comes back begins at
+// the start, and skips nothing.
+const PURGE_POSITIONS: &str = "\
+DELETE FROM archive_position WHERE updated_at < least($1, now() - interval '90 days')";
+
 /// Deletes up to 100 entries of a job with a slot before this: more than one run adds, so that
 /// history shrinks to its limit, and a run never pays for a backlog.
 ///
@@ -117,7 +123,9 @@ pub async fn purge(control: &PgPool, job: JobName, before: DateTime<Utc>) -> Res
     let runs = sqlx::query(PURGE).bind(job.as_str()).bind(before);
     runs.execute(control).await.map_err(failed)?;
     if job == JobName::Archive {
-        sqlx::query(PURGE_BATCHES).bind(before).execute(control).await.map_err(failed)?;
+        for purge in [PURGE_BATCHES, PURGE_POSITIONS] {
+            sqlx::query(purge).bind(before).execute(control).await.map_err(failed)?;
+        }
     }
     Ok(())
 }

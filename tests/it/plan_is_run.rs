@@ -31,7 +31,7 @@ INSERT INTO ml_jobs SELECT n, 'completed', now() - n * interval '1 day' FROM gen
 CREATE TABLE activity_logs (at timestamptz NOT NULL, what text) PARTITION BY RANGE (at);";
 
 /// Statements of the session itself and of pgtend's own tables: not what a plan is about.
-const HOUSEKEEPING: [&str; 13] = [
+const HOUSEKEEPING: [&str; 14] = [
     "SET ",
     "BEGIN",
     "COMMIT",
@@ -39,6 +39,7 @@ const HOUSEKEEPING: [&str; 13] = [
     "job_run",
     // History is shortened; what a batch adds to it stands in the plan.
     "DELETE FROM archive_batch",
+    "DELETE FROM archive_position WHERE updated_at",
     "job_control",
     "job_known",
     "pg_backend_pid",

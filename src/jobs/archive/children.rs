@@ -14,7 +14,7 @@ use super::due::DueRows;
 use super::observe::{self, Source, Target};
 use super::walk::Walk;
 use super::{sql, walk};
-use crate::config::checked::ArchiveTable;
+use crate::config::checked::{ArchiveTable, RuleName};
 use crate::pg::catalog::foreign_keys::{self, ForeignKey};
 use crate::pg::catalog::privileges::{self, SchemaRights};
 use crate::pg::catalog::relation::Relation;
@@ -102,10 +102,16 @@ impl ChildFacts {
         }
     }
 
-    /// How its rows move: those of the parent's rows that this condition finds. `None` where the
-    /// preflight has refused it.
+    /// How its rows move by a rule of the parent: those of the parent's rows that this condition finds.
+    /// `None` where the preflight has refused it.
     #[must_use]
-    pub fn moves(&self, due: &DueRows, walk: &Walk, due_in_range: &str) -> Option<Child> {
+    pub fn moves(
+        &self,
+        due: &DueRows,
+        walk: &Walk,
+        due_in_range: &str,
+        rule: Option<&RuleName>,
+    ) -> Option<Child> {
         let parent = &due.source;
         let source = self.source.as_ref()?;
         let [key] = self.keys.as_slice() else { return None };
@@ -132,6 +138,7 @@ impl ChildFacts {
             kind: account::Kind::Move,
             source: name.clone(),
             target: into.clone(),
+            rule: rule.cloned(),
             walk: walk.signature(),
             layout: layout_of(&source.columns, &map.from),
             // As old as what it refers to, as far as a batch can tell.

@@ -8,6 +8,7 @@ use super::children::Child;
 use super::columns::{self, ARCHIVED_AT, Mapping};
 use super::due::DueRows;
 use super::walk::Walk;
+use crate::config::checked::RuleName;
 use crate::pg::catalog::columns::Column;
 use crate::pg::catalog::shape;
 use crate::pg::ident::{Ident, TableName};
@@ -70,6 +71,7 @@ impl Texts {
         map: &Mapping,
         source_columns: &[Column],
         children: &[Child],
+        rule: Option<&RuleName>,
     ) -> Self {
         let source = &due.source;
         let condition = due_in_range(due, walk);
@@ -79,6 +81,7 @@ impl Texts {
             kind: Kind::Move,
             source: source.clone(),
             target: into.clone(),
+            rule: rule.cloned(),
             walk: walk.signature(),
             layout: layout_of(source_columns, &map.from),
             age: due.age.to_string(),

@@ -73,6 +73,32 @@ fn the_record_is_kept_as_long_as_history() {
     });
 }
 
+/// The rule is gone, or another pgtend's: that is told by when the position moved last.
+#[test]
+fn a_position_that_nobody_moves_is_kept_for_as_long_as_history_and_ninety_days() {
+    on_every_major(|db| async move {
+        db.execute(JOBS).await;
+        db.execute(ARCHIVE).await;
+        let short = "[daemon]\nhistory_retention = '1 day'\n";
+        let limited = config("batch_rows = 2\nmax_rows = 4");
+        let app = InProcess::new(&db, &format!("{short}{limited}")).await;
+        moved(&app).await;
+        db.execute(
+            "INSERT INTO pgtend.archive_position (source, walk, after, updated_at) VALUES \
+             ('public.jobs (gone)', 'id integer', '[7]', now() - interval '91 days'), \
+             ('public.jobs (other)', 'id integer', '[7]', now() - interval '89 days')",
+        )
+        .await;
+        once(&app).await;
+        let standing = "SELECT source FROM pgtend.archive_position ORDER BY 1";
+        assert_eq!(db.column(standing).await, ["public.jobs", "public.jobs (other)"]);
+        db.execute("UPDATE pgtend.archive_position SET updated_at = now() - interval '91 days' WHERE source LIKE '%(other)'").await;
+        let long = "[daemon]\nhistory_retention = '92 days'\n";
+        once(&InProcess::new(&db, &format!("{long}{limited}")).await).await;
+        assert_eq!(db.column(standing).await, ["public.jobs (other)"]);
+    });
+}
+
 /// Without what tells when a row was moved, too.
 const ARCHIVES: [&str; 2] = ["", "ALTER TABLE jobs_archive DROP COLUMN archived_at"];
 

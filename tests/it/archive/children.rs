@@ -9,7 +9,7 @@ use crate::support::{Db, InProcess, KillPoints, on_every_major, run, wait_until}
 const CHILDREN: &str = "children = ['events']\ncreate_target = true";
 
 /// A child with two rows for each job, which this would become of when the job is deleted.
-fn events(on_delete: &str) -> String {
+pub(super) fn events(on_delete: &str) -> String {
     format!(
         "CREATE TABLE events (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, \
          job_id bigint REFERENCES jobs ON DELETE {on_delete}, name text, data json); \

@@ -129,6 +129,38 @@ fn rare_rows_of_a_wide_table_move() {
     });
 }
 
+/// No index finds what lies behind a bare stretch, so no sweep ends there, though a VACUUM comes behind it; and a
+/// pass of the whole table follows: the last batch makes a row due that lies in the first block.
+#[test]
+fn a_sweep_without_a_key_goes_to_the_end_and_a_whole_pass_proves_it() {
+    on_every_major(|db| async move {
+        let app = world(
+            &db,
+            "CREATE TABLE log_archive (name text, at timestamptz); \
+             INSERT INTO log VALUES ('late', now()); \
+             INSERT INTO log SELECT 'bulk ' || n, now() - interval '50 days' FROM generate_series(1, 60000) AS n; \
+             INSERT INTO log SELECT 'fresh ' || n, now() FROM generate_series(1, 30000) AS n; \
+             INSERT INTO log SELECT 'behind ' || n, now() - interval '50 days' FROM generate_series(1, 100) AS n; \
+             CREATE FUNCTION finish() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN \
+               UPDATE public.log SET at = '2001-01-01' WHERE name = 'late' AND at > '2002-01-01' \
+                 AND NOT EXISTS (SELECT FROM public.log WHERE name LIKE 'behind%'); \
+               RETURN NULL; END $$; \
+             CREATE TRIGGER finish AFTER DELETE ON log FOR EACH STATEMENT EXECUTE FUNCTION finish(); \
+             ANALYZE log",
+            "pace = 'full'",
+        )
+        .await;
+        db.execute("UPDATE kept SET at = '2001-01-01' WHERE name = 'late'").await;
+        let outcome = once(&app).await;
+        assert_eq!(outcome.verdict, Verdict::Succeeded, "{outcome:#?}");
+        let kinds: Vec<_> = outcome.actions.iter().map(|action| action.kind).collect();
+        assert_eq!(kinds, ["move_rows", "vacuum"]);
+        assert_eq!(names(&db, DUE).await, [""; 0]);
+        assert_eq!(names(&db, "log_archive WHERE name = 'late'").await, ["late"]);
+        assert_whole(&db, "log", "log_archive").await;
+    });
+}
+
 /// One of three equal rows is held: the two others go, and it goes the next time.
 #[test]
 fn a_held_row_is_left_and_its_equals_go() {

@@ -24,7 +24,7 @@ async fn with_retention(db: &Db, retention: &str, more: &str) -> InProcess {
 }
 
 /// `delete = true` for `jobs`, with these lines added.
-fn deletes(more: &str) -> String {
+pub(super) fn deletes(more: &str) -> String {
     config_for("jobs", "created_at", more).replace("into = 'jobs_archive'", "delete = true")
 }
 

@@ -14,7 +14,7 @@ INSERT INTO jobs (name, status, created_at) VALUES ('failed lately', 'failed', n
 ";
 
 /// The configuration for `jobs`, with these lines and these rules.
-fn config(table: &str, rules: &[(&str, &str)]) -> String {
+pub(super) fn config(table: &str, rules: &[(&str, &str)]) -> String {
     let rule =
         |(name, lines): &(&str, &str)| format!("[archive.tables.jobs.rules.{name}]\n{lines}\n");
     let rules: String = rules.iter().map(rule).collect();
@@ -25,19 +25,19 @@ fn config(table: &str, rules: &[(&str, &str)]) -> String {
 }
 
 /// Finished jobs after a month, failed ones after 50 days, and what else there is of that age.
-const THREE: [(&str, &str); 3] = [
+pub(super) const THREE: [(&str, &str); 3] = [
     ("done", "where = \"status = 'done'\""),
     ("failed", "into = 'jobs_failed'\nolder_than = '50 days'\nwhere = \"status = 'failed'\""),
     ("rest", "into = 'jobs_rest'\nolder_than = '50 days'"),
 ];
 
-async fn world(db: &Db) {
+pub(super) async fn world(db: &Db) {
     db.execute(&format!("{JOBS}{ARCHIVE}{FURTHER}")).await;
     keep(db, "jobs").await;
 }
 
 /// Each row is in exactly one of the tables, and unchanged.
-async fn assert_once(db: &Db, tables: &[&str]) {
+pub(super) async fn assert_once(db: &Db, tables: &[&str]) {
     let of = |table: &&str| format!("SELECT id, name, status, created_at FROM {table}");
     let all = tables.iter().map(of).collect::<Vec<_>>().join(" UNION ALL ");
     let kept = "SELECT id, name, status, created_at FROM kept";
@@ -45,7 +45,7 @@ async fn assert_once(db: &Db, tables: &[&str]) {
     assert_eq!(db.rows(&format!("({all}) EXCEPT ALL {kept}")).await, NO_ROWS, "doubled");
 }
 
-const ALL: [&str; 4] = ["jobs", "jobs_archive", "jobs_failed", "jobs_rest"];
+pub(super) const ALL: [&str; 4] = ["jobs", "jobs_archive", "jobs_failed", "jobs_rest"];
 
 #[test]
 fn each_rule_moves_its_rows_to_its_archive_and_the_first_one_comes_first() {
@@ -249,6 +249,8 @@ fn a_partition_is_handed_over_once_no_other_rule_takes_rows_of_it() {
         let outcome = once(&app).await;
         assert_eq!(outcome.verdict, Verdict::Succeeded, "{outcome:#?}");
         assert_eq!(partitions(&db, "jobs_archive").await, ["jobs_2020", "jobs_2021"]);
+        let by = "SELECT DISTINCT rule FROM pgtend.archive_batch WHERE part IS NOT NULL";
+        assert_eq!(db.column(by).await, ["most"]);
         assert_once(&db, &["jobs", "jobs_archive", "jobs_failed"]).await;
 
         // A rule that takes anything leaves no partition whole.
@@ -272,7 +274,8 @@ fn an_older_schema_knows_what_was_agreed() {
         db.execute(
             "ALTER TABLE pgtend.archive_policy DROP COLUMN rule, ADD PRIMARY KEY (relation); \
              ALTER TABLE pgtend.archive_hold DROP COLUMN age; \
-             DELETE FROM pgtend._sqlx_migrations WHERE version = 14; \
+             ALTER TABLE pgtend.archive_batch DROP COLUMN rule; \
+             DELETE FROM pgtend._sqlx_migrations WHERE version >= 14; \
              INSERT INTO jobs (name, created_at) VALUES ('late', now() - interval '60 days'); \
              INSERT INTO pgtend.archive_hold (source, until, held_until) \
              VALUES ('public.jobs', '1999-01-01', now() + interval '1 day')",

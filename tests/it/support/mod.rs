@@ -27,6 +27,7 @@ pub mod scenes;
 mod servers;
 mod standby;
 mod steps;
+mod terminal;
 mod wait;
 
 pub use crowd::{Crowd, Met};

@@ -13,6 +13,7 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use super::db::Db;
+use super::terminal::Terminal;
 use super::wait::{PATIENCE, POLL};
 
 /// pgtend with a configuration file of its own, in an environment of its own.
@@ -62,6 +63,20 @@ impl Program {
             stdout: String::from_utf8(output.stdout).expect("UTF-8"),
             stderr: String::from_utf8(output.stderr).expect("UTF-8"),
         }
+    }
+
+    /// Runs it to its end on a terminal. Returns its exit code, and what the terminal was sent.
+    pub async fn run_on_terminal(&self, arguments: &[&str]) -> (Option<i32>, String) {
+        let terminal = Terminal::open();
+        let mut command = self.command(arguments);
+        command.stdout(terminal.end()).stderr(terminal.end());
+        let mut child = command.spawn().expect("start pgtend");
+        // It holds the program's end open, too.
+        drop(command);
+        let sent = tokio::task::spawn_blocking(|| terminal.read());
+        let status = timeout(2 * PATIENCE, child.wait()).await;
+        let status = status.unwrap_or_else(|_| panic!("pgtend {arguments:?} does not end"));
+        (status.expect("its end").code(), sent.await.expect("what it was sent"))
     }
 
     /// Starts it and lets it run: the daemon, mostly. It is killed when the handle is dropped.

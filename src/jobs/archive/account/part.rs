@@ -7,8 +7,8 @@
 use sqlx::{PgConnection, Row};
 
 use super::layout::Layout;
-use super::record::DURATION;
-use crate::config::checked::Age;
+use super::record::{DURATION, named};
+use crate::config::checked::{Age, RuleName};
 use crate::jobs::archive::columns::ARCHIVED_AT;
 use crate::pg::catalog::own::has_column;
 use crate::pg::fault::{Fault, Kind};
@@ -36,17 +36,18 @@ pub struct Part {
 const WITHOUT_LIMIT: &str = "SET LOCAL statement_timeout = 0";
 
 impl Part {
-    /// Belongs in the transaction of the hand-over, which stamps its rows. The stamp is indexed: known
+    /// Belongs in the transaction of the hand-over by this rule, which stamps its rows. The stamp is indexed: known
     /// from here on, it spares the figures new entries in every index, and their WAL.
     #[must_use]
-    pub fn opened(&self) -> String {
+    pub fn opened(&self, rule: Option<&RuleName>) -> String {
         let stamp = if self.stamps { "now()" } else { "NULL" };
         let [source, target, name] =
             [&self.source, &self.target, &self.name].map(|table| literal(&table.to_string()));
         format!(
-            "INSERT INTO archive_batch (run_id, kind, source, target, walk, first, last, stamp, layout, part, duration_ms)\n\
-             SELECT run_id, 'move', {source}, {target}, 'partition', '[]', '[]', {stamp}, {}, {name}, {DURATION}\n\
+            "INSERT INTO archive_batch (run_id, kind, source, target, rule, walk, first, last, stamp, layout, part, duration_ms)\n\
+             SELECT run_id, 'move', {source}, {target}, {}, 'partition', '[]', '[]', {stamp}, {}, {name}, {DURATION}\n\
              FROM job_run WHERE job = 'archive' AND status = 'running'",
+            named(rule),
             literal(&self.layout.json())
         )
     }

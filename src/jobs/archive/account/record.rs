@@ -5,6 +5,7 @@
 //! its own DELETE returns.
 
 use super::layout::Layout;
+use crate::config::checked::RuleName;
 use crate::pg::ident::{TableName, literal};
 
 /// What a batch did to the archive table.
@@ -39,6 +40,8 @@ pub struct Record {
     pub source: TableName,
     /// The archive table.
     pub target: TableName,
+    /// Which of the hot table's rules moves them; `None`: it has but one, or rows do not move by a rule.
+    pub rule: Option<RuleName>,
     /// [`crate::jobs::archive::walk::Walk::signature`].
     pub walk: String,
     /// What the checksum is of.
@@ -62,11 +65,16 @@ pub struct Entry {
 }
 
 const INSERT: &str = "\
-INSERT INTO archive_batch (run_id, kind, source, target, walk, first, last, stamp, layout,
+INSERT INTO archive_batch (run_id, kind, source, target, rule, walk, first, last, stamp, layout,
   row_count, checksum, age_first, age_last, duration_ms)";
 
 /// Since the transaction began.
 pub(super) const DURATION: &str = "extract(epoch FROM clock_timestamp() - now()) * 1000";
+
+/// A rule's name in SQL.
+pub(super) fn named(rule: Option<&RuleName>) -> String {
+    rule.map_or_else(|| "NULL".to_owned(), |rule| literal(&rule.to_string()))
+}
 
 impl Record {
     /// What a DELETE returns to be recorded.
@@ -103,10 +111,11 @@ impl Record {
 
     fn names(&self) -> String {
         format!(
-            "'{}', {}, {}, {}",
+            "'{}', {}, {}, {}, {}",
             self.kind.as_str(),
             literal(&self.source.to_string()),
             literal(&self.target.to_string()),
+            named(self.rule.as_ref()),
             literal(&self.walk)
         )
     }

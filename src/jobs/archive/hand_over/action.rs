@@ -261,7 +261,7 @@ impl HandOver {
             let option = if grant.is_grantable { " WITH GRANT OPTION" } else { "" };
             format!("GRANT {} ON TABLE {leaf} TO {}{option}", grant.privileges, grant.grantee)
         }));
-        sql.push(self.part.opened());
+        sql.push(self.part.opened(self.rule.name.as_ref()));
         sql
     }
 }

@@ -165,10 +165,11 @@ impl<'a> Work<'a> {
         let map = self.map();
         let due = &self.course.due;
         let due_in_range = sql::due_in_range(due, walk);
-        let moves = |child: &ChildFacts| child.moves(due, walk, &due_in_range);
+        let rule = self.rule.name.as_ref();
+        let moves = |child: &ChildFacts| child.moves(due, walk, &due_in_range, rule);
         let children: Vec<Child> = facts.children.iter().filter_map(moves).collect();
         let columns = &self.source.columns;
-        let texts = Texts::new(due, &policy.into, walk, &map, columns, &children);
+        let texts = Texts::new(due, &policy.into, walk, &map, columns, &children, rule);
         let unique = self.lookups(&map);
         let tables = (*name, &policy.into);
         // Rows are named by their keys, whichever way they are met.

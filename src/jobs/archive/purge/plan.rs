@@ -289,6 +289,7 @@ impl<'a> Draft<'a> {
             kind: account::Kind::Purge,
             source: self.purge.archive_of.clone()?,
             target: self.name.clone(),
+            rule: None,
             walk: walk.signature(),
             layout,
             age: self.purge.age.to_string(),

@@ -35,6 +35,7 @@ impl<'a> Way<'a> {
             kind: account::Kind::Restore,
             source: table.clone(),
             target: archive.clone(),
+            rule: None,
             walk: walk.signature(),
             layout: layout_of(&source.columns, &forward.from),
             age,

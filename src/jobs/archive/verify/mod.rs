@@ -12,7 +12,7 @@ use super::children;
 use super::columns::ARCHIVED_AT;
 use crate::config::checked::{Age, Archive, ArchiveTable};
 use crate::pg::catalog::columns::{self, Column};
-use crate::pg::catalog::own::has_table;
+use crate::pg::catalog::own::{has_column, has_table};
 use crate::pg::catalog::relation;
 use crate::pg::fault::{Fault, Kind};
 use crate::pg::ident::TableName;
@@ -108,6 +108,8 @@ async fn one(conn: &mut PgConnection, archive: &Held, wish: &Wish) -> Result<Tab
     for part in unread(conn, into).await? {
         report.obstruct(format!("{part} was handed over, and not read yet: the next run does it"));
     }
+    let names_rules = has_column(conn, "archive_batch", "rule").await;
+    let names_rules = names_rules.map_err(|error| failed(&error, into))?;
     for group in groups(conn, into, wish).await? {
         report.batches += group.batches;
         report.rows += group.rows;
@@ -117,10 +119,10 @@ async fn one(conn: &mut PgConnection, archive: &Held, wish: &Wish) -> Result<Tab
         }
         let layout = group.layout.json();
         let text = match &archive.age {
-            _ if group.is_stamped => sql::by_stamp(into, &group.layout),
+            _ if group.is_stamped => sql::by_stamp(into, &group.layout, names_rules),
             Some(age) => {
                 let stamps = held.iter().any(|column| column.name.as_str() == ARCHIVED_AT);
-                sql::by_age(into, &group.layout, age, stamps)
+                sql::by_age(into, &group.layout, age, (stamps, names_rules))
             }
             None => {
                 report.obstruct(format!(

@@ -48,6 +48,9 @@ pub struct Difference {
     /// The run that moved it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub run_id: Option<String>,
+    /// The rule that moved it; absent where its table had but one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rule: Option<String>,
     /// When it was moved; `archived_at` of its rows, where the archive has that column.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub moved_at: Option<DateTime<Utc>>,
@@ -112,6 +115,7 @@ impl TableReport {
         self.differences.push(Difference {
             batch_id: found.batch.map(|(batch, _)| batch.to_string()),
             run_id: found.batch.map(|(_, run)| run.to_string()),
+            rule: found.rule,
             moved_at: found.moved_at,
             age_first,
             age_last,
@@ -167,7 +171,9 @@ impl fmt::Display for Difference {
         let at = |at: &DateTime<Utc>| at.format("%Y-%m-%d %H:%M:%S%.6fZ").to_string();
         match (&self.batch_id, &self.run_id, &self.moved_at) {
             (Some(batch), Some(run), Some(moved)) => {
-                write!(f, "batch {batch} of run {run}, moved {}", at(moved))?;
+                write!(f, "batch {batch} of run {run}")?;
+                self.rule.iter().try_for_each(|rule| write!(f, ", rule {rule}"))?;
+                write!(f, ", moved {}", at(moved))?;
             }
             (_, _, Some(moved)) => write!(f, "rows moved {}, by no batch on record", at(moved))?,
             _ => write!(f, "several batches")?,
