@@ -1,5 +1,7 @@
 //! How a table is gone through: by which ways, and where an unfinished pass goes on.
 
+use chrono::{DateTime, Utc};
+
 use super::action::Move;
 use super::count::Counted;
 use super::due::{ANY_AGE, DueRows};
@@ -8,11 +10,14 @@ use super::recipe::{self, Sight};
 use super::walk::{self, Walk};
 use crate::config::checked::{Order, Pace};
 use crate::pg::version::Version;
+use crate::time::period::Period;
 
 /// It.
 pub struct Course<'a> {
     /// Which rows are due.
     pub due: DueRows,
+    /// Rows below this are old.
+    pub cutoff: String,
     /// The order that the rows' key gives them; that of their places, where they have none.
     pub walk: Walk,
     /// What comes before the walk, or instead of it.
@@ -21,17 +26,32 @@ pub struct Course<'a> {
     oldest: Option<&'a String>,
 }
 
+/// What else it is chosen by, for rows that move as for rows that are deleted.
+#[derive(Debug, Clone, Copy)]
+pub struct Terms {
+    /// The server's version.
+    pub version: Version,
+    /// Rows older than now − this are due.
+    pub older_than: Period,
+    /// Rows per batch at most.
+    pub batch_rows: u32,
+    /// In which order they are to leave.
+    pub order: Order,
+}
+
 impl<'a> Course<'a> {
-    /// Chooses it by what is known of how many rows are due, of at most so many per batch. `None`:
-    /// nothing tells the rows apart, neither a key nor their place in a file of their own.
+    /// Chooses it by what is known of how many rows are due at this moment. `None`: nothing tells the
+    /// rows apart, neither a key nor their place in a file of their own.
     #[must_use]
     pub fn new(
         mut due: DueRows,
         source: &Source,
-        counted: &'a Counted,
-        position: Option<&'a Position>,
-        (version, batch_rows, order): (Version, u32, Order),
+        (counted, position): (&'a Counted, Option<&'a Position>),
+        terms: Terms,
+        now: DateTime<Utc>,
     ) -> Option<Self> {
+        let Terms { version, older_than, batch_rows, order } = terms;
+        let cutoff = due.age_type.cutoff(older_than.before(now, chrono_tz::UTC));
         let (columns, indexes) = (&source.columns, &source.indexes);
         if order != Order::Fastest {
             // No index on the age serves the order of the key.
@@ -40,11 +60,18 @@ impl<'a> Course<'a> {
                 Order::Key => Walk::by_key(columns, indexes)?,
                 _ => Walk::choose(columns, indexes, &due.age)?,
             };
-            return Some(Self { due, walk, sweep: None, position, oldest: counted.first.as_ref() });
+            return Some(Self {
+                due,
+                cutoff,
+                walk,
+                sweep: None,
+                position,
+                oldest: counted.first.as_ref(),
+            });
         }
         let Some(walk) = Walk::choose(columns, indexes, &due.age) else {
             let walk = recipe::keyless(version, source.blocks?)?;
-            return Some(Self { due, walk, sweep: None, position, oldest: None });
+            return Some(Self { due, cutoff, walk, sweep: None, position, oldest: None });
         };
         let sweep = recipe::sweep(Sight {
             version,
@@ -57,7 +84,7 @@ impl<'a> Course<'a> {
                 .zip(position)
                 .is_some_and(|(blocks, position)| position.walk == walk::signature_of(blocks)),
         });
-        Some(Self { due, walk, sweep, position, oldest: counted.first.as_ref() })
+        Some(Self { due, cutoff, walk, sweep, position, oldest: counted.first.as_ref() })
     }
 
     /// The ways of the passes, the first one's first. An unfinished pass goes on the way it went.
@@ -136,8 +163,14 @@ mod tests {
         let world = world();
         let name = "jobs".parse().unwrap();
         let due = old_rows(&name, &world.policy.age, None, &world.source).unwrap();
-        let version = (world.facts.version, 1_000, Order::Fastest);
-        let course = Course::new(due, &world.source, counted, None, version).unwrap();
+        let terms = Terms {
+            version: world.facts.version,
+            older_than: world.policy.older_than,
+            batch_rows: 1_000,
+            order: Order::Fastest,
+        };
+        let course =
+            Course::new(due, &world.source, (counted, None), terms, DateTime::UNIX_EPOCH).unwrap();
         let mut by_key = course.walk.clone();
         by_key.columns.remove(0);
         [course.oldest_on(&course.walk), course.oldest_on(&by_key)]

@@ -8,7 +8,7 @@ use crate::job::pace::Pacing;
 use crate::jobs::archive::action::{AlterTarget, ArchiveAction, CreateTarget, Move};
 use crate::jobs::archive::children::{Child, ChildFacts};
 use crate::jobs::archive::columns;
-use crate::jobs::archive::course::Course;
+use crate::jobs::archive::course::{Course, Terms};
 use crate::jobs::archive::doubles::{self, Doubles};
 use crate::jobs::archive::hand_over;
 use crate::jobs::archive::observe::{Facts, Source, due_rows};
@@ -26,7 +26,6 @@ pub struct Work<'a> {
     pub(super) course: Course<'a>,
     /// Clauses of the `ALTER TABLE` that the archive needs first.
     adopts: Vec<String>,
-    cutoff: String,
     now: DateTime<Utc>,
 }
 
@@ -41,21 +40,20 @@ impl<'a> Work<'a> {
         let name = &rule.table;
         let source = facts.source.as_ref()?;
         let due = due_rows(name, policy, source, facts.partitions.as_ref(), &facts.holds)?;
-        let cutoff = due.age_type.cutoff(policy.older_than.before(now, chrono_tz::UTC));
-        let position = facts.position.as_ref();
-        let course = Course::new(
-            due,
-            source,
-            &facts.due,
-            position,
-            (facts.version, policy.batch_rows, policy.order),
-        )?;
-        Some(Self { rule, name, policy, facts, source, course, adopts, cutoff, now })
+        let known = (&facts.due, facts.position.as_ref());
+        let terms = Terms {
+            version: facts.version,
+            older_than: policy.older_than,
+            batch_rows: policy.batch_rows,
+            order: policy.order,
+        };
+        let course = Course::new(due, source, known, terms, now)?;
+        Some(Self { rule, name, policy, facts, source, course, adopts, now })
     }
 
     /// Whole partitions come first; whether there are any.
     pub(super) fn hand_over(&self, plan: &mut Plan<ArchiveAction>) -> bool {
-        let Self { rule, name, policy, facts, source, cutoff, .. } = self;
+        let Self { rule, name, policy, facts, source, course, .. } = self;
         let (Some(target), Some(looked)) = (&facts.target, &facts.partitions) else { return false };
         // A partition may hold rows that were brought back, and stay.
         if !facts.holds.is_empty() {
@@ -68,7 +66,7 @@ impl<'a> Work<'a> {
             source,
             target,
             shape: &facts.shape,
-            cutoff,
+            cutoff: &course.cutoff,
         };
         let decided = hand_over::plan::decide(&asked, looked);
         let hands_over = !decided.ready.is_empty();
@@ -179,7 +177,7 @@ impl<'a> Work<'a> {
             source: (*name).clone(),
             rule: self.rule.clone(),
             into: Some(policy.into.clone()),
-            cutoff: self.cutoff.clone(),
+            cutoff: self.course.cutoff.clone(),
             walk: walk.clone(),
             after: self.course.after_on(walk),
             oldest: self.course.oldest_on(walk),
@@ -247,6 +245,6 @@ impl<'a> Work<'a> {
 
     /// `created_at before 2025-01-01 00:00:00.000000+00`
     fn age(&self) -> String {
-        format!("{} before {}", self.course.due.age.words(), self.cutoff)
+        format!("{} before {}", self.course.due.age.words(), self.course.cutoff)
     }
 }

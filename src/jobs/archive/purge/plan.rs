@@ -11,7 +11,7 @@ use crate::jobs::archive::account::{self, Record};
 use crate::jobs::archive::action::{ArchiveAction, Move};
 use crate::jobs::archive::columns::{self, ARCHIVED_AT};
 use crate::jobs::archive::count::Due;
-use crate::jobs::archive::course::Course;
+use crate::jobs::archive::course::{Course, Terms};
 use crate::jobs::archive::observe::Source;
 use crate::jobs::archive::preflight::{
     Findings, age_and_key, kind, order, referrers, source_side, volatile,
@@ -117,7 +117,6 @@ struct Draft<'a> {
     policy: Policy,
     now: DateTime<Utc>,
     is_confirmed: bool,
-    cutoff: String,
 }
 
 impl<'a> Draft<'a> {
@@ -130,17 +129,16 @@ impl<'a> Draft<'a> {
     ) -> Option<Self> {
         let name = &rule.table;
         let due = due_rows(name, purge, source, &facts.holds)?;
-        let cutoff = due.age_type.cutoff(purge.older_than.before(now, chrono_tz::UTC));
-        let position = facts.position.as_ref();
-        let course = Course::new(
-            due,
-            source,
-            &facts.due,
-            position,
-            (facts.version, purge.batch_rows, purge.order),
-        )?;
+        let known = (&facts.due, facts.position.as_ref());
+        let terms = Terms {
+            version: facts.version,
+            older_than: purge.older_than,
+            batch_rows: purge.batch_rows,
+            order: purge.order,
+        };
+        let course = Course::new(due, source, known, terms, now)?;
         let policy = Policy::of(purge);
-        Some(Self { rule, name, purge, facts, source, course, policy, now, is_confirmed, cutoff })
+        Some(Self { rule, name, purge, facts, source, course, policy, now, is_confirmed })
     }
 
     fn decide(&self, limits: &Limits, plan: &mut Plan<ArchiveAction>) {
@@ -247,7 +245,7 @@ impl<'a> Draft<'a> {
             source: (*name).clone(),
             rule: self.rule.clone(),
             into: None,
-            cutoff: self.cutoff.clone(),
+            cutoff: self.course.cutoff.clone(),
             walk: walk.clone(),
             after: course.after_on(walk),
             oldest: course.oldest_on(walk),
@@ -299,6 +297,6 @@ impl<'a> Draft<'a> {
 
     /// `before 2025-01-01 00:00:00.000000+00`
     fn age(&self) -> String {
-        format!("before {}", self.cutoff)
+        format!("before {}", self.course.cutoff)
     }
 }
