@@ -1,6 +1,7 @@
 //! The archive job against real servers.
 mod account;
 mod ages;
+mod ages_served;
 mod children;
 mod conflicts;
 mod crashes;

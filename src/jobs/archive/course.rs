@@ -58,7 +58,7 @@ impl<'a> Course<'a> {
             due.by_index &= order == Order::Oldest;
             let walk = match order {
                 Order::Key => Walk::by_key(columns, indexes)?,
-                _ => Walk::choose(columns, indexes, &due.age)?,
+                _ => source.walk(&due.age)?,
             };
             return Some(Self {
                 due,
@@ -69,7 +69,7 @@ impl<'a> Course<'a> {
                 oldest: counted.first.as_ref(),
             });
         }
-        let Some(walk) = Walk::choose(columns, indexes, &due.age) else {
+        let Some(walk) = source.walk(&due.age) else {
             let walk = recipe::keyless(version, source.blocks?)?;
             return Some(Self { due, cutoff, walk, sweep: None, position, oldest: None });
         };
@@ -133,7 +133,7 @@ impl<'a> Course<'a> {
         let then = then.map_or_else(String::new, |then| {
             format!(
                 "; then looks along {}, {}, for what is left",
-                then.walk.list(),
+                then.walk.words(),
                 then.walk.reason
             )
         });
@@ -146,7 +146,7 @@ impl<'a> Course<'a> {
             Pace::Gentle => "",
             Pace::Full => ", without pauses,",
         };
-        let (list, reason) = (walk.list(), &walk.reason);
+        let (list, reason) = (walk.words(), &walk.reason);
         format!(" by {batch_rows} at most{pace} along {list}, {reason}{then}{goes_on}")
     }
 }

@@ -14,7 +14,7 @@ pub fn explain(mut fault: Fault, rows: &Move, is_stopping: bool) -> Fault {
     if fault.kind == Kind::TimedOut {
         let has_index = rows.then.is_some() || rows.proof_follows;
         let index = match rows.walk.blocks {
-            None => format!(", or create an index on {}", rows.walk.list()),
+            None => format!(", or create an index on {}", rows.walk.words()),
             Some(_) if has_index => String::new(),
             Some(_) => ", or give the table a primary key and an index that leads with age_column"
                 .to_owned(),

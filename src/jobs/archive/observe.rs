@@ -6,12 +6,12 @@ use sqlx::{AssertSqlSafe, PgConnection};
 use super::account::part::{self, Unread};
 use super::children::{self, ChildFacts};
 use super::count::{Counted, Due, count};
-use super::due::{AgeType, DueRows};
+use super::due::{ANY_AGE, AgeType, DueRows};
 use super::hand_over::look::{Looked, look};
 use super::hand_over::plan::within;
 use super::purge::PurgeFacts;
 use super::restore::{Hold, hold};
-use super::walk;
+use super::walk::{self, Expressed, Walk};
 use crate::config::checked::{Age, ArchiveTable, Rule};
 use crate::pg::catalog::clutter::{self, Clutter};
 use crate::pg::catalog::columns::{self, Column};
@@ -23,9 +23,10 @@ use crate::pg::catalog::pressure::{self, Sight};
 use crate::pg::catalog::privileges::{self, SchemaRights};
 use crate::pg::catalog::publications::{self, Publishing};
 use crate::pg::catalog::relation::{self, Blocks, Relation};
+use crate::pg::catalog::served;
 use crate::pg::catalog::shape;
 use crate::pg::catalog::triggers::{self, Fires, Hook};
-use crate::pg::condition::Condition;
+use crate::pg::condition::{Condition, Expression};
 use crate::pg::fault::{Fault, Kind};
 use crate::pg::ident::{Ident, TableName};
 use crate::pg::session::Reader;
@@ -84,8 +85,8 @@ pub struct Source {
     pub columns: Vec<Column>,
     /// Its B-tree indexes.
     pub indexes: Vec<Index>,
-    /// The type of the expression that tells the age, or why it has none; absent: it was not asked for.
-    pub expressed: Option<Result<String, Fault>>,
+    /// What the server says of the expression that tells the age; absent: it was not asked.
+    pub expressed: Option<Result<Expressed, Fault>>,
     /// Its blocks, as far as they are known.
     pub blocks: Option<Blocks>,
     /// What fires on DELETE.
@@ -103,6 +104,17 @@ pub struct Source {
 }
 
 impl Source {
+    /// What is known of the expression that tells the age, if there is one.
+    fn expression(&self) -> Option<&Expressed> {
+        self.expressed.as_ref().and_then(|asked| asked.as_ref().ok())
+    }
+
+    /// In which order its rows go; `None`: it has no key.
+    #[must_use]
+    pub fn walk(&self, age: &Age) -> Option<Walk> {
+        Walk::choose(&self.columns, &self.indexes, age, self.expression())
+    }
+
     /// Whether we may ask about its rows.
     #[must_use]
     pub fn is_readable(&self) -> bool {
@@ -243,7 +255,7 @@ pub async fn volatile(
     functions::volatile_among(conn, &[age.functions(), of_condition].concat()).await
 }
 
-/// Asks for the type of the expression that tells the age, of no row.
+/// Asks for the type of the expression that tells the age, of no row, and for the index that leads with it.
 ///
 /// # Errors
 /// Where the server does not answer. That it refuses the expression is a fact.
@@ -258,10 +270,8 @@ pub async fn express(
     let Some(source) = source.filter(|it| it.is_readable() && volatile.is_empty()) else {
         return Ok(());
     };
-    let sql = format!("SELECT pg_typeof((SELECT {expression} FROM {name} LIMIT 0))::text");
-    let asked = sqlx::query_scalar(AssertSqlSafe(sql)).persistent(false).fetch_one(conn).await;
-    source.expressed = Some(match asked {
-        Ok(type_name) => Ok(type_name),
+    source.expressed = Some(match expressed(conn, name, expression).await {
+        Ok(expressed) => Ok(expressed),
         Err(error) => {
             let fault = Fault::from_sqlx("check age_expression for", &error).on(name);
             if fault.kind.ends_run() {
@@ -271,6 +281,26 @@ pub async fn express(
         }
     });
     Ok(())
+}
+
+async fn expressed(
+    conn: &mut PgConnection,
+    name: &TableName,
+    expression: &Expression,
+) -> Result<Expressed, sqlx::Error> {
+    let sql = format!("SELECT pg_typeof((SELECT {expression} FROM {name} LIMIT 0))::text");
+    let type_name: String =
+        sqlx::query_scalar(AssertSqlSafe(sql)).persistent(false).fetch_one(&mut *conn).await?;
+    let Some(age_type) = AgeType::of(&type_name) else {
+        return Ok(Expressed { type_name, served_by: None });
+    };
+    let below = format!("'{ANY_AGE}'::{}", age_type.sql());
+    let served_by = match served::by(conn, name, &expression.to_string(), &below).await {
+        // What is wrong with it as a condition, the count says.
+        Err(sqlx::Error::Database(_)) => None,
+        asked => asked?,
+    };
+    Ok(Expressed { type_name, served_by })
 }
 
 /// The rows that are old by this column and fulfil the condition, if the column can tell.
@@ -283,14 +313,14 @@ pub fn old_rows(
 ) -> Option<DueRows> {
     let type_name = match (age.column(), &source.expressed) {
         (Some(age), _) => &source.columns.iter().find(|column| column.name == *age)?.base_type,
-        (None, Some(Ok(type_name))) => type_name,
+        (None, Some(Ok(Expressed { type_name, .. }))) => type_name,
         (None, _) => return None,
     };
     Some(DueRows {
         source: name.clone(),
         age: age.clone(),
         age_type: AgeType::of(type_name)?,
-        by_index: walk::on_age(&source.indexes, age).next().is_some(),
+        by_index: walk::is_served(&source.indexes, age, source.expression()),
         condition,
         within: None,
     })

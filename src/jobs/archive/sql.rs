@@ -7,7 +7,7 @@ use super::account::{Entry, Kind, Record};
 use super::children::Child;
 use super::columns::{self, ARCHIVED_AT, Mapping};
 use super::due::DueRows;
-use super::walk::Walk;
+use super::walk::{Term, Walk};
 use crate::config::checked::RuleName;
 use crate::pg::catalog::columns::Column;
 use crate::pg::catalog::shape;
@@ -181,11 +181,9 @@ pub fn list(names: &[Ident]) -> String {
 /// there it stands in a sub-select. The leading column also stands by itself, for the planner's
 /// estimate and the pruning of partitions.
 pub(super) fn above(walk: &Walk, operator: &str, bind: usize) -> String {
-    let value = |(offset, (_, type_sql)): (usize, &(Ident, String))| {
-        format!("${}::{type_sql}", bind + offset)
-    };
+    let value = |(offset, term): (usize, &Term)| format!("${}::{}", bind + offset, term.type_sql);
     let values: Vec<String> = walk.columns.iter().enumerate().map(value).collect();
-    let leading = &walk.columns[0].0;
+    let leading = &walk.columns[0].sql;
     if walk.columns.len() == 1 {
         return format!("{leading} {operator} {}", values[0]);
     }
@@ -214,15 +212,15 @@ FROM generate_series(($2::point)[0]::bigint, ($3::point)[0]::bigint) AS block,
 ///
 /// A sweep reads in the order of places by itself; to ask for that order would sort the whole table.
 pub(super) fn edges(source: &TableName, condition: &str, walk: &Walk, width: &str) -> String {
-    let each = |form: fn(&Ident) -> String| {
-        walk.columns.iter().map(|(name, _)| form(name)).collect::<Vec<_>>().join(", ")
-    };
-    let plain = each(ToString::to_string);
-    let text = each(|name| format!("due.{name}::text"));
-    let down = each(|name| format!("due.{name} DESC"));
-    let order = if walk.blocks.is_some() { String::new() } else { format!("ORDER BY {plain} ") };
+    let each =
+        |form: fn(&Term) -> String| walk.columns.iter().map(form).collect::<Vec<_>>().join(", ");
+    let selected = each(Term::selected);
+    let text = each(|term| format!("due.{}::text", term.name));
+    let down = each(|term| format!("due.{} DESC", term.name));
+    let up = each(|term| term.sql.clone());
+    let order = if walk.blocks.is_some() { String::new() } else { format!("ORDER BY {up} ") };
     format!(
-        "WITH due AS MATERIALIZED (\nSELECT {plain},\n  {width} AS width\nFROM {source}\nWHERE {condition}\n\
+        "WITH due AS MATERIALIZED (\nSELECT {selected},\n  {width} AS width\nFROM {source}\nWHERE {condition}\n\
          {order}LIMIT $2::bigint)\n\
          SELECT * FROM (SELECT {text} FROM due LIMIT 1) AS lowest,\n\
          (SELECT {text} FROM due ORDER BY {down} LIMIT 1) AS highest,\n\

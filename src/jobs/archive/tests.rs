@@ -9,6 +9,7 @@ use super::count::{Counted, Due};
 use super::due::AgeType;
 use super::observe::{Facts, Position, Seen, Source, Target};
 use super::plan::plan;
+use super::walk::Expressed;
 use crate::config::checked::{
     Age, Allowance, Archive, ArchiveTable, Catchup, Limits, Order, Pace, Rule, RuleName, Schedule,
 };
@@ -20,6 +21,7 @@ use crate::pg::catalog::pressure::Sight;
 use crate::pg::catalog::privileges::SchemaRights;
 use crate::pg::catalog::publications::Publishing;
 use crate::pg::catalog::relation::{Blocks, Kind, Persistence, Relation};
+use crate::pg::catalog::served::ServedBy;
 use crate::pg::ident::Ident;
 use crate::pg::version::Version;
 
@@ -195,6 +197,19 @@ fn without_an_index_on_the_age_the_key_is_walked() {
     let mut world = world();
     world.source.indexes = vec![primary(&["status", "id"])];
     world.policy.condition = None;
+    insta::assert_snapshot!(world.printed());
+}
+
+#[test]
+fn an_index_on_the_expression_of_the_age_is_walked_along() {
+    let mut world = world();
+    let expression = "coalesce(finished_at, created_at) -- whichever\n";
+    world.policy.age = Age::Expression(expression.parse().unwrap());
+    world.source.indexes = vec![primary(&["id"])];
+    world.source.expressed = Some(Ok(Expressed {
+        type_name: "timestamp with time zone".to_owned(),
+        served_by: Some(ServedBy::Index("jobs_age".to_owned())),
+    }));
     insta::assert_snapshot!(world.printed());
 }
 

@@ -25,6 +25,7 @@ pub mod privileges;
 pub mod publications;
 pub mod quarantine;
 pub mod relation;
+pub mod served;
 pub mod setting;
 pub mod shape;
 pub mod stamp;

@@ -150,7 +150,7 @@ impl<'a> Work<'a> {
         let rest = if splits { rows.then.take() } else { None };
         rows.proof_follows = rest.is_some();
         let rest = rest.map(|mut rest| {
-            let (along, why) = (rest.walk.list(), &rest.walk.reason);
+            let (along, why) = (rest.walk.words(), &rest.walk.reason);
             rest.reason = format!("what the sweep left is looked for along {along}, {why}");
             rest.due = None;
             ArchiveAction::Rest(rest)

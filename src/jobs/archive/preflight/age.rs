@@ -4,7 +4,7 @@ use super::findings::Findings;
 use crate::config::checked::{Age, Order};
 use crate::jobs::archive::due::AgeType;
 use crate::jobs::archive::observe::Source;
-use crate::jobs::archive::walk::{self, Walk};
+use crate::jobs::archive::walk::{self, Expressed};
 use crate::pg::condition::Expression;
 use crate::pg::ident::Ident;
 
@@ -13,7 +13,7 @@ pub(in crate::jobs::archive) fn age_and_key(age: &Age, source: &Source, found: &
         Age::Column(column) => age_column(column, source, found),
         Age::Expression(expression) => age_expression(expression, source, found),
     }
-    if source.blocks.is_none() && Walk::choose(&source.columns, &source.indexes, age).is_none() {
+    if source.blocks.is_none() && source.walk(age).is_none() {
         found.refuse(
             "it has no primary key, and no unique index on NOT NULL columns of built-in types; nor do \
              places tell its rows apart, as each of its partitions has the same ones",
@@ -31,15 +31,14 @@ pub(in crate::jobs::archive) fn order(
     found: &mut Findings,
 ) {
     let has_key = walk::key(&source.columns, &source.indexes).is_some();
-    let by_age =
-        || Walk::choose(&source.columns, &source.indexes, age).filter(|it| it.leads_with(age));
+    let by_age = || source.walk(age).filter(|it| it.leads_with(age));
     match order {
         Order::Oldest if by_age().is_none() => found.refuse(
             format!(
                 "order = \"oldest\" needs a key, and an index that leads with its age, {}",
                 age.words()
             ),
-            "CREATE INDEX CONCURRENTLY on the column of its age, or take order out",
+            "CREATE INDEX CONCURRENTLY on its age, or take order out",
         ),
         Order::Key if !has_key => found.refuse(
             "order = \"key\" needs a primary key, or a unique index on NOT NULL columns",
@@ -53,7 +52,7 @@ fn age_expression(expression: &Expression, source: &Source, found: &mut Findings
     let cure = "write an expression of type timestamptz, timestamp or date over its columns, and name what \
                 is not in pg_catalog with its schema";
     match &source.expressed {
-        Some(Ok(type_name)) if AgeType::of(type_name).is_none() => {
+        Some(Ok(Expressed { type_name, .. })) if AgeType::of(type_name).is_none() => {
             let text = expression.as_str();
             found.refuse(format!("age_expression {text} is of type {type_name}"), cure);
         }

@@ -60,7 +60,7 @@ impl Restore {
         archive: &TableName,
         hold: &Hold,
     ) -> Option<Self> {
-        let walk = Walk::choose(&target.columns, &target.indexes, age)
+        let walk = Walk::choose(&target.columns, &target.indexes, age, None)
             .or_else(|| recipe::keyless(version, target.blocks?))?;
         let mut which = hold::matching(age, wish.since, wish.until, wish.condition.as_ref());
         if walk.blocks.is_some() {

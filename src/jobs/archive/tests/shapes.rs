@@ -7,7 +7,7 @@ use crate::jobs::archive::walk::Walk;
 #[test]
 fn walks_prefer_the_age_and_need_a_key() {
     let walk = |indexes: &[Index]| {
-        Walk::choose(&jobs_columns(), indexes, &Age::Column(ident("created_at")))
+        Walk::choose(&jobs_columns(), indexes, &Age::Column(ident("created_at")), None)
             .map(|walk| walk.list())
     };
     let unique = |columns| Index { is_unique: true, ..index("u", columns) };
@@ -33,7 +33,7 @@ fn a_key_of_an_extensions_type_is_no_order() {
     let mut columns = jobs_columns();
     columns[0].has_own_order = false;
     assert_eq!(
-        Walk::choose(&columns, &[primary(&["id"])], &Age::Column(ident("created_at"))),
+        Walk::choose(&columns, &[primary(&["id"])], &Age::Column(ident("created_at")), None),
         None
     );
 }
