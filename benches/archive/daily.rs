@@ -3,9 +3,10 @@
 
 use std::time::Duration;
 
-use super::common::{block_on, median, promise};
-use super::support::run;
+use super::common::{block_on, connect, median, promise};
+use super::support::{rows, run};
 use super::world::World;
+use sqlx::PgConnection;
 
 /// Over two years, of which the first is gone.
 const JOBS: u32 = 2_000_000;
@@ -15,6 +16,22 @@ const RUNS: u32 = 4;
 
 /// What any run of any job costs.
 const OF_RUNS: &str = "AND query ~ 'job_run|job_control|job_known|_sqlx_migrations'";
+
+/// The dearest statements of the run.
+const DEAREST: u32 = 12;
+
+async fn dearest(conn: &mut PgConnection) {
+    let sql = format!(
+        "SELECT round((total_exec_time + total_plan_time)::numeric, 1), round(total_plan_time::numeric, 1), \
+         calls, left(regexp_replace(query, '\\s+', ' ', 'g'), 100) FROM pg_stat_statements \
+         WHERE dbid = (SELECT oid FROM pg_database WHERE datname = 'bench') ORDER BY 1 DESC LIMIT {DEAREST}"
+    );
+    println!("    ms, planning, calls of the dearest statements");
+    for row in rows(conn, &sql).await {
+        let cells: Vec<&str> = row.iter().filter_map(Option::as_deref).collect();
+        println!("    {}", cells.join("  "));
+    }
+}
 
 /// The sum over the statements of the run, in ms.
 async fn spent(world: &mut World, what: &str, of: &str) -> f64 {
@@ -49,6 +66,9 @@ pub fn measure(major: u32) -> bool {
                     "  {spent:.1} ms in the server, {planning:.1} of them planning; {of_runs:.1} for claim and history"
                 );
                 all.push(Duration::from_secs_f64(spent / 1e3));
+                if day + 1 == RUNS {
+                    dearest(&mut connect(&world.server, "postgres").await).await;
+                }
             }
         }
         promise(

@@ -28,13 +28,12 @@ pub fn measure(major: u32) -> bool {
             }
             world.archive("365 days", "full");
             let times = batches(&mut conn).await;
-            let tenth = times.len() / 10;
-            let first = middle(&times[..tenth]);
-            let last = middle(&times[times.len() - tenth..]);
+            let tenths: Vec<f64> = times.chunks_exact(times.len() / 10).map(middle).collect();
+            let (first, last) = (tenths[0], tenths[tenths.len() - 1]);
             let what =
                 if beneath_a_snapshot { "beneath an old snapshot" } else { "nobody else there" };
             println!(
-                "  {what}: {} batches, the first tenth {first:.2} ms for a thousand rows, the last {last:.2}: {:.2}",
+                "  {what}: {} batches, by tenths {tenths:.2?} ms for a thousand rows; the last, of the first: {:.2}",
                 times.len(),
                 last / first
             );

@@ -6,21 +6,18 @@ use std::time::Duration;
 use sqlx::{AssertSqlSafe, PgPool, Row};
 use tokio::task::JoinHandle;
 
-use super::execute::Done;
+use super::execute::{Done, execute};
 use super::fault::{Fault, Kind};
 use super::step::{Statement, Step};
 
 /// Names the transaction's snapshot for others.
 pub(super) const EXPORT: &str = "SELECT pg_export_snapshot()";
 
-/// What the one row of an answer holds, as text.
-type Answer = Vec<Option<String>>;
-
 /// Questions that are being answered, one after the other. Dropped, they end by themselves: they only
 /// read.
 pub(super) struct Beside {
-    asked: Option<JoinHandle<Result<Vec<Answer>, sqlx::Error>>>,
-    answers: std::vec::IntoIter<Answer>,
+    asked: Option<JoinHandle<Result<Vec<Done>, sqlx::Error>>>,
+    answers: std::vec::IntoIter<Done>,
 }
 
 /// How long one may take.
@@ -35,8 +32,12 @@ pub(super) struct Limits {
 
 /// What a step asks beside it, in the order of the answers.
 pub(super) fn questions(step: &Step) -> Option<Vec<Statement>> {
-    let all = step.statements.iter().filter_map(|statement| statement.beside.as_deref().cloned());
-    Some(all.collect::<Vec<_>>()).filter(|questions| !questions.is_empty())
+    let question = |statement: &Statement| match &statement.beside {
+        Some(question) => Some((**question).clone()),
+        None => Some(statement.clone()).filter(|statement| statement.is_beside),
+    };
+    let all: Vec<Statement> = step.statements.iter().filter_map(question).collect();
+    Some(all).filter(|questions| !questions.is_empty())
 }
 
 /// A statement with the answer among its values, where it asks for one.
@@ -48,9 +49,28 @@ pub(super) async fn answered<'a>(
     let (Some(_), Some(beside)) = (&statement.beside, beside) else {
         return Ok(Cow::Borrowed(statement));
     };
+    let answer = beside.next(step).await?.first.ok_or_else(|| unanswered(step))?;
+    let values = (0..answer.len()).map(|index| answer.try_get(index));
+    let values: Result<Vec<Option<String>>, sqlx::Error> = values.collect();
     let mut answered = statement.clone();
-    answered.binds.extend(beside.next(step).await?);
+    answered.binds.extend(values.map_err(|error| Fault::from_sqlx(step.doing, &error))?);
     Ok(Cow::Owned(answered))
+}
+
+/// The answer of a statement that is a question itself.
+pub(super) async fn answer_to(
+    step: &Step,
+    statement: &Statement,
+    beside: &mut Option<Beside>,
+) -> Result<Option<Done>, Fault> {
+    match beside {
+        Some(beside) if statement.is_beside => beside.next(step).await.map(Some),
+        _ => Ok(None),
+    }
+}
+
+fn unanswered(step: &Step) -> Fault {
+    Fault::new(Kind::Bug, step.doing, "a question without an answer")
 }
 
 impl Beside {
@@ -70,12 +90,12 @@ impl Beside {
             limits.lock_ms,
             limits.statement.as_millis()
         );
-        let asked = tokio::spawn(async move { answer(&pool, settings, &questions).await });
+        let asked = tokio::spawn(async move { ask_all(&pool, settings, &questions).await });
         Self { asked: Some(asked), answers: Vec::new().into_iter() }
     }
 
     /// The answer of the next question; all of them are waited for at once.
-    async fn next(&mut self, step: &Step) -> Result<Answer, Fault> {
+    async fn next(&mut self, step: &Step) -> Result<Done, Fault> {
         if let Some(asked) = self.asked.take() {
             let answers = asked
                 .await
@@ -83,26 +103,20 @@ impl Beside {
                 .map_err(|error| Fault::from_sqlx(step.doing, &error))?;
             self.answers = answers.into_iter();
         }
-        let none = || Fault::new(Kind::Bug, step.doing, "a question without an answer");
-        self.answers.next().ok_or_else(none)
+        self.answers.next().ok_or_else(|| unanswered(step))
     }
 }
 
-async fn answer(
+async fn ask_all(
     pool: &PgPool,
     settings: String,
     questions: &[Statement],
-) -> Result<Vec<Answer>, sqlx::Error> {
+) -> Result<Vec<Done>, sqlx::Error> {
     let mut reading = pool.begin_with("BEGIN READ ONLY, ISOLATION LEVEL REPEATABLE READ").await?;
     sqlx::raw_sql(AssertSqlSafe(settings)).execute(&mut *reading).await?;
     let mut answers = Vec::with_capacity(questions.len());
     for question in questions {
-        let sql = AssertSqlSafe(question.sql.as_str());
-        let query = sqlx::query(sql).persistent(question.is_repeated);
-        let bound = question.binds.iter().fold(query, sqlx::query::Query::bind);
-        let row = bound.fetch_one(&mut *reading).await?;
-        let values = (0..row.len()).map(|index| row.try_get(index));
-        answers.push(values.collect::<Result<Answer, sqlx::Error>>()?);
+        answers.push(execute(&mut reading, question).await?);
     }
     reading.commit().await?;
     Ok(answers)

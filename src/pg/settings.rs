@@ -16,7 +16,7 @@ pub(super) const CONTROL_STATEMENT: Duration = Duration::from_secs(5);
 pub(super) fn control(facts: &ServerFacts) -> String {
     format!(
         "{}; SET statement_timeout = {ms}; SET lock_timeout = {ms}; \
-         SET default_transaction_read_only = off",
+         SET default_transaction_read_only = off; {PLAIN}",
         common(facts, "control"),
         ms = CONTROL_STATEMENT.as_millis(),
     )

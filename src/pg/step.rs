@@ -21,6 +21,8 @@ pub struct Statement {
     /// when the step begins, on a second connection that sees the same snapshot, so that the answer
     /// costs the step no time. In [`Mode::RepeatableRead`] only.
     pub beside: Option<Box<Self>>,
+    /// It is such a question itself, for what comes after the step: what it returns is the answer.
+    pub is_beside: bool,
 }
 
 /// What must be true of a statement's result.
@@ -53,6 +55,7 @@ impl Statement {
             is_early: false,
             is_repeated: false,
             beside: None,
+            is_beside: false,
         }
     }
 
@@ -81,6 +84,13 @@ impl Statement {
     #[must_use]
     pub fn beside(mut self, question: Self) -> Self {
         self.beside = Some(Box::new(question));
+        self
+    }
+
+    /// The same as a question, asked on the second connection.
+    #[must_use]
+    pub fn aside(mut self) -> Self {
+        self.is_beside = true;
         self
     }
 

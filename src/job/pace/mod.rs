@@ -75,6 +75,12 @@ impl Pacing {
         Self { law, duty: 1.0, limits: Limits::default() }
     }
 
+    /// One batch follows right behind the other.
+    #[must_use]
+    pub fn is_without_rest(&self) -> bool {
+        self.duty >= 1.0
+    }
+
     fn rest(&self, took: Duration) -> Duration {
         took.mul_f64((1.0 / self.duty - 1.0).max(0.0)).min(REST_MAX)
     }

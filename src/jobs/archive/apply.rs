@@ -1,4 +1,4 @@
-//! Carries out a move: passes over the table until one finds nothing.
+//! Carries out a move: passes over the table until nothing is left.
 //!
 //! ```text
 //!            ┌──────────────── range ───────────────┐
@@ -8,7 +8,7 @@
 //!     │      the pass is over                        the same range, stepping over locked rows ─┤
 //!     │        │ it moved rows, or began in the middle                                          │
 //!     └────────┤                                         next range ◀───────────────────────────┘
-//!              ▼ it moved none: done
+//!              ▼ it moved none, or the first one just what was counted: done
 //! ```
 //!
 //! A range of rows with children is not stepped over but halved, until what is held stands alone.
@@ -17,7 +17,7 @@
 
 use sqlx::{AssertSqlSafe, Row};
 
-use self::range::Found;
+use self::range::{Ahead, Found};
 use super::action::{ALTERED, Batch, How, Move, Range};
 use super::due::ANY_AGE;
 use super::explain::explain;
@@ -31,8 +31,8 @@ use crate::pg::step::Statement;
 mod range;
 mod report;
 
-/// Passes per run at most. The second proves that nothing is left; more are needed only while rows
-/// become due in the middle of the run.
+/// Passes per run at most. The second proves that nothing is left, where the count does not; more are
+/// needed only while rows become due in the middle of the run.
 const PASSES_MAX: u32 = 5;
 
 /// Moves what is due.
@@ -56,6 +56,8 @@ pub async fn rows(cx: &mut Context<'_>, rows: &Move) -> Result<Applied, Fault> {
         sweep: sweep_of(rows),
         is_proven: false,
         narrow: None,
+        asked: None,
+        ahead: None,
         held: 0,
         children: vec![0; rows.children.len()],
         doubles: 0,
@@ -124,10 +126,14 @@ struct Walker<'a> {
     passes: u32,
     /// What is known of the blocks ahead, while this pass sweeps.
     sweep: Option<Sweep>,
-    /// A whole pass found nothing to move.
+    /// Nothing is left of what was due.
     is_proven: bool,
     /// Rows per range at most, while the one that is held is looked for.
     narrow: Option<u64>,
+    /// Rows of the last range that was looked for, at most.
+    asked: Option<u64>,
+    /// The range that follows, if it is known already.
+    ahead: Option<Ahead>,
     /// Ranges of one row that were held, one behind the other.
     held: u32,
     /// Rows of each child that moved.
@@ -166,7 +172,7 @@ impl Batches for Walker<'_> {
             if self.after.take().is_some() {
                 session.run(&self.rows.forget()).await?;
             }
-            self.is_proven = self.pass.is_whole && self.pass.moved == 0;
+            self.is_proven = self.found_nothing() || self.moved_what_was_counted();
             if self.is_proven || self.rows.proof_follows || self.passes == PASSES_MAX {
                 return Ok(None);
             }
@@ -176,6 +182,17 @@ impl Batches for Walker<'_> {
 }
 
 impl Walker<'_> {
+    fn found_nothing(&self) -> bool {
+        self.pass.is_whole && self.pass.moved == 0
+    }
+
+    /// As many rows as were counted before the first pass, none of them stepped over: nothing is left
+    /// of what was due then. Another pass would read again all old rows that are not due, for the few
+    /// that became so since; the next run counts those.
+    fn moved_what_was_counted(&self) -> bool {
+        self.passes == 1 && self.pass.left == 0 && self.rows.due == Some(self.pass.moved)
+    }
+
     fn begin_again(&mut self) {
         self.rows = self.rows.then.as_deref().unwrap_or(self.rows);
         self.sweep = sweep_of(self.rows);
@@ -273,9 +290,16 @@ impl Walker<'_> {
         let may_step_over = children.is_empty();
         let mut how = How { drops_doubles: self.meets_doubles, ..How::default() };
         loop {
-            let batch = self.rows.batch(range, how);
+            let ahead = self.looks_ahead();
+            let batch = self.rows.batch(range, how, ahead);
             let fault = match session.run(&batch.step).await {
-                Ok(done) => return self.moved(session, range, how, &batch, &done).await,
+                Ok(done) => {
+                    if let Some(rows_max) = ahead.filter(|_| !how.steps_over) {
+                        let answer = done.last().and_then(|done| done.first.as_ref());
+                        self.keep_ahead(range, rows_max, answer)?;
+                    }
+                    return self.moved(session, range, how, &batch, &done).await;
+                }
                 Err(fault) => fault,
             };
             let is_double = fault.sqlstate.as_deref() == Some("23505") && compares;

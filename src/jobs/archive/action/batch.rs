@@ -28,8 +28,10 @@ fn bounded(statement: Statement, range: &Range) -> Statement {
 impl Move {
     /// One batch. REPEATABLE READ: a row that was edited since the snapshot is an error, not a lost
     /// edit. Stepping over locked rows needs READ COMMITTED; it never waits for a row.
+    ///
+    /// Where the next range is asked for too, at most so many rows, the answer comes last.
     #[must_use]
-    pub fn batch(&self, range: &Range, how: How) -> Batch {
+    pub fn batch(&self, range: &Range, how: How, ahead: Option<u64>) -> Batch {
         let mut statements = vec![Statement::new(&self.texts.lock).early()];
         let children: Vec<usize> = self
             .children
@@ -76,12 +78,23 @@ impl Move {
             statements.push(bounded(self.over(&self.texts.delete, range), range).repeated());
         }
         statements.push(self.remember(range));
+        if let Some(rows_max) = ahead.filter(|_| !how.steps_over) {
+            statements.push(self.range_behind(&range.last, rows_max).repeated().aside());
+        }
         let step = if how.steps_over {
             self.step(Mode::Transaction, LockWait::brief(TABLE_LOCK).tries, statements)
         } else {
             self.step(Mode::RepeatableRead, ROW_LOCKS.to_vec(), statements)
         };
         Batch { step, doubles, moved, children }
+    }
+
+    /// Looks for the next range, at most so many rows behind this one.
+    #[must_use]
+    pub fn range_behind(&self, after: &[String], rows_max: u64) -> Statement {
+        let values = [self.cutoff.clone(), rows_max.to_string()].into_iter();
+        let values = values.chain(after.iter().cloned()).map(Some).collect();
+        Statement::new(&self.texts.next_range).bind(values)
     }
 
     /// Ends a pass.

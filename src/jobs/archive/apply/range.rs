@@ -1,6 +1,7 @@
-//! The next range of a walk, looked for outside any transaction.
+//! The next range of a walk, looked for outside any transaction, or beside the batch before.
 
 use sqlx::Row;
+use sqlx::postgres::PgRow;
 
 use super::Walker;
 use crate::job::batch::Portion;
@@ -11,23 +12,60 @@ use crate::pg::session::Session;
 use crate::pg::step::Statement;
 
 /// A range, and what is in it; in what it was cut from, where it was.
+#[derive(Debug, Clone)]
 pub(super) struct Found {
     pub(super) range: Range,
     pub(super) rows: u64,
     pub(super) bytes: u64,
 }
 
+/// What a batch found for the next one.
+pub(super) struct Ahead {
+    /// The row behind which it looked.
+    after: Vec<String>,
+    rows_max: u64,
+    /// Nothing: nothing more is due there.
+    found: Option<Found>,
+}
+
 impl Walker<'_> {
+    /// How many rows a batch of that range looks for ahead, on the second connection: not where pauses
+    /// between the batches leave the server to others, nor in a sweep, which guesses.
+    pub(super) fn looks_ahead(&self) -> Option<u64> {
+        self.asked.filter(|_| self.rows.pacing.is_without_rest() && self.sweep.is_none())
+    }
+
+    /// Keeps what a batch of this range found for the next one.
+    pub(super) fn keep_ahead(
+        &mut self,
+        range: &Range,
+        rows_max: u64,
+        row: Option<&PgRow>,
+    ) -> Result<(), Fault> {
+        let found = row.map(|row| self.found(row)).transpose()?;
+        self.ahead = Some(Ahead { after: range.last.clone(), rows_max, found });
+        Ok(())
+    }
+
     /// The range of the next rows that are due; of fewer rows, where those that were asked for turn out
     /// too large.
     pub(super) async fn next_range(
-        &self,
+        &mut self,
         session: &mut Session,
         portion: Portion,
     ) -> Result<Option<Found>, Fault> {
         let mut rows_max = portion.rows;
+        self.asked = Some(rows_max);
         loop {
-            let Some(found) = self.find_range(session, rows_max).await? else { return Ok(None) };
+            let ahead = self.ahead.take();
+            let fits = |ahead: &Ahead| {
+                self.after.as_ref() == Some(&ahead.after) && ahead.rows_max == rows_max
+            };
+            let found = match ahead.filter(fits) {
+                Some(ahead) => ahead.found,
+                None => self.find_range(session, rows_max).await?,
+            };
+            let Some(found) = found else { return Ok(None) };
             let Found { rows, bytes, .. } = found;
             // A little more is no reason to look again.
             if rows <= 1 || bytes <= portion.bytes.saturating_add(portion.bytes / 4) {
@@ -50,19 +88,20 @@ impl Walker<'_> {
         session: &mut Session,
         rows_max: u64,
     ) -> Result<Option<Found>, Fault> {
-        let mut values = vec![Some(self.rows.cutoff.clone()), Some(rows_max.to_string())];
-        let text = match &self.after {
+        let question = match &self.after {
             None => {
+                let mut values = vec![Some(self.rows.cutoff.clone()), Some(rows_max.to_string())];
                 values.extend(self.lowest_age().map(Some));
-                &self.rows.texts.first_range
+                Statement::new(&self.rows.texts.first_range).bind(values)
             }
-            Some(after) => {
-                values.extend(after.iter().cloned().map(Some));
-                &self.rows.texts.next_range
-            }
+            Some(after) => self.rows.range_behind(after, rows_max),
         };
-        let found = self.ask(session, &Statement::new(text).bind(values)).await?;
-        let Some(row) = found else { return Ok(None) };
+        let row = self.ask(session, &question).await?;
+        row.as_ref().map(|row| self.found(row)).transpose()
+    }
+
+    /// Reads it.
+    fn found(&self, row: &PgRow) -> Result<Found, Fault> {
         let columns = self.rows.walk.columns.len();
         let values = |from: usize| {
             let read = |index| row.try_get::<String, _>(index).map_err(|error| self.failed(&error));
@@ -77,6 +116,6 @@ impl Walker<'_> {
             Some(sweep) => sweep.cut(range),
             None => range,
         };
-        Ok(Some(Found { range, rows: count(2 * columns)?, bytes: count(2 * columns + 1)? }))
+        Ok(Found { range, rows: count(2 * columns)?, bytes: count(2 * columns + 1)? })
     }
 }
