@@ -1,8 +1,8 @@
 //! How a batch is recorded.
 //!
-//! A checksum costs a third of what it costs to move the rows. So a move asks for it beside the batch:
-//! on a second connection, at the same time, of the same snapshot. What is rarer records the rows that
-//! its own DELETE returns.
+//! A checksum costs a third of what it costs to move the rows. So a move at full pace asks for it beside
+//! the batch: on a second connection, at the same time, of the same snapshot. One that rests between its
+//! batches keeps to its own connection. What is rarer records the rows that its own DELETE returns.
 
 use super::layout::Layout;
 use crate::config::checked::RuleName;
@@ -134,7 +134,7 @@ impl Record {
     /// Records the rows that this WHERE finds, before they are deleted. Returns how many rows.
     fn within(&self, source: &TableName, condition: &str, columns: usize) -> String {
         format!(
-            "-- then, instead of the second connection's count\n{}\nRETURNING row_count",
+            "-- counted and recorded by the batch itself\n{}\nRETURNING row_count",
             self.of(source, condition, columns)
         )
     }

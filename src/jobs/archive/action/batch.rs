@@ -32,6 +32,7 @@ impl Move {
     /// Where the next range is asked for too, at most so many rows, the answer comes last.
     #[must_use]
     pub fn batch(&self, range: &Range, how: How, ahead: Option<u64>) -> Batch {
+        let records_within = how.drops_doubles || self.is_alone();
         let mut statements = vec![Statement::new(&self.texts.lock).early()];
         let children: Vec<usize> = self
             .children
@@ -41,7 +42,7 @@ impl Move {
                 statements.extend(doubles.map(|doubles| self.over(&doubles.drop, range)));
                 let insert = statements.len();
                 statements.push(self.over(&child.insert, range));
-                if how.drops_doubles {
+                if records_within {
                     statements.push(self.record_within(&child.entry, range, insert));
                 }
                 let delete = self.over(&child.delete, range);
@@ -62,11 +63,11 @@ impl Move {
         } else if let Some(insert) = &self.texts.insert {
             statements.push(bounded(self.over(insert, range), range).repeated());
             statements.extend(self.unchanged());
-            let entry = self.texts.entry.as_ref().filter(|_| how.drops_doubles);
+            let entry = self.texts.entry.as_ref().filter(|_| records_within);
             statements.extend(entry.map(|entry| self.record_within(entry, range, moved)));
             let delete = self.over(&self.texts.delete, range).repeated();
             statements.push(delete.expect(Expect::RowsOf(moved, SWALLOWED)));
-            if !how.drops_doubles {
+            if !records_within {
                 let counted = std::iter::once(moved).chain(children.iter().copied());
                 let records = self.entries().zip(counted);
                 statements.extend(records.map(|(entry, moved)| self.record(entry, range, moved)));
@@ -97,6 +98,11 @@ impl Move {
         Statement::new(&self.texts.next_range).bind(values)
     }
 
+    /// A checksum beside the batch takes another core. Where the move is to go unnoticed, one is enough.
+    fn is_alone(&self) -> bool {
+        !self.pacing.is_without_rest()
+    }
+
     /// Ends a pass.
     #[must_use]
     pub fn forget(&self) -> Step {
@@ -114,6 +120,8 @@ impl Move {
         let doubles = self.doubles.iter().chain(of_children);
         let step_over = self.children.is_empty().then_some([&texts.step_over, &texts.left]);
         let compares = self.doubles.is_some() || self.children.iter().any(|c| c.doubles.is_some());
+        let within = || self.entries().map(|entry| &entry.within);
+        let beside = self.entries().flat_map(|entry| [&entry.question, &entry.answered]);
         let mut shown: Vec<String> = settled
             .into_iter()
             .chain(start)
@@ -122,12 +130,13 @@ impl Move {
             .chain(&texts.insert)
             .chain([&texts.unchanged])
             .chain(&texts.gone)
+            .chain(within().filter(|_| self.is_alone()))
             .chain([&texts.delete])
-            .chain(self.entries().flat_map(|entry| [&entry.question, &entry.answered]))
+            .chain(beside.filter(|_| !self.is_alone()))
             .chain([&texts.remember])
             .chain(step_over.into_iter().flatten())
             .chain(doubles.flat_map(|d| [&d.drop].into_iter().chain(&d.differing)))
-            .chain(self.entries().filter(|_| compares).map(|entry| &entry.within))
+            .chain(within().filter(|_| compares && !self.is_alone()))
             .chain([&texts.forget])
             .cloned()
             .collect();
@@ -168,10 +177,10 @@ impl Move {
             .repeated()
     }
 
-    /// The same in the batch's own connection, where another could not see what the batch itself has
-    /// deleted already.
+    /// The same in the batch's own connection; of doubles another could not see what the batch itself
+    /// has deleted already.
     fn record_within(&self, entry: &Entry, range: &Range, moved: usize) -> Statement {
-        self.over(&entry.within, range).expect(Expect::CountOf(moved, MISCOUNTED))
+        self.over(&entry.within, range).expect(Expect::CountOf(moved, MISCOUNTED)).repeated()
     }
 
     fn remember(&self, range: &Range) -> Statement {
