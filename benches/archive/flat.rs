@@ -17,33 +17,36 @@ pub fn measure(major: u32) -> bool {
         println!("PostgreSQL {major}, fsync on; {JOBS} jobs, half of them due");
         let mut kept = true;
         for beneath_a_snapshot in [false, true] {
-            let mut conn = world.fresh().await;
-            let mut reader = connect(&world.server, "bench").await;
-            if beneath_a_snapshot {
-                run(
-                    &mut reader,
-                    "BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT 1 FROM ml_jobs LIMIT 1",
-                )
-                .await;
-            }
-            world.archive("365 days", "full");
-            let times = batches(&mut conn).await;
-            let tenths: Vec<f64> = times.chunks_exact(times.len() / 10).map(middle).collect();
-            let (first, last) = (tenths[0], tenths[tenths.len() - 1]);
             let what =
                 if beneath_a_snapshot { "beneath an old snapshot" } else { "nobody else there" };
-            println!(
-                "  {what}: {} batches, by tenths {tenths:.2?} ms for a thousand rows; the last, of the first: {:.2}",
-                times.len(),
-                last / first
-            );
-            kept &= promise(
-                &format!("{what}: at most {TIMES_MAX} times slower"),
-                last / first <= TIMES_MAX,
-            );
+            let ratio = slower(&mut world, what, beneath_a_snapshot).await;
+            kept &=
+                promise(&format!("{what}: at most {TIMES_MAX} times slower"), ratio <= TIMES_MAX);
         }
+        // What of it is the server's: behind a checkpoint each page is written whole to the WAL once more.
+        world.set("max_wal_size", "32GB").await;
+        slower(&mut world, "with no checkpoint meanwhile", false).await;
         kept
     })
+}
+
+/// How much longer the last tenth of the batches takes than the first.
+async fn slower(world: &mut World, what: &str, beneath_a_snapshot: bool) -> f64 {
+    let mut conn = world.fresh().await;
+    let mut reader = connect(&world.server, "bench").await;
+    if beneath_a_snapshot {
+        let sql = "BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT 1 FROM ml_jobs LIMIT 1";
+        run(&mut reader, sql).await;
+    }
+    world.archive("365 days", "full");
+    let times = batches(&mut conn).await;
+    let tenths: Vec<f64> = times.chunks_exact(times.len() / 10).map(middle).collect();
+    let ratio = tenths[tenths.len() - 1] / tenths[0];
+    println!(
+        "  {what}: {} batches, by tenths {tenths:.2?} ms for a thousand rows; the last, of the first: {ratio:.2}",
+        times.len()
+    );
+    ratio
 }
 
 /// What each batch took until the next began, in ms for a thousand rows.
