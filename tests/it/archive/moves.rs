@@ -72,10 +72,10 @@ fn a_row_that_becomes_due_behind_the_walk_goes_in_the_next_run() {
         db.execute(FINISHES).await;
         let app = InProcess::new(&db, &config("batch_rows = 4")).await;
         assert_eq!(moved(&app).await.rows, Some(11));
-        let left = ["old and pending", "young", "ageless", "from the future"];
+        let left = ["young", "ageless", "from the future", "old and pending"];
         assert_eq!(names(&db, "jobs").await, left);
         assert_eq!(moved(&app).await.rows, Some(1));
-        assert_eq!(names(&db, "jobs").await, left[1..]);
+        assert_eq!(names(&db, "jobs").await, left[..3]);
     });
 }
 
@@ -176,8 +176,9 @@ fn what_is_shown_is_what_is_run() {
         once(&app).await;
         let log = db.server_log_since(mark).replace("\n\t", "\n");
         let shown: Vec<&String> = plan.actions.iter().flat_map(|action| &action.sql).collect();
-        assert_eq!(shown.len(), 17);
-        for sql in shown.iter().filter(|sql| !sql.starts_with("-- ")) {
+        assert_eq!(shown.len(), 15);
+        let is_run = |sql: &str| !sql.starts_with("-- ") || sql.starts_with("-- counted");
+        for sql in shown.iter().filter(|sql| is_run(sql)) {
             assert!(log.contains(*sql), "not run:\n{sql}\nthe log:\n{log}");
         }
         assert!(!log.contains("moved AS ("), "nobody held a lock");
