@@ -187,11 +187,13 @@ impl Walker<'_> {
         self.pass.is_whole && self.pass.moved == 0
     }
 
-    /// As many rows as were counted before the first pass, none of them stepped over: nothing is left
-    /// of what was due then. Another pass would read again all old rows that are not due, for the few
-    /// that became so since; the next run counts those.
+    /// Of few rows, as many as were counted before the first pass, none of them stepped over: nothing is
+    /// left of what was due then. Another pass would read again all old rows that are not due, for what
+    /// became so in this moment; the next run counts those.
     fn moved_what_was_counted(&self) -> bool {
-        self.passes == 1 && self.pass.left == 0 && self.rows.due == Some(self.pass.moved)
+        let Move { due, pacing, .. } = self.rows;
+        let is_all = self.pass.left == 0 && *due == Some(self.pass.moved);
+        is_all && self.passes == 1 && self.pass.moved <= pacing.law.rows_max
     }
 
     fn begin_again(&mut self) {

@@ -63,14 +63,26 @@ const FINISHES: &str = "CREATE FUNCTION finish() RETURNS trigger LANGUAGE plpgsq
     EXECUTE FUNCTION public.finish(); \
     ALTER FUNCTION finish() SET search_path = public";
 
-/// What was counted is gone: the rows that were not due are not read again for it.
 #[test]
-fn a_row_that_becomes_due_behind_the_walk_goes_in_the_next_run() {
+fn a_row_that_becomes_due_behind_the_walk_goes_in_the_same_run() {
     on_every_major(|db| async move {
         db.execute(JOBS).await;
         db.execute(ARCHIVE).await;
         db.execute(FINISHES).await;
         let app = InProcess::new(&db, &config("batch_rows = 4")).await;
+        assert_eq!(moved(&app).await.rows, Some(12));
+        assert_eq!(names(&db, "jobs").await, ["young", "ageless", "from the future"]);
+    });
+}
+
+/// What was counted is gone: the rows that were not due are not read again for it.
+#[test]
+fn behind_a_batch_that_takes_all_that_was_counted_it_goes_in_the_next_run() {
+    on_every_major(|db| async move {
+        db.execute(JOBS).await;
+        db.execute(ARCHIVE).await;
+        db.execute(FINISHES).await;
+        let app = InProcess::new(&db, &config("")).await;
         assert_eq!(moved(&app).await.rows, Some(11));
         let left = ["young", "ageless", "from the future", "old and pending"];
         assert_eq!(names(&db, "jobs").await, left);
@@ -95,7 +107,7 @@ fn where_more_becomes_due_ahead_what_did_behind_goes_in_the_same_run() {
              CREATE TRIGGER late AFTER DELETE ON jobs FOR EACH STATEMENT EXECUTE FUNCTION public.add()",
         )
         .await;
-        let app = InProcess::new(&db, &config("batch_rows = 4")).await;
+        let app = InProcess::new(&db, &config("")).await;
         assert_eq!(moved(&app).await.rows, Some(13));
         assert_eq!(names(&db, "jobs").await, ["young", "ageless", "from the future"]);
     });
