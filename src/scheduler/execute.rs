@@ -223,9 +223,10 @@ impl Engine {
             return failed(Fault::new(Kind::Bug, "run", message).on(claim.job));
         };
         if outcome.rows() > 0 && outcome.error.is_none() {
-            session.report_counts().await;
+            session.close_counted().await;
+        } else {
+            session.close();
         }
-        session.close();
         outcome
     }
 

@@ -220,11 +220,11 @@ pub(super) fn edges(source: &TableName, condition: &str, walk: &Walk, width: &st
     let up = each(|term| term.sql.clone());
     let order = if walk.blocks.is_some() { String::new() } else { format!("ORDER BY {up} ") };
     format!(
-        "WITH due AS MATERIALIZED (\nSELECT {selected},\n  {width} AS width\nFROM {source}\nWHERE {condition}\n\
+        "WITH due AS MATERIALIZED (\nSELECT {selected},\n  {width} AS pgtend_width\nFROM {source}\nWHERE {condition}\n\
          {order}LIMIT $2::bigint)\n\
          SELECT * FROM (SELECT {text} FROM due LIMIT 1) AS lowest,\n\
          (SELECT {text} FROM due ORDER BY {down} LIMIT 1) AS highest,\n\
-         (SELECT count(*), sum(width)::bigint FROM due) AS measured"
+         (SELECT count(*), sum(pgtend_width)::bigint FROM due) AS measured"
     )
 }
 

@@ -154,7 +154,7 @@ fn by_age(
         let Expressed { type_name, served_by } = expressed?;
         let term = Term {
             sql: age.to_string(),
-            name: Ident::new("age_of_row").ok()?,
+            name: Ident::new("pgtend_age").ok()?,
             words: format!("({})", age.words()),
             type_sql: AgeType::of(type_name)?.sql().to_owned(),
         };

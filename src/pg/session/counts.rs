@@ -20,6 +20,17 @@ impl Session {
         }
     }
 
+    /// Gives the connection back, with what it changed told to the counters. Where the server cannot be
+    /// made to do that at once, it does so as the connection ends: so it ends.
+    pub async fn close_counted(mut self) {
+        if self.facts.version.has_immediate_counters() {
+            self.report_counts().await;
+        } else {
+            self.is_sound = false;
+        }
+        self.close();
+    }
+
     /// Where the WAL stands, to tell later how much was written since. It is asked between two
     /// transactions, costs about 0.1 ms, and that it fails is no fault of the run.
     pub async fn wal_mark(&mut self) -> Option<Mark> {
