@@ -29,7 +29,8 @@ impl Move {
     /// One batch. REPEATABLE READ: a row that was edited since the snapshot is an error, not a lost
     /// edit. Stepping over locked rows needs READ COMMITTED; it never waits for a row.
     ///
-    /// Where the next range is asked for too, at most so many rows, the answer comes last.
+    /// Where the next range is asked for too, at most so many rows, the answer comes last; not of one that
+    /// steps over.
     #[must_use]
     pub fn batch(&self, range: &Range, how: How, ahead: Option<u64>) -> Batch {
         let records_within = how.drops_doubles || self.is_alone();
@@ -79,7 +80,7 @@ impl Move {
             statements.push(bounded(self.over(&self.texts.delete, range), range).repeated());
         }
         statements.push(self.remember(range));
-        if let Some(rows_max) = ahead.filter(|_| !how.steps_over) {
+        if let Some(rows_max) = ahead {
             statements.push(self.range_behind(&range.last, rows_max).repeated().aside());
         }
         let step = if how.steps_over {

@@ -20,11 +20,12 @@ impl Walker<'_> {
         let may_step_over = children.is_empty();
         let mut how = How { drops_doubles: self.meets_doubles, ..How::default() };
         loop {
-            let ahead = self.looks_ahead();
+            // A second connection sees the snapshot of a REPEATABLE READ batch only.
+            let ahead = self.looks_ahead().filter(|_| !how.steps_over);
             let batch = self.rows.batch(range, how, ahead);
             let fault = match session.run(&batch.step).await {
                 Ok(done) => {
-                    if let Some(rows_max) = ahead.filter(|_| !how.steps_over) {
+                    if let Some(rows_max) = ahead {
                         let answer = done.last().and_then(|done| done.first.as_ref());
                         self.keep_ahead(range, rows_max, answer)?;
                     }
