@@ -4,7 +4,7 @@
 
 use sqlx::PgConnection;
 
-use super::common::{block_on, connect, promise};
+use super::common::{block_on, connect, middle, promise};
 use super::support::{rows, run};
 use super::world::World;
 
@@ -55,11 +55,4 @@ async fn batches(conn: &mut PgConnection) -> Vec<f64> {
                SELECT archived_at AS at, count(*) FROM ml_jobs_archive GROUP BY 1) AS batch ORDER BY at";
     let found = rows(conn, sql).await;
     found.iter().filter_map(|row| row[0].as_deref()?.parse().ok()).collect()
-}
-
-/// The median: a checkpoint slows down a few.
-fn middle(times: &[f64]) -> f64 {
-    let mut times = times.to_vec();
-    times.sort_unstable_by(f64::total_cmp);
-    times[times.len() / 2]
 }

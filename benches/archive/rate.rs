@@ -51,7 +51,7 @@ pub fn measure(major: u32) -> bool {
 
 async fn theirs(world: &mut World, rounds: &mut Rounds) {
     let mut conn = world.fresh().await;
-    let giant = rivals::single_statement(&mut conn).await;
+    let giant = rivals::single_statement(&mut conn, "365 days").await;
     let vacuum = timed_sql(&mut conn, VACUUM).await;
     println!("  round: one statement {giant:.3?}, VACUUM {vacuum:.3?}");
     rounds.giant.push(giant);

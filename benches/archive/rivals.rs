@@ -9,10 +9,10 @@ use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use super::common::{since, timed_sql};
 use super::world::{COLUMNS, FINISHED};
 
-/// One statement for everything: the fastest that a careful hand writes.
-pub async fn single_statement(conn: &mut PgConnection) -> Duration {
+/// One statement for everything that is older: the fastest that a careful hand writes.
+pub async fn single_statement(conn: &mut PgConnection, older_than: &str) -> Duration {
     let sql = format!(
-        "WITH moved AS (DELETE FROM ml_jobs WHERE created_at < now() - interval '365 days' AND {FINISHED} \
+        "WITH moved AS (DELETE FROM ml_jobs WHERE created_at < now() - interval '{older_than}' AND {FINISHED} \
          RETURNING {COLUMNS}) \
          INSERT INTO ml_jobs_archive ({COLUMNS}) SELECT {COLUMNS} FROM moved"
     );

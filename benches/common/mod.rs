@@ -92,6 +92,13 @@ pub fn median(times: &[Duration]) -> Duration {
     times[times.len() / 2]
 }
 
+/// The median of figures: a checkpoint or a neighbour spoils a few.
+pub fn middle(figures: &[f64]) -> f64 {
+    let mut figures = figures.to_vec();
+    figures.sort_unstable_by(f64::total_cmp);
+    figures[figures.len() / 2]
+}
+
 pub fn promise(what: &str, kept: bool) -> bool {
     println!("  {} {what}", if kept { "kept:" } else { "NOT KEPT:" });
     kept

@@ -114,7 +114,7 @@ fn a_fixed_size_stays() {
 #[test]
 fn the_rest_makes_the_duty() {
     let gentle = Pacing::of(Pace::Gentle, 10_000, Limits::default());
-    assert_eq!(gentle.rest(Duration::from_millis(30)), Duration::from_millis(70));
+    assert_eq!(gentle.rest(Duration::from_millis(30)), Duration::from_millis(20));
     assert_eq!(gentle.rest(Duration::from_mins(1)), REST_MAX, "one that was held up");
     let full = Pacing::of(Pace::Full, 10_000, Limits::default());
     assert_eq!(full.rest(Duration::from_secs(1)), Duration::ZERO);

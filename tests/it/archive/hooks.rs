@@ -1,5 +1,5 @@
 //! What others hang on both tables: constraints, triggers and replication that a batch meets.
-use pgtend::job::Verdict;
+use pgtend::job::{JobName, Verdict};
 
 use super::{ARCHIVE, JOBS, assert_whole, config, keep, moved, names, once};
 use crate::support::{Db, InProcess, on_every_major};
@@ -147,5 +147,37 @@ fn what_is_published_without_deletes_needs_no_identity() {
         let app = world(&db, sql).await;
         assert_eq!(once(&app).await.warnings, [""; 0]);
         assert_whole(&db, "jobs", "jobs_archive").await;
+    });
+}
+
+/// By name, by its schema, with all tables, as a leaf, and by what it is a partition of.
+#[test]
+fn who_publishes_deletes_is_found_however_the_table_came_into_the_publication() {
+    on_every_major(|db| async move {
+        db.execute(ARCHIVE).await;
+        db.execute(
+            "CREATE TABLE every (id bigint PRIMARY KEY, name text, status text, created_at timestamptz) \
+               PARTITION BY RANGE (id); \
+             CREATE TABLE jobs PARTITION OF every DEFAULT PARTITION BY RANGE (id); \
+             CREATE TABLE jobs_1 PARTITION OF jobs DEFAULT; \
+             CREATE PUBLICATION a_all FOR ALL TABLES; \
+             CREATE PUBLICATION b_all_by_root FOR ALL TABLES WITH (publish_via_partition_root); \
+             CREATE PUBLICATION c_root FOR TABLE every; \
+             CREATE PUBLICATION d_root_by_root FOR TABLE every WITH (publish_via_partition_root); \
+             CREATE PUBLICATION e_itself FOR TABLE jobs; \
+             CREATE PUBLICATION f_leaf FOR TABLE jobs_1; \
+             CREATE PUBLICATION without_deletes FOR ALL TABLES WITH (publish = 'insert, update'); \
+             CREATE PUBLICATION of_another FOR TABLE jobs_archive; \
+             CREATE PUBLICATION of_none",
+        )
+        .await;
+        let mut names = "a_all, b_all_by_root, c_root, d_root_by_root, e_itself, f_leaf".to_owned();
+        if db.major() >= 15 {
+            db.execute("CREATE PUBLICATION g_schema FOR TABLES IN SCHEMA public").await;
+            names.push_str(", g_schema");
+        }
+        let plan = InProcess::new(&db, &config("")).await.plan(JobName::Archive).await;
+        let expected = format!("publication {names} publishes deletes:");
+        assert!(plan.warnings.iter().any(|warning| warning.contains(&expected)), "{plan}");
     });
 }
