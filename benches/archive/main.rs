@@ -2,7 +2,7 @@
 //!
 //! `rate`: half of 2,000,000 rows, beside one giant statement, row by row and the object-relational way.
 //! `flat`: whether the last batches are as quick as the first, also beneath an old snapshot.
-//! `daily`: what a run with one day due takes in the server.
+//! `daily`: what a run with one day due takes in the server, beside one statement.
 //! `foreground`: what eight clients at a fixed rate notice, at either pace.
 //! Each run of the program also shows the most memory it had. Without a name, all; on the majors of
 //! `PGTEND_TEST_MAJORS`. Servers are the benchmark's own.
