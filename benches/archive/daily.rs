@@ -47,22 +47,19 @@ pub fn measure(major: u32) -> bool {
     })
 }
 
-/// Day after day, by the program and by one statement in turn: the median of the former, in ms.
+/// Day after day, by one statement and by the program in turn: the median of the latter, in ms.
 async fn days(world: &mut World, gone: &str) -> f64 {
     let mut conn = world.fresh().await;
     run(&mut conn, &format!("DELETE FROM ml_jobs WHERE {gone}")).await;
     run(&mut conn, "VACUUM ANALYZE ml_jobs").await;
     let (mut ours, mut times) = (Vec::new(), Vec::new());
     for turn in 0..RUNS {
+        let one = one_statement(world, &mut conn, 364 - 2 * turn).await;
         world.value("SELECT pg_stat_statements_reset()").await;
-        world.archive(&format!("{} days", 364 - 2 * turn), "gentle");
+        world.archive(&format!("{} days", 363 - 2 * turn), "gentle");
         let spent = self::spent(world, WITH_PLANNING, "").await;
         let planning = self::spent(world, "total_plan_time", "").await;
         let of_runs = self::spent(world, WITH_PLANNING, OF_RUNS).await;
-        if turn + 1 == RUNS {
-            dearest(&mut connect(&world.server, "postgres").await).await;
-        }
-        let one = one_statement(world, &mut conn, 363 - 2 * turn).await;
         println!(
             "  {spent:.1} ms in the server, {planning:.1} of them planning, {of_runs:.1} for claim and history; \
              one statement {one:.1} ms: {:.1} times{}",
@@ -73,13 +70,16 @@ async fn days(world: &mut World, gone: &str) -> f64 {
             ours.push(spent);
             times.push(spent / one);
         }
+        if turn + 1 == RUNS {
+            dearest(&mut connect(&world.server, "postgres").await).await;
+        }
     }
     let spent = middle(&ours);
     println!("  medians: {spent:.1} ms, {:.1} times the one statement", middle(&times));
     spent
 }
 
-/// What one statement takes for the next day, counted in the same way: without the wait for its commit.
+/// What one statement takes for a day, counted in the same way: without the wait for its commit.
 async fn one_statement(world: &mut World, conn: &mut PgConnection, days: u32) -> f64 {
     world.value("SELECT pg_stat_statements_reset()").await;
     rivals::single_statement(conn, &format!("{days} days")).await;
