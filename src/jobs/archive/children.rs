@@ -39,19 +39,21 @@ pub struct ChildFacts {
     pub keys: Vec<ForeignKey>,
 }
 
-/// How the rows of one child move.
+/// How the rows of one child leave. What is absent is as in [`super::sql::Texts`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Child {
     /// From here …
     pub name: TableName,
-    /// … to there.
-    pub into: TableName,
+    /// … to there; absent: nowhere, they are deleted.
+    pub into: Option<TableName>,
     /// Copies the child rows of a range; values as for the parent's INSERT.
-    pub insert: String,
+    pub insert: Option<String>,
     /// Deletes the same.
     pub delete: String,
     /// Records them.
-    pub entry: Entry,
+    pub entry: Option<Entry>,
+    /// Records them before they go nowhere.
+    pub gone: Option<String>,
     /// For keys that its archive already holds.
     pub doubles: Option<Doubles>,
 }
@@ -112,16 +114,11 @@ impl ChildFacts {
         due_in_range: &str,
         rule: Option<&RuleName>,
     ) -> Option<Child> {
-        let parent = &due.source;
         let source = self.source.as_ref()?;
         let [key] = self.keys.as_slice() else { return None };
         let Self { name, into, .. } = self;
         let map = self.map(source);
-        let condition = format!(
-            "({}) IN (\nSELECT {} FROM {parent}\nWHERE {due_in_range})",
-            sql::list(&key.columns),
-            sql::list(&key.referenced)
-        );
+        let condition = referring(key, due, due_in_range);
         let own_key = walk::key(&source.columns, &source.indexes);
         let doubles = own_key.and_then(|own_key| {
             let comparable =
@@ -141,12 +138,18 @@ impl ChildFacts {
             rule: rule.cloned(),
             walk: walk.signature(),
             layout: layout_of(&source.columns, &map.from),
-            // As old as what it refers to, as far as a batch can tell.
-            age: format!("(SELECT max({}) FROM {parent}\nWHERE {due_in_range})", due.age),
+            age: age(due, due_in_range),
             stamp: map.stamps.then(|| "now()".to_owned()),
         };
-        let entry = record.entry(name, &condition, walk.columns.len());
-        Some(Child { name: name.clone(), into: into.clone(), insert, delete, entry, doubles })
+        Some(Child {
+            name: name.clone(),
+            into: Some(into.clone()),
+            insert: Some(insert),
+            delete,
+            entry: Some(record.entry(name, &condition, walk.columns.len())),
+            gone: None,
+            doubles,
+        })
     }
 
     /// The statement that creates its archive, if there is none.
@@ -156,18 +159,41 @@ impl ChildFacts {
         let key = walk::key(&source.columns, &source.indexes).unwrap_or_default();
         Some(sql::create_target(&self.name, &self.into, &key, &self.map(source), version))
     }
+}
 
-    /// Whether an index finds the rows that refer to one of the parent's: without one, the child is
-    /// read as a whole, for each batch by us, and by the server for each row.
-    #[must_use]
-    pub fn has_index(&self, key: &ForeignKey) -> bool {
-        let count = key.columns.len();
-        let leads = |columns: &[Option<Ident>]| {
-            columns.len() >= count
-                && columns[..count].iter().flatten().all(|c| key.columns.contains(c))
-                && columns[..count].iter().flatten().count() == count
-        };
-        let mut indexes = self.source.iter().flat_map(|source| &source.indexes);
-        indexes.any(|index| !index.is_partial && leads(&index.columns))
+impl Child {
+    /// What is done to its rows, in this order.
+    pub fn shown(&self) -> impl Iterator<Item = &String> {
+        self.insert.iter().chain(&self.gone).chain([&self.delete])
     }
+}
+
+/// What follows WHERE for the rows that refer to those of the parent that this condition finds.
+#[must_use]
+pub fn referring(key: &ForeignKey, due: &DueRows, due_in_range: &str) -> String {
+    format!(
+        "({}) IN (\nSELECT {} FROM {}\nWHERE {due_in_range})",
+        sql::list(&key.columns),
+        sql::list(&key.referenced),
+        due.source
+    )
+}
+
+/// Their age on record: they are as old as what they refer to, as far as a batch can tell.
+#[must_use]
+pub fn age(due: &DueRows, due_in_range: &str) -> String {
+    format!("(SELECT max({}) FROM {}\nWHERE {due_in_range})", due.age, due.source)
+}
+
+/// Whether an index finds the rows that refer to one of the parent's: without one, the child is
+/// read as a whole, for each batch by us, and by the server for each row.
+#[must_use]
+pub fn has_index(source: &Source, key: &ForeignKey) -> bool {
+    let count = key.columns.len();
+    let leads = |columns: &[Option<Ident>]| {
+        columns.len() >= count
+            && columns[..count].iter().flatten().all(|c| key.columns.contains(c))
+            && columns[..count].iter().flatten().count() == count
+    };
+    source.indexes.iter().any(|index| !index.is_partial && leads(&index.columns))
 }

@@ -110,7 +110,9 @@ fn vacuum_behind(works: &[Work<'_>], plan: &mut Plan<ArchiveAction>) -> Option<A
 fn vacuum_children(works: &[Work<'_>], plan: &mut Plan<ArchiveAction>) -> Vec<ArchiveAction> {
     let mut kept: Vec<ArchiveAction> = Vec::new();
     for work in works {
-        let (due, children) = (&work.facts.due.rows, &work.facts.children);
+        let due = &work.facts.due.rows;
+        let children = work.facts.children.iter();
+        let children = children.map(|child| (&child.name, child.source.as_ref()));
         let behind = vacuum::after_move_of_children(wants(work), work.source, due, children, plan);
         for vacuum in behind {
             if kept.iter().all(|one| one.object() != vacuum.object()) {

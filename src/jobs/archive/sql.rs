@@ -76,7 +76,9 @@ impl Texts {
         let source = &due.source;
         let condition = due_in_range(due, walk);
         let mut tables = vec![source, into];
-        tables.extend(children.iter().flat_map(|child| [&child.name, &child.into]));
+        tables.extend(
+            children.iter().flat_map(|child| std::iter::once(&child.name).chain(&child.into)),
+        );
         let record = Record {
             kind: Kind::Move,
             source: source.clone(),

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::super::account::Entry;
+use super::super::children::Child;
 use super::{ALTERED, Batch, How, Move, Range, TABLE_LOCK};
 use crate::pg::step::{Expect, LockWait, Mode, Statement, Step};
 
@@ -41,14 +42,17 @@ impl Move {
             .map(|child| {
                 let doubles = child.doubles.as_ref().filter(|_| how.drops_doubles);
                 statements.extend(doubles.map(|doubles| self.over(&doubles.drop, range)));
-                let insert = statements.len();
-                statements.push(self.over(&child.insert, range));
-                if records_within {
-                    statements.push(self.record_within(&child.entry, range, insert));
+                statements.extend(child.gone.iter().map(|text| self.over(text, range)));
+                let left = statements.len();
+                let mut delete = self.over(&child.delete, range);
+                if let Some(insert) = &child.insert {
+                    statements.push(self.over(insert, range));
+                    let entry = child.entry.as_ref().filter(|_| records_within);
+                    statements.extend(entry.map(|entry| self.record_within(entry, range, left)));
+                    delete = delete.expect(Expect::RowsOf(left, SWALLOWED));
                 }
-                let delete = self.over(&child.delete, range);
-                statements.push(delete.expect(Expect::RowsOf(insert, SWALLOWED)));
-                insert
+                statements.push(delete);
+                left
             })
             .collect();
         let doubles = self.doubles.as_ref().filter(|_| how.drops_doubles).map(|doubles| {
@@ -127,7 +131,7 @@ impl Move {
             .into_iter()
             .chain(start)
             .chain([&texts.next_range, &texts.lock])
-            .chain(self.children.iter().flat_map(|child| [&child.insert, &child.delete]))
+            .chain(self.children.iter().flat_map(Child::shown))
             .chain(&texts.insert)
             .chain([&texts.unchanged])
             .chain(&texts.gone)
@@ -165,7 +169,7 @@ impl Move {
 
     /// What is recorded of a batch: of the table itself, then of its children.
     fn entries(&self) -> impl Iterator<Item = &Entry> {
-        self.texts.entry.iter().chain(self.children.iter().map(|child| &child.entry))
+        self.texts.entry.iter().chain(self.children.iter().flat_map(|child| &child.entry))
     }
 
     /// What the second connection counted is what was copied: both see one snapshot.

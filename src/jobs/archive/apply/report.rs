@@ -21,7 +21,7 @@ impl Walker<'_> {
         let own = into.iter().zip(doubles).map(|(into, doubles)| (source, into, doubles));
         let of_children = children
             .iter()
-            .filter_map(|child| Some((&child.name, &child.into, child.doubles.as_ref()?)));
+            .filter_map(|child| Some((&child.name, child.into.as_ref()?, child.doubles.as_ref()?)));
         let texts: Vec<(&TableName, &TableName, &String)> = own
             .chain(of_children)
             .flat_map(|(from, into, doubles)| {

@@ -3,7 +3,7 @@
 use super::findings::{Findings, grant};
 use super::source::{kind, source_side};
 use super::target::{missing_target, target_side};
-use crate::jobs::archive::children::ChildFacts;
+use crate::jobs::archive::children::{ChildFacts, has_index};
 use crate::jobs::archive::observe::Source;
 
 use crate::config::checked::ArchiveTable;
@@ -29,7 +29,7 @@ pub fn check(
     if !found.refusals.is_empty() {
         return found;
     }
-    keys(parent, child, &mut found);
+    keys(parent, child, source, &mut found);
     grandchildren(name, source, &mut found);
     source_side(name, source, user, &mut found);
     // Its own archive, and nothing altered: what the parent adopts, it does not.
@@ -48,14 +48,14 @@ pub fn check(
     found
 }
 
-fn keys(parent: &TableName, child: &ChildFacts, found: &mut Findings) {
+fn keys(parent: &TableName, child: &ChildFacts, source: &Source, found: &mut Findings) {
     let name = &child.name;
     match child.keys.as_slice() {
         [] => found.refuse(
             format!("it has no foreign key that points at {parent}"),
             "take it out of `children`",
         ),
-        [key] if !child.has_index(key) => found.refuse(
+        [key] if !has_index(source, key) => found.refuse(
             format!(
                 "no index leads with ({}) of its foreign key {}: the server would read all of it for \
                  each row that leaves",

@@ -12,6 +12,7 @@ use target::{missing_target, target_side};
 
 use crate::config::checked::ArchiveTable;
 use crate::jobs::archive::observe::Facts;
+use crate::pg::catalog::foreign_keys::Referrer;
 use crate::pg::ident::TableName;
 pub(super) use age::{age_and_key, order, volatile};
 pub(super) use findings::Findings;
@@ -31,7 +32,8 @@ pub fn check(name: &TableName, policy: &ArchiveTable, facts: &Facts) -> Findings
         return found;
     }
     source_side(name, source, &facts.user, &mut found);
-    referrers(name, Some(&policy.children), source, &mut found);
+    let leaves_too = |referrer: &Referrer| policy.children.contains(&referrer.table);
+    referrers(name, source, (leaves_too, true), &mut found);
     age_and_key(&policy.age, source, &mut found);
     order(policy.order, &policy.age, source, &mut found);
     volatile(&facts.volatile, &policy.age, &mut found);

@@ -49,20 +49,21 @@ pub(in crate::jobs::archive) fn source_side(
     }
 }
 
-/// Who refers to its rows, and is no child that moves with them; absent: none can.
+/// Who refers to its rows, and does not leave with them; and whether naming it in `children` is a cure.
 pub(in crate::jobs::archive) fn referrers(
     name: &TableName,
-    children: Option<&[TableName]>,
     source: &Source,
+    (leaves_too, could_be_child): (impl Fn(&Referrer) -> bool, bool),
     found: &mut Findings,
 ) {
-    for Referrer { constraint, table } in &source.referrers {
+    for referrer in &source.referrers {
+        let Referrer { constraint, table } = referrer;
         let is_own = table == name;
-        if children.is_some_and(|children| children.contains(table)) && !is_own {
+        if !is_own && leaves_too(referrer) {
             continue;
         }
         let drop = format!("ALTER TABLE {table} DROP CONSTRAINT {constraint}");
-        let cure = if is_own || children.is_none() {
+        let cure = if is_own || !could_be_child {
             drop
         } else {
             format!("move its rows too with children = ['{table}'], or {drop}")

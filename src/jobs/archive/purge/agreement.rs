@@ -9,11 +9,12 @@ use sqlx::postgres::types::Oid;
 use crate::config::checked::{Age, Purge, Rule};
 use crate::pg::catalog::own::has_table;
 use crate::pg::fault::Fault;
+use crate::pg::ident::TableName;
 use crate::pg::step::{LockWait, Mode, Statement, Step};
 use crate::time::period::Period;
 
-/// On record a table's only rule has no name.
-fn name_of(rule: &Rule) -> String {
+/// On record a table's only rule has no name. No rule is called like the archive of a child, with its schema.
+pub fn name_of(rule: &Rule) -> String {
     rule.name.as_ref().map(ToString::to_string).unwrap_or_default()
 }
 
@@ -47,7 +48,7 @@ impl Policy {
         }
     }
 
-    /// What is on record of a rule of a table; absent: nothing, or what cannot be read, and is to be asked for
+    /// What is on record of a rule of a table, or of the archive of a child by its name; absent: nothing, or what cannot be read, and is to be asked for
     /// again.
     ///
     /// # Errors
@@ -55,7 +56,7 @@ impl Policy {
     pub async fn on_record(
         conn: &mut PgConnection,
         table: Oid,
-        rule: &Rule,
+        name: &str,
     ) -> Result<Option<Self>, Fault> {
         let failed =
             |error: sqlx::Error| Fault::from_sqlx("read what was agreed to delete", &error);
@@ -65,7 +66,7 @@ impl Policy {
         }
         let row: Option<(String, String, Option<String>)> = sqlx::query_as(ON_RECORD)
             .bind(table)
-            .bind(name_of(rule))
+            .bind(name)
             .fetch_optional(conn)
             .await
             .map_err(failed)?;
@@ -103,6 +104,8 @@ pub struct Agreement {
     pub rule: Rule,
     /// The table: another one of that name is asked about again.
     pub oid: Oid,
+    /// The archives of its children: what refers there to its rows goes with them.
+    pub with: Vec<TableName>,
     /// What is agreed.
     pub policy: Policy,
     /// A person said so with `--confirm`.
@@ -125,20 +128,24 @@ impl Agreement {
     /// One transaction.
     #[must_use]
     pub fn step(&self) -> Step {
-        let Policy { older_than, age_column, condition } = self.policy.clone();
-        let values = vec![
-            Some(self.oid.0.to_string()),
-            Some(older_than.to_string()),
-            Some(age_column),
-            condition,
-            Some(name_of(&self.rule)),
-        ];
+        let Policy { older_than, age_column, condition } = &self.policy;
+        let agree = |name: String| {
+            Statement::new(AGREE).bind(vec![
+                Some(self.oid.0.to_string()),
+                Some(older_than.to_string()),
+                Some(age_column.clone()),
+                condition.clone(),
+                Some(name),
+            ])
+        };
+        let names = std::iter::once(name_of(&self.rule));
+        let names = names.chain(self.with.iter().map(ToString::to_string));
         Step {
             doing: "record the policy of",
             object: self.rule.to_string(),
             mode: Mode::Transaction,
             lock: LockWait::patient(LOCK_TIMEOUT),
-            statements: vec![Statement::new(AGREE).bind(values)],
+            statements: names.map(agree).collect(),
         }
     }
 }

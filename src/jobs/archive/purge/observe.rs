@@ -3,6 +3,8 @@
 use sqlx::AssertSqlSafe;
 
 use super::Policy;
+use super::agreement::name_of;
+use super::children::{self, ChildArchive};
 use crate::config::checked::{Purge, Rule};
 use crate::job::clocks::Clocks;
 use crate::jobs::archive::count::{Counted, Due, count};
@@ -28,7 +30,9 @@ pub struct PurgeFacts {
     pub source: Option<Source>,
     /// The columns of the hot table whose archive it is; empty: it is none, or that table is gone.
     pub hot_columns: Vec<Column>,
-    /// Its shape.
+    /// The archives of its children.
+    pub children: Vec<ChildArchive>,
+    /// The shape of all of them that exist.
     pub shape: String,
     /// Functions in the condition that may answer differently each time.
     pub volatile: Vec<String>,
@@ -62,7 +66,14 @@ pub async fn observe(
     let name = &rule.table;
     let version = reader.server.version;
     let mut source = archive::source(reader.conn, name, version).await?;
-    let oids: Vec<_> = source.iter().map(|source| source.relation.oid).collect();
+    let relation = source.as_ref().map(|source| &source.relation);
+    let hot = match &purge.archive_of {
+        Some(hot) => relation::find(reader.conn, hot).await?,
+        None => None,
+    };
+    let children = children::observe(reader.conn, purge, (relation, hot.as_ref()), version).await?;
+    let of_children = children.iter().filter_map(|child| child.source.as_ref());
+    let oids: Vec<_> = source.iter().chain(of_children).map(|it| it.relation.oid).collect();
     let volatile = archive::volatile(reader.conn, &purge.age, purge.condition.as_ref()).await?;
     archive::express(reader.conn, name, &purge.age, &volatile, source.as_mut()).await?;
     // Of an archive, what was brought back has left it.
@@ -79,7 +90,11 @@ pub async fn observe(
         user: Ident::new(&reader.server.user)
             .map_err(|error| Fault::new(Kind::Bug, "read our role's name", error.to_string()))?,
         shape: shape::of(reader.conn, &oids).await?,
-        hot_columns: Vec::new(),
+        hot_columns: match &hot {
+            Some(hot) => columns::of(reader.conn, hot.oid).await?,
+            None => Vec::new(),
+        },
+        children,
         volatile,
         holds,
         is_ranged_by_age: false,
@@ -91,16 +106,14 @@ pub async fn observe(
         sight: pressure::sight(reader.conn).await?,
         source,
     };
-    if let Some(&oid) = oids.first() {
-        facts.agreed = Policy::on_record(reader.conn, oid, rule).await?;
+    if let Some(oid) = facts.source.as_ref().map(|source| source.relation.oid) {
+        facts.agreed = Policy::on_record(reader.conn, oid, &name_of(rule)).await?;
+        for child in &mut facts.children {
+            child.agreed = Policy::on_record(reader.conn, oid, &child.name.to_string()).await?;
+        }
         if let Some(age) = purge.age.column() {
             facts.is_ranged_by_age = partition::is_ranged_by(reader.conn, oid, age).await?;
         }
-    }
-    if let Some(hot) = &purge.archive_of
-        && let Some(hot) = relation::find(reader.conn, hot).await?
-    {
-        facts.hot_columns = columns::of(reader.conn, hot.oid).await?;
     }
     if let Some(rows) = rows {
         facts.due = count(reader, &rows, purge.older_than).await?;

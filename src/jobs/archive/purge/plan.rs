@@ -2,27 +2,23 @@
 
 use chrono::{DateTime, Utc};
 
-use super::{Agreement, Policy, PurgeFacts, due_rows};
+use super::check::check;
+use super::children::ChildArchive;
+use super::{Agreement, Policy, PurgeFacts, due_rows, record};
 use crate::config::checked::{Limits, Purge, Rule};
 use crate::job::pace::{Pacing, blind_spots};
 use crate::job::{JobName, Plan, consent};
-use crate::jobs::archive::account::layout::layout_of;
-use crate::jobs::archive::account::{self, Record};
 use crate::jobs::archive::action::{ArchiveAction, Move};
-use crate::jobs::archive::columns::{self, ARCHIVED_AT};
+use crate::jobs::archive::children::Child;
 use crate::jobs::archive::count::Due;
 use crate::jobs::archive::course::{Course, Terms};
 use crate::jobs::archive::observe::Source;
-use crate::jobs::archive::preflight::{
-    Findings, age_and_key, kind, order, referrers, source_side, volatile,
-};
 use crate::jobs::archive::refusal::Refusal;
-use crate::jobs::archive::sql::Texts;
+use crate::jobs::archive::sql::{Texts, due_in_range};
 use crate::jobs::archive::vacuum;
 use crate::jobs::archive::walk::Walk;
-use crate::pg::catalog::columns::Column;
 use crate::pg::fault::{Fault, Kind};
-use crate::pg::ident::TableName;
+use crate::pg::ident::{TableName, literal};
 
 /// What is being done when something here is refused.
 const DOING: &str = "delete rows of";
@@ -71,41 +67,6 @@ fn missing(rule: &Rule, purge: &Purge, plan: &mut Plan<ArchiveAction>) {
     }
 }
 
-/// What is asked of every table that rows leave, and more.
-fn check(name: &TableName, purge: &Purge, facts: &PurgeFacts, source: &Source) -> Findings {
-    let mut found = Findings::default();
-    kind(&source.relation, name, &mut found);
-    if !found.refusals.is_empty() {
-        return found;
-    }
-    source_side(name, source, &facts.user, &mut found);
-    referrers(name, None, source, &mut found);
-    age_and_key(&purge.age, source, &mut found);
-    order(purge.order, &purge.age, source, &mut found);
-    volatile(&facts.volatile, &purge.age, &mut found);
-    for child in &purge.children {
-        found.refuse(
-            format!("the archive of its child {child} would keep what refers to its rows"),
-            "take archive_retention out, and delete old rows of both archives by hand",
-        );
-    }
-    if facts.is_ranged_by_age && purge.condition.is_none() {
-        let key = if purge.archive_of.is_some() { "archive_retention" } else { "delete" };
-        found.refuse(
-            format!(
-                "it is partitioned by {}: old partitions leave as a whole, at once and through a \
-                 quarantine",
-                purge.age.words()
-            ),
-            format!(
-                "take {key} out, and write retention = \"{}\" in [partitions.tables.'{name}']",
-                purge.older_than
-            ),
-        );
-    }
-    found
-}
-
 /// A plan in the making, for one table.
 struct Draft<'a> {
     rule: &'a Rule,
@@ -147,8 +108,7 @@ impl<'a> Draft<'a> {
             plan.spare(rule, hold.words(&self.purge.age));
         }
         let is_idle = matches!(facts.due.rows, Due::Rows(0));
-        let is_agreed = self.is_confirmed
-            || facts.agreed.as_ref().is_some_and(|agreed| agreed.allows(&self.policy, self.now));
+        let is_agreed = self.is_confirmed || self.agreed().all(|it| self.is_allowed_by(it));
         if is_idle && self.course.after().is_none() {
             let later = if is_agreed {
                 ""
@@ -187,25 +147,62 @@ impl<'a> Draft<'a> {
             plan.spare(self.rule, format!("{}, and {shut}", facts.due.rows.rows_are_due()));
             return;
         }
+        if let Some(child) = self.is_about_to_fill(plan) {
+            let why = format!(
+                "{}, and this run creates {child}, for what refers to them: the next one deletes",
+                facts.due.rows.rows_are_due()
+            );
+            plan.spare(self.rule, why);
+            return;
+        }
         let blind = blind_spots(limits, facts.sight, &facts.user);
         plan.warnings.extend(blind.filter(|warning| !plan.warnings.contains(warning)));
         let rows = self.course.moves(|walk, then| self.along(walk, then, limits));
         plan.actions.extend(rows.map(|rows| ArchiveAction::Move(Box::new(rows))));
         let vacuum = purge.vacuum.then_some((purge.pace, purge.allowance));
-        let vacuum = vacuum::after_move((name, vacuum), source, &facts.due.rows, plan);
-        plan.actions.extend(vacuum);
+        let (due, children) = (&facts.due.rows, facts.children.iter());
+        let children = children.map(|child| (&child.name, child.source.as_ref()));
+        let behind = vacuum::after_move((name, vacuum), source, due, plan);
+        let of_children = vacuum::after_move_of_children(vacuum, source, due, children, plan);
+        plan.actions.extend(behind.into_iter().chain(of_children));
+    }
+
+    /// The archive of a child that is yet to be made: what this run moves there, the plan cannot name.
+    fn is_about_to_fill(&self, plan: &Plan<ArchiveAction>) -> Option<&'a TableName> {
+        let is_made = |name: &TableName| {
+            let of_it = |action: &ArchiveAction| matches!(action, ArchiveAction::CreateTarget(it) if it.into == *name);
+            plan.actions.iter().any(of_it)
+        };
+        self.facts.children.iter().map(|child| &child.name).find(|name| is_made(name))
+    }
+
+    /// What was agreed to of the table, and of the archive of each of its children.
+    fn agreed(&self) -> impl Iterator<Item = Option<&'a Policy>> {
+        let of_children = self.facts.children.iter().map(|child| child.agreed.as_ref());
+        std::iter::once(self.facts.agreed.as_ref()).chain(of_children)
+    }
+
+    fn is_allowed_by(&self, agreed: Option<&Policy>) -> bool {
+        agreed.is_some_and(|agreed| agreed.allows(&self.policy, self.now))
     }
 
     fn question(&self) -> Fault {
+        let facts = self.facts;
         let would = format!(
-            "delete rows for good: {}, {} ({})",
-            self.facts.due.rows.rows_are_due(),
+            "delete rows for good: {}, {} ({}){}",
+            facts.due.rows.rows_are_due(),
             self.policy.words(),
-            self.age()
+            self.age(),
+            self.with_children()
         );
-        let known = match &self.facts.agreed {
-            Some(agreed) => format!("what was agreed is {}", agreed.words()),
-            None => "it has deleted nothing so far".to_owned(),
+        let mut children = facts.children.iter();
+        let new = children.find(|child| !self.is_allowed_by(child.agreed.as_ref()));
+        let known = match (&facts.agreed, new) {
+            (Some(agreed), Some(child)) if self.is_allowed_by(Some(agreed)) => {
+                format!("what was agreed says nothing of {}", child.name)
+            }
+            (Some(agreed), _) => format!("what was agreed is {}", agreed.words()),
+            (None, _) => "it has deleted nothing so far".to_owned(),
         };
         consent::question(DOING, self.rule, JobName::Archive, (&would, &known))
     }
@@ -224,12 +221,13 @@ impl<'a> Draft<'a> {
 
     /// Puts the policy on record, where it is new.
     fn agreement(&self) -> Option<ArchiveAction> {
-        if self.facts.agreed.as_ref() == Some(&self.policy) {
+        if self.agreed().all(|agreed| agreed == Some(&self.policy)) {
             return None;
         }
         Some(ArchiveAction::Agree(Agreement {
             rule: self.rule.clone(),
             oid: self.source.relation.oid,
+            with: self.facts.children.iter().map(|child| child.name.clone()).collect(),
             policy: self.policy.clone(),
             is_confirmed: self.is_confirmed,
             why: consent::why(self.is_confirmed),
@@ -238,8 +236,18 @@ impl<'a> Draft<'a> {
 
     fn along(&self, walk: &Walk, then: Option<Move>, limits: &Limits) -> Move {
         let Self { name, purge, facts, source, course, .. } = self;
-        let record = self.record(walk);
-        let columns = &source.columns;
+        let due = &course.due;
+        let (columns, hot) = (&source.columns, facts.hot_columns.as_slice());
+        let record = purge.archive_of.as_ref().and_then(|hot_table| {
+            record::of((hot_table, hot), (name, columns), walk, purge.age.to_string())
+        });
+        let in_range = due_in_range(due, walk);
+        let leaves = |child: &ChildArchive| child.leaves(due, walk, &in_range);
+        let children: Vec<Child> = facts.children.iter().filter_map(leaves).collect();
+        let tables = std::iter::once(*name).chain(children.iter().map(|child| &child.name));
+        let tables: Vec<&TableName> = tables.collect();
+        let mut texts = Texts::of_deletion(due, walk, columns, &tables, record.as_ref());
+        texts.unchanged += &self.still_missing();
         let words = course.words((purge.batch_rows, purge.pace), walk, then.as_ref());
         Move {
             source: (*name).clone(),
@@ -256,14 +264,15 @@ impl<'a> Draft<'a> {
             allowance: purge.allowance,
             due: facts.due.rows.counted(),
             about: facts.due.about(),
-            texts: Texts::of_deletion(&course.due, walk, columns, &[name], record.as_ref()),
+            texts,
             doubles: None,
-            children: Vec::new(),
+            children,
             reason: format!(
-                "{}: {} ({}); deletes them for good{words}{}",
+                "{}: {} ({}); deletes them for good{}{words}{}",
                 facts.due.rows.rows_are_due(),
                 self.policy.words(),
                 self.age(),
+                self.with_children(),
                 purge.allowance.words(self.now)
             ),
             then: then.map(Box::new),
@@ -271,28 +280,24 @@ impl<'a> Draft<'a> {
         }
     }
 
-    /// How `archive verify` is told that rows have left an archive, by the columns that it knows them by.
-    fn record(&self, walk: &Walk) -> Option<Record> {
-        let map = columns::map(&self.facts.hot_columns, &self.source.columns);
-        let layout = layout_of(&self.facts.hot_columns, &map.from);
-        // Otherwise `archive verify` cannot make the checksum either, and says so.
-        let is_same = layout.columns().all(|(name, base_type)| {
-            let is_it = |c: &Column| c.name.as_str() == name && c.base_type == base_type;
-            self.source.columns.iter().any(is_it)
-        });
-        if self.facts.hot_columns.is_empty() || !is_same {
-            return None;
+    /// The archive of a child that there was none of holds nothing that refers to these rows; one that comes
+    /// meanwhile may.
+    fn still_missing(&self) -> String {
+        let missing = self.facts.children.iter().filter(|child| child.source.is_none());
+        let is_missing = |name: &TableName| {
+            format!("\n  AND to_regclass({}) IS NULL", literal(&name.to_string()))
+        };
+        missing.map(|child| is_missing(&child.name)).collect()
+    }
+
+    /// `, with what refers to them in public.job_events_archive`
+    fn with_children(&self) -> String {
+        let children = self.facts.children.iter().filter(|child| child.source.is_some());
+        let names: Vec<String> = children.map(|child| child.name.to_string()).collect();
+        if names.is_empty() {
+            return String::new();
         }
-        Some(Record {
-            kind: account::Kind::Purge,
-            source: self.purge.archive_of.clone()?,
-            target: self.name.clone(),
-            rule: None,
-            walk: walk.signature(),
-            layout,
-            age: self.purge.age.to_string(),
-            stamp: map.stamps.then(|| ARCHIVED_AT.to_owned()),
-        })
+        format!(", with what refers to them in {}", names.join(", "))
     }
 
     /// `before 2025-01-01 00:00:00.000000+00`

@@ -28,6 +28,7 @@ fn purge() -> (Purge, PurgeFacts) {
         user: world.facts.user,
         source: Some(world.source),
         hot_columns: crate::jobs::archive::tests::jobs_columns(),
+        children: Vec::new(),
         shape: "42".into(),
         volatile: Vec::new(),
         holds: Vec::new(),

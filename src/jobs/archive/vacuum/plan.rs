@@ -4,7 +4,6 @@ use super::Vacuum;
 use crate::config::checked::{Allowance, Pace};
 use crate::job::Plan;
 use crate::jobs::archive::action::ArchiveAction;
-use crate::jobs::archive::children::ChildFacts;
 use crate::jobs::archive::count::Due;
 use crate::jobs::archive::observe::Source;
 use crate::pg::ident::TableName;
@@ -25,19 +24,19 @@ pub fn after_move(
 }
 
 /// The same of its children, of which as large a share leaves, as far as anybody knows before.
-pub fn after_move_of_children(
+pub fn after_move_of_children<'a>(
     pace: Option<(Pace, Allowance)>,
     source: &Source,
     due: &Due,
-    children: &[ChildFacts],
+    children: impl IntoIterator<Item = (&'a TableName, Option<&'a Source>)>,
     plan: &mut Plan<ArchiveAction>,
 ) -> Vec<ArchiveAction> {
-    let of_child = |child: &ChildFacts| {
-        let facts = child.source.as_ref()?;
+    let of_child = |(name, facts): (&TableName, Option<&Source>)| {
+        let facts = facts?;
         let share = |due: u64| due.saturating_mul(facts.clutter.rows) / source.clutter.rows.max(1);
-        after((&child.name, pace), facts, due.counted().map(share), plan)
+        after((name, pace), facts, due.counted().map(share), plan)
     };
-    children.iter().filter_map(of_child).collect()
+    children.into_iter().filter_map(of_child).collect()
 }
 
 /// After so many rows have left; absent: nobody knows how many.
