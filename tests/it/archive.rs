@@ -19,6 +19,7 @@ mod pace;
 mod pace_signs;
 mod progress;
 mod purge;
+mod purge_children;
 mod refusals;
 mod restore;
 mod restore_children;

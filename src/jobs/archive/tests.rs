@@ -32,7 +32,7 @@ mod time_limits;
 pub(super) const NOW: &str = "2025-03-31T12:00:00Z";
 const FIRST: &str = "2024-12-24 18:00:00+00";
 
-fn ident(name: &str) -> Ident {
+pub(super) fn ident(name: &str) -> Ident {
     Ident::new(name).unwrap()
 }
 
@@ -51,7 +51,7 @@ pub(super) fn column(name: &str, type_sql: &str, type_id: u32) -> Column {
     }
 }
 
-fn index(name: &str, columns: &[&str]) -> Index {
+pub(super) fn index(name: &str, columns: &[&str]) -> Index {
     Index {
         name: ident(name),
         columns: columns.iter().map(|name| Some(ident(name))).collect(),
@@ -61,7 +61,7 @@ fn index(name: &str, columns: &[&str]) -> Index {
     }
 }
 
-fn primary(columns: &[&str]) -> Index {
+pub(super) fn primary(columns: &[&str]) -> Index {
     Index { is_unique: true, is_primary: true, ..index("jobs_pkey", columns) }
 }
 
@@ -73,7 +73,7 @@ pub(super) fn jobs_columns() -> Vec<Column> {
     ]
 }
 
-fn relation(oid: u32) -> Relation {
+pub(super) fn relation(oid: u32) -> Relation {
     Relation {
         oid: Oid(oid),
         kind: Kind::Table,

@@ -249,28 +249,6 @@ fn hazards_of_deleting_are_refused() {
     });
 }
 
-/// The children's archives would keep what refers to rows that are gone.
-#[test]
-fn an_archive_whose_children_are_archived_too_is_not_deleted_from() {
-    on_every_major(|db| async move {
-        archive(&db).await;
-        db.execute(
-            "CREATE TABLE events (id int PRIMARY KEY, job_id bigint REFERENCES jobs); \
-             CREATE INDEX ON events (job_id)",
-        )
-        .await;
-        let text =
-            config("archive_retention = '50 days'\ncreate_target = true\nchildren = ['events']");
-        let app = confirmed(&db, &text).await;
-        let plan = app.plan(JobName::Archive).await;
-        let outcome = once(&app).await;
-        assert_eq!(outcome.rows(), 0, "{outcome:#?}");
-        let faults: Vec<String> = plan.refused.iter().map(|r| r.fault.to_string()).collect();
-        insta::assert_snapshot!("children_of_archive", faults.join("\n"));
-        assert_eq!(names(&db, "jobs_archive").await.len(), 14);
-    });
-}
-
 #[test]
 fn a_foreign_key_that_comes_after_the_plan_loses_no_child() {
     on_every_major(|db| async move {

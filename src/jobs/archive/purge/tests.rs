@@ -7,6 +7,8 @@ use crate::job::{JobName, Plan};
 use crate::jobs::archive::count::Due;
 use crate::jobs::archive::tests::{NOW, world};
 
+mod children;
+
 /// Five rows of an archive are older than the seven years agreed; each test bends what it is about.
 fn purge() -> (Purge, PurgeFacts) {
     let world = world();
