@@ -308,3 +308,34 @@ fn a_child_that_is_added_later_is_asked_about_once() {
         assert_stay(&db, &[3, 4, 5, 6, 7, 8, 9, 10]).await;
     });
 }
+
+/// Nothing is stepped over there, so UPDATE is not asked for.
+#[test]
+fn select_and_delete_on_the_archive_of_a_child_are_enough_and_needed() {
+    on_every_major(|db| async move {
+        world(&db).await;
+        db.execute("DROP SCHEMA pgtend CASCADE").await;
+        let role = format!("keeper_{}", db.major());
+        db.execute(&format!(
+            "DROP ROLE IF EXISTS {role}; CREATE ROLE {role} LOGIN PASSWORD 'secret'; \
+             GRANT CREATE ON DATABASE \"{}\" TO {role}; \
+             GRANT SELECT, UPDATE, DELETE ON jobs, events TO {role}; \
+             GRANT INSERT, SELECT, UPDATE, DELETE ON jobs_archive TO {role}; \
+             GRANT INSERT, SELECT ON events_archive TO {role}",
+            db.name()
+        ))
+        .await;
+        let url = db.url_as(&role, "secret");
+        let mut app = InProcess::without_schema(&url, &retention("59 days 20 hours")).await;
+        app.confirm();
+        let plan = app.plan(JobName::Archive).await;
+        let faults: Vec<String> = plan.refused.iter().map(|r| r.fault.to_string()).collect();
+        let cure = format!("GRANT DELETE ON public.events_archive TO {role}");
+        assert!(faults.len() == 1 && faults[0].contains(&cure), "{faults:?}");
+        db.execute(&format!("GRANT DELETE ON events_archive TO {role}")).await;
+        pgtend::pg::schema::ensure(app.server()).await.unwrap();
+        assert_eq!(deletion(&once(&app).await).rows, Some(5));
+        assert_stay(&db, &[5, 6, 7, 8, 9, 10]).await;
+        db.execute(&format!("DROP OWNED BY {role}; DROP ROLE {role}")).await;
+    });
+}

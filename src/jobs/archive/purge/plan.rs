@@ -268,7 +268,7 @@ impl<'a> Draft<'a> {
             doubles: None,
             children,
             reason: format!(
-                "{}: {} ({}); deletes them for good{}{words}{}",
+                "{}: {} ({}){}; deletes them for good{words}{}",
                 facts.due.rows.rows_are_due(),
                 self.policy.words(),
                 self.age(),
