@@ -7,6 +7,8 @@ use crate::jobs::archive::purge::children::ChildArchive;
 use crate::jobs::archive::tests::{column, ident, index, primary};
 use crate::pg::catalog::foreign_keys::{ForeignKey, Referrer};
 
+type Bend = fn(&mut PurgeFacts);
+
 fn key(name: &str, column: &str) -> ForeignKey {
     ForeignKey {
         constraint: ident(name),
@@ -81,7 +83,7 @@ fn what_is_printed_of_children_is_what_runs() {
 #[test]
 fn what_does_not_tell_the_rows_of_children_is_refused() {
     let mut said = String::new();
-    let bends: [(&str, fn(&mut PurgeFacts)); 12] = [
+    let bends: [(&str, Bend); 12] = [
         ("gone", |it| {
             it.children[0].keys.clear();
             it.children[0].hot_columns.clear();
