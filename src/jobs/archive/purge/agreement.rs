@@ -48,8 +48,8 @@ impl Policy {
         }
     }
 
-    /// What is on record of a rule of a table, or of the archive of a child by its name; absent: nothing, or what cannot be read, and is to be asked for
-    /// again.
+    /// What is on record of a rule of a table, or of the archive of a child by its name; absent: nothing, or
+    /// what cannot be read, and is to be asked for again.
     ///
     /// # Errors
     /// Where the server does not answer.
