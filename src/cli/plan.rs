@@ -13,7 +13,7 @@ use crate::job::plan::PlanView;
 use crate::jobs::AnyJob;
 use crate::pg::connect::Server;
 use crate::pg::fault::Fault;
-use crate::pg::session::{Backend, Session, SessionSpec};
+use crate::pg::session::{Backends, Session, SessionSpec};
 use crate::shutdown::Stop;
 
 /// `plan --check`: there is something to do.
@@ -71,7 +71,7 @@ pub async fn look(server: &Server, job: JobName) -> Result<Session, Fault> {
     let spec = SessionSpec {
         name: job.as_str(),
         fence: None,
-        backend: Backend::default(),
+        backends: Backends::default(),
         stop: Stop::default().soft,
     };
     Session::open(server, spec).await

@@ -14,10 +14,12 @@ use tokio_util::sync::CancellationToken;
 use crate::pg::fault::Fault;
 use crate::pg::session::{Reader, Session};
 
+mod apply;
 pub mod batch;
 pub mod clocks;
 pub mod consent;
 pub mod end;
+mod lanes;
 pub mod outcome;
 pub mod pace;
 pub mod plan;

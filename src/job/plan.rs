@@ -30,6 +30,11 @@ pub trait Action: Send + Sync {
     fn queue(&self) -> Option<String> {
         None
     }
+    /// What it works on, where it may go beside actions that work on something else: no two lock the same.
+    /// None: it goes by itself. One that [follows](Self::follows) another has none.
+    fn lane(&self) -> Option<String> {
+        None
+    }
     /// The kind of an action on the same object, earlier in the plan, without which this one makes no
     /// sense: if that one fails, this one is not tried, and the failure is told once.
     fn follows(&self) -> Option<&'static str> {

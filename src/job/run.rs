@@ -8,10 +8,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::outcome::{ActionOutcome, Outcome, Verdict};
 use super::plan::{Action, Plan, PlanView, Refused};
-use super::{Context, Job, JobName};
+use super::{Context, Job, JobName, apply};
 use crate::pg::fault::{Fault, Kind};
 use crate::pg::session::{Reader, Session};
-use crate::pg::wal::Mark;
 use crate::telemetry::{self, Event};
 use crate::time::clock;
 
@@ -104,70 +103,7 @@ async fn apply_all<J: Job>(
         telemetry::emit(Event::RunWarned { job, warning });
     }
     outcome.actions = plan.refused.into_iter().map(refused).collect();
-    let mut not_had: BTreeMap<String, Fault> = BTreeMap::new();
-    let mut mark = None;
-    for action in &plan.actions {
-        if cx.stop.is_cancelled() {
-            outcome.error = Some(stopped(job));
-            return;
-        }
-        if action.follows().is_some_and(|kind| outcome.has_failed(kind, &action.object())) {
-            continue;
-        }
-        let started = clock::monotonic();
-        let queue = action.queue().unwrap_or_default();
-        let before = not_had.get(&queue);
-        let is_tried = before.is_none();
-        let is_heavy = action.is_heavy() && is_tried;
-        // Where the action before ended, if that was heavy too.
-        let from = match mark.take() {
-            None if is_heavy => cx.session.wal_mark().await,
-            from => from,
-        };
-        let result = match before {
-            Some(fault) => Err(not_tried(fault)),
-            // Boxed: its state would be part of every future around it.
-            None => Box::pin(job.apply(cx, action)).await,
-        };
-        if let Err(fault) = &result
-            && is_tried
-            && fault.kind == Kind::LockNotHad
-            && !queue.is_empty()
-        {
-            not_had.insert(queue, fault.clone());
-        }
-        let ends_run = result.as_ref().err().filter(|fault| fault.kind.ends_run()).cloned();
-        let duration_ms = clock::millis_since(started);
-        if is_heavy && ends_run.is_none() {
-            mark = cx.session.wal_mark().await;
-        }
-        let done = ActionOutcome {
-            kind: action.kind(),
-            object: action.object(),
-            result,
-            duration_ms,
-            wal: mark.zip(from).and_then(|(to, from): (Mark, Mark)| to.since(from)),
-            upkeep: action.is_upkeep(),
-        };
-        if is_tried && (!done.upkeep || done.result.is_err()) {
-            telemetry::emit(event(&done));
-        }
-        outcome.actions.push(done);
-        if ends_run.is_some() {
-            outcome.error = ends_run;
-            return;
-        }
-    }
-}
-
-/// It would wait for what another action has just waited for in vain, which has been told.
-fn not_tried(before: &Fault) -> Fault {
-    let message = format!(
-        "not tried, because {} did not get its lock in this run",
-        before.object.as_deref().unwrap_or("another")
-    );
-    let fault = Fault::new(Kind::LockNotHad, "wait for a lock", message);
-    Fault { blockers: before.blockers.clone(), ..fault }.with_hint("the next run tries again")
+    apply::all(job, cx, &plan.actions, outcome).await;
 }
 
 /// A refused table counts as a check that failed, so that the exit code and the log say so.
@@ -182,26 +118,6 @@ fn refused(refused: Refused) -> ActionOutcome {
         wal: None,
         upkeep: false,
     }
-}
-
-fn event(done: &ActionOutcome) -> Event {
-    let (kind, object, duration_ms) = (done.kind, done.object.clone(), done.duration_ms);
-    match &done.result {
-        Ok(applied) => Event::ActionDone {
-            kind,
-            object,
-            rows: applied.rows,
-            batches: applied.batches,
-            duration_ms,
-            wal: done.wal,
-            note: applied.note.clone(),
-        },
-        Err(fault) => Event::ActionFailed { kind, object, duration_ms, fault: fault.clone() },
-    }
-}
-
-fn stopped<J: Job>(job: &J) -> Fault {
-    Fault::new(Kind::Cancelled, "run", "stopped on request; the next run carries on").on(job.name())
 }
 
 fn verdict(outcome: &Outcome, stopped: bool) -> Verdict {

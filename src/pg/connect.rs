@@ -132,6 +132,13 @@ impl Server {
         self.settings.statement_timeout
     }
 
+    /// Whether a job would have a connection at once.
+    pub(super) fn has_free_connection(&self) -> bool {
+        let in_use = usize::try_from(self.work.size()).unwrap_or(usize::MAX);
+        let in_use = in_use.saturating_sub(self.work.num_idle());
+        u32::try_from(in_use).is_ok_and(|in_use| in_use < self.settings.max_connections)
+    }
+
     /// The settings of a work session, as one simple query.
     pub(super) fn session_settings(&self, name: &str) -> String {
         settings::work(&self.facts, &self.settings, name)

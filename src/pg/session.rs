@@ -6,10 +6,9 @@
 //! that is dropped instead of closed, perhaps in the middle of a statement, takes its connection
 //! with it: it is never given back to the pool.
 
+use std::collections::BTreeSet;
 use std::pin::pin;
-use std::sync::Arc;
-use std::sync::Mutex;
-use std::sync::PoisonError;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
@@ -32,19 +31,19 @@ use crate::time::clock;
 
 mod counts;
 
-/// The backend that works for a run, so that the supervisor can cancel it from another connection.
+/// The backends that work for a run, so that the supervisor can cancel them from another connection.
 #[derive(Debug, Clone, Default)]
-pub struct Backend(Arc<Mutex<Option<i32>>>);
+pub struct Backends(Arc<Mutex<BTreeSet<i32>>>);
 
-impl Backend {
-    /// Its process id on the server, while there is one.
+impl Backends {
+    /// Their process ids on the server.
     #[must_use]
-    pub fn pid(&self) -> Option<i32> {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    pub fn pids(&self) -> Vec<i32> {
+        self.all().iter().copied().collect()
     }
 
-    fn set(&self, pid: Option<i32>) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = pid;
+    fn all(&self) -> MutexGuard<'_, BTreeSet<i32>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -74,8 +73,8 @@ pub struct SessionSpec {
     pub name: &'static str,
     /// The claim; absent for `plan` and `check`, which write nothing.
     pub fence: Option<Fence>,
-    /// Filled with the backend's pid while the session is open.
-    pub backend: Backend,
+    /// Holds the backend's pid while the session is open.
+    pub backends: Backends,
     /// Ends waiting between tries.
     pub stop: CancellationToken,
 }
@@ -83,12 +82,12 @@ pub struct SessionSpec {
 /// The server connection of one run.
 pub struct Session {
     conn: PoolConnection<Postgres>,
-    control: PgPool,
-    facts: Arc<ServerFacts>,
+    server: Server,
     spec: SessionSpec,
+    /// Its process id on the server.
+    pid: Option<i32>,
     /// The server's clock when the session was opened.
     opened_at: DateTime<Utc>,
-    statement_timeout: Duration,
     /// The connection is as it was set up, and may serve the next run.
     is_sound: bool,
     /// Closed, not dropped.
@@ -113,11 +112,10 @@ impl Session {
         };
         let mut session = Self {
             conn,
-            control: server.control.clone(),
-            facts: Arc::clone(&server.facts),
+            server: server.clone(),
             spec,
+            pid: None,
             opened_at: DateTime::UNIX_EPOCH,
-            statement_timeout: server.statement_timeout(),
             is_sound: true,
             is_closed: false,
             setbacks: 0,
@@ -126,21 +124,31 @@ impl Session {
         session.plain(&settings).await?;
         if let Some(row) = session.plain("SELECT pg_backend_pid(), clock_timestamp()").await?.first
         {
-            session.spec.backend.set(row.try_get(0).ok());
+            session.pid = row.try_get(0).ok();
+            session.spec.backends.all().extend(session.pid);
             session.opened_at = row.try_get(1).unwrap_or(DateTime::UNIX_EPOCH);
         }
         Ok(session)
     }
 
+    /// Another one of the same run, under the same claim; none where no connection is free at this moment.
+    pub async fn another(&self) -> Option<Self> {
+        if !self.server.has_free_connection() {
+            return None;
+        }
+        let opened = Self::open(&self.server, self.spec.clone()).await;
+        opened.inspect_err(|fault| tracing::debug!(%fault, "no second session")).ok()
+    }
+
     /// The connection for reading, with what is known of the server.
     pub fn reader(&mut self) -> Reader<'_> {
-        Reader { conn: &mut self.conn, server: &self.facts, now: self.opened_at }
+        Reader { conn: &mut self.conn, server: &self.server.facts, now: self.opened_at }
     }
 
     /// What is known of the server.
     #[must_use]
     pub fn facts(&self) -> &ServerFacts {
-        &self.facts
+        &self.server.facts
     }
 
     /// Tries so far that failed for a temporary reason: a lock, a deadlock, a conflict.
@@ -152,7 +160,7 @@ impl Session {
     /// What another connection needs to look at this one while it is busy.
     #[must_use]
     pub fn watch(&self) -> Watch {
-        Watch { control: self.control.clone(), pid: self.spec.backend.pid() }
+        Watch { control: self.server.control.clone(), pid: self.pid }
     }
 
     /// Gives the connection back to the pool.
@@ -252,8 +260,9 @@ impl Session {
     async fn ask_beside(&mut self, step: &Step, lock: Duration) -> Result<Option<Beside>, Fault> {
         let Some(questions) = beside::questions(step) else { return Ok(None) };
         let exported = self.plain(beside::EXPORT).await?;
-        let limits = Limits { lock_ms: at_least_1_ms(lock), statement: self.statement_timeout };
-        Ok(Some(Beside::ask(self.control.clone(), &exported, questions, limits)))
+        let limits =
+            Limits { lock_ms: at_least_1_ms(lock), statement: self.server.statement_timeout() };
+        Ok(Some(Beside::ask(self.server.control.clone(), &exported, questions, limits)))
     }
 
     async fn alone(&mut self, step: &Step, lock: Duration) -> Result<Vec<Done>, Fault> {
@@ -306,8 +315,8 @@ impl Session {
         statement: &Statement,
         lock: Duration,
     ) -> Result<Done, Fault> {
-        let pid = self.spec.backend.pid();
-        let control = self.control.clone();
+        let pid = self.pid;
+        let control = self.server.control.clone();
         let started = clock::monotonic();
         let mut seen = Vec::new();
         let result = {
@@ -346,9 +355,9 @@ impl Session {
     #[must_use]
     pub fn cancelled_or_timed_out(&self, mut fault: Fault, started: Instant) -> Fault {
         let took = clock::monotonic().saturating_duration_since(started);
-        if fault.kind == Kind::Cancelled && took >= self.statement_timeout {
+        if fault.kind == Kind::Cancelled && took >= self.server.statement_timeout() {
             fault.kind = Kind::TimedOut;
-            let limit_s = self.statement_timeout.as_secs_f64();
+            let limit_s = self.server.statement_timeout().as_secs_f64();
             return fault.with_hint(format!("database.statement_timeout is {limit_s} s"));
         }
         fault
@@ -364,7 +373,9 @@ impl Session {
 
 impl Drop for Session {
     fn drop(&mut self) {
-        self.spec.backend.set(None);
+        if let Some(pid) = self.pid {
+            self.spec.backends.all().remove(&pid);
+        }
         if !(self.is_closed && self.is_sound) {
             self.conn.close_on_drop();
         }

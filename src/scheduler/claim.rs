@@ -281,18 +281,18 @@ pub async fn take_over(
 const RENEW: &str = "\
 UPDATE job_run SET lease_until = clock_timestamp() + $3 * interval '1 second' \
 WHERE run_id = $1 AND attempt = $2 AND status = 'running' \
-RETURNING $4::int IS NULL OR EXISTS (SELECT FROM pg_stat_activity WHERE pid = $4)";
+RETURNING ARRAY(SELECT unnest($4::int[]) EXCEPT SELECT pid FROM pg_stat_activity)";
 
 /// A lease that was renewed.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Renewal {
     /// Until when the holder may trust itself.
     pub trust_until: Instant,
-    /// The server still has the process asked about; true where none was.
-    pub backend_is_there: bool,
+    /// Of the processes asked about, those that the server does not have any more.
+    pub missing: Vec<i32>,
 }
 
-/// Renews the lease, and looks after the server process that works under it. None where the claim
+/// Renews the lease, and looks after the server processes that work under it. None where the claim
 /// is lost.
 ///
 /// # Errors
@@ -300,18 +300,18 @@ pub struct Renewal {
 pub async fn renew(
     control: &PgPool,
     fence: Fence,
-    backend: Option<i32>,
+    backends: &[i32],
 ) -> Result<Option<Renewal>, Fault> {
     let asked = clock::monotonic();
-    let there: Option<bool> = sqlx::query_scalar(RENEW)
+    let missing: Option<Vec<i32>> = sqlx::query_scalar(RENEW)
         .bind(fence.run_id)
         .bind(fence.attempt)
         .bind(LEASE_TTL.as_secs_f64())
-        .bind(backend)
+        .bind(backends)
         .fetch_optional(control)
         .await
         .map_err(|error| Fault::from_sqlx("renew the lease", &error))?;
-    Ok(there.map(|backend_is_there| Renewal { trust_until: asked + LEASE_TRUST, backend_is_there }))
+    Ok(missing.map(|missing| Renewal { trust_until: asked + LEASE_TRUST, missing }))
 }
 
 const FINISH: &str = "\

@@ -18,7 +18,7 @@ use crate::job::{Job, Outcome, Verdict};
 use crate::jobs::AnyJob;
 use crate::pg::connect::Server;
 use crate::pg::fault::{Class, Fault, Kind};
-use crate::pg::session::{Backend, Session, SessionSpec};
+use crate::pg::session::{Backends, Session, SessionSpec};
 use crate::shutdown::Stop;
 use crate::telemetry::{self, Event, RunFields, RunFinished};
 use crate::time::clock;
@@ -125,12 +125,13 @@ impl Engine {
         let lag = claim.claimed_at - claim.slot;
         let lag_ms = u64::try_from(lag.num_milliseconds()).unwrap_or(0);
         let start = Start::new(claim.job, lag_ms);
-        let backend = Backend::default();
+        let backends = Backends::default();
         let stop = Stop { soft: self.stop.soft.child_token(), hard: self.stop.hard.clone() };
         let deadline = started + job.schedule().timeout;
         let (server, pace) = (&self.server, self.pace);
-        let watch = Watch { server, claim, deadline, stop: &stop, backend: &backend, pace };
-        let mut outcome = watch.over(self.attempts(job, claim, &stop.soft, &backend, &start)).await;
+        let watch = Watch { server, claim, deadline, stop: &stop, backends: &backends, pace };
+        let mut outcome =
+            watch.over(self.attempts(job, claim, &stop.soft, &backends, &start)).await;
         start.tell(outcome.actions.len());
         outcome.duration_ms = clock::millis_since(started);
         self.record(claim, &outcome).await;
@@ -157,7 +158,7 @@ impl Engine {
         job: &impl Runnable,
         claim: &Claim,
         stop: &CancellationToken,
-        backend: &Backend,
+        backends: &Backends,
         start: &Start,
     ) -> Outcome {
         let max_attempts = job.schedule().max_attempts;
@@ -165,7 +166,7 @@ impl Engine {
         let mut done = Vec::new();
         let mut attempt = 1;
         loop {
-            let mut outcome = self.attempt(job, claim, stop, backend, start).await;
+            let mut outcome = self.attempt(job, claim, stop, backends, start).await;
             let fault = worth_another_try(&outcome).filter(|_| attempt < max_attempts).cloned();
             let Some(fault) = fault.filter(|_| !stop.is_cancelled()) else {
                 if outcome.verdict == Verdict::Failed && !done.is_empty() {
@@ -198,13 +199,13 @@ impl Engine {
         job: &impl Runnable,
         claim: &Claim,
         stop: &CancellationToken,
-        backend: &Backend,
+        backends: &Backends,
         start: &Start,
     ) -> Outcome {
         let spec = SessionSpec {
             name: claim.job.as_str(),
             fence: Some(claim.fence),
-            backend: backend.clone(),
+            backends: backends.clone(),
             stop: stop.clone(),
         };
         let opened = async {

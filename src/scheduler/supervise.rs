@@ -9,7 +9,7 @@ use super::claim::{Claim, LEASE_RENEW, renew};
 use crate::job::{JobName, Outcome, Verdict};
 use crate::pg::connect::Server;
 use crate::pg::fault::{Fault, Kind};
-use crate::pg::session::Backend;
+use crate::pg::session::Backends;
 use crate::shutdown::Stop;
 use crate::telemetry::{self, Event};
 use crate::time::clock;
@@ -58,7 +58,7 @@ pub struct Watch<'a> {
     /// The soft token is the attempt's own: it is cancelled with the cut.
     pub stop: &'a Stop,
     /// Who to cancel.
-    pub backend: &'a Backend,
+    pub backends: &'a Backends,
     /// How soon.
     pub pace: Pace,
 }
@@ -89,12 +89,15 @@ impl Watch<'_> {
 
     async fn kill(&self, mut attempt: Pin<&mut impl Future<Output = Outcome>>) -> Option<Outcome> {
         for terminate in [false, true] {
-            if let Some(pid) = self.backend.pid() {
+            let pids = self.backends.pids();
+            if !pids.is_empty() {
                 let signal = async {
-                    if terminate {
-                        self.server.terminate(pid).await;
-                    } else {
-                        self.server.cancel(pid).await;
+                    for pid in pids {
+                        if terminate {
+                            self.server.terminate(pid).await;
+                        } else {
+                            self.server.cancel(pid).await;
+                        }
                     }
                     pending::<()>().await;
                 };
@@ -119,15 +122,15 @@ impl Watch<'_> {
         let mut renewed = clock::monotonic();
         let mut next = renewed + self.pace.renew;
         let mut last_fault = None;
-        let mut missing = None;
+        let mut missing = Vec::new();
         loop {
             tokio::time::sleep_until(next.min(trust_until).into()).await;
             let now = clock::monotonic();
             if now >= trust_until {
                 break;
             }
-            let pid = self.backend.pid();
-            let renewal = renew(&self.server.control, self.claim.fence, pid);
+            let pids = self.backends.pids();
+            let renewal = renew(&self.server.control, self.claim.fence, &pids);
             let give_up = trust_until.min(now + RENEW_PATIENCE);
             match tokio::time::timeout_at(give_up.into(), renewal).await {
                 Ok(Ok(Some(renewal))) => {
@@ -135,11 +138,12 @@ impl Watch<'_> {
                     renewed = clock::monotonic();
                     next = renewed + self.pace.renew;
                     // Twice, and still waited for: once may be a session that was just closed.
-                    let gone = pid.filter(|_| !renewal.backend_is_there);
-                    if gone.is_some() && gone == missing && gone == self.backend.pid() {
+                    let waited_for = self.backends.pids();
+                    let is_gone = |pid: &i32| missing.contains(pid) && waited_for.contains(pid);
+                    if renewal.missing.iter().any(is_gone) {
                         return Cut::BackendGone;
                     }
-                    missing = gone;
+                    missing = renewal.missing;
                 }
                 Ok(Ok(None)) => break,
                 // The server may be back before the trust ends.

@@ -100,7 +100,7 @@ fn a_dead_holders_run_is_abandoned_by_the_next_claim() {
         assert_eq!(runs(&db).await, [row(1, "abandoned", 1), row(2, "running", 1)]);
         // Who was only slow cannot write over that.
         finish(&dead.server().control, lost.fence, &done()).await.unwrap();
-        assert!(renew(&dead.server().control, lost.fence, None).await.unwrap().is_none());
+        assert!(renew(&dead.server().control, lost.fence, &[]).await.unwrap().is_none());
         assert_eq!(runs(&db).await, [row(1, "abandoned", 1), row(2, "running", 1)]);
     });
 }
@@ -164,7 +164,7 @@ fn a_batch_in_hand_lets_the_lease_be_renewed_and_not_be_stolen() {
             let waiting = "SELECT 1 FROM pg_locks l JOIN pg_database d ON d.oid = l.database \
                            WHERE d.datname = current_database() AND objid = 7 AND NOT granted";
             wait_until("it is in its batch", || async { !db.rows(waiting).await.is_empty() }).await;
-            let renewed = renew(&holder.server().control, claim.fence, None).await.unwrap();
+            let renewed = renew(&holder.server().control, claim.fence, &[]).await.unwrap();
             assert!(renewed.is_some());
             db.execute(EXPIRE).await;
             let control = &thief.server().control;
@@ -183,19 +183,20 @@ fn a_batch_in_hand_lets_the_lease_be_renewed_and_not_be_stolen() {
 }
 
 #[test]
-fn a_renewal_says_whether_the_backend_is_there() {
+fn a_renewal_says_which_backends_are_missing() {
     on_every_major(|db| async move {
         let (app, mut session) = claimed(&db, "").await;
         let pid = crate::door::pid(session.reader().conn).await;
         let fence = pgtend::pg::session::Fence { run_id: 1, attempt: 1 };
         let control = &app.server().control;
-        let there = renew(control, fence, Some(pid)).await.unwrap().expect("ours");
-        assert!(there.backend_is_there);
+        let other = control.acquire().await.unwrap();
+        let mut other = other.detach();
+        let pids = [pid, crate::door::pid(&mut other).await];
+        let missing =
+            || async { renew(control, fence, &pids).await.unwrap().expect("ours").missing };
+        assert!(missing().await.is_empty());
         db.execute(&format!("SELECT pg_terminate_backend({pid})")).await;
-        wait_until("it is missed", || async {
-            !renew(control, fence, Some(pid)).await.unwrap().expect("ours").backend_is_there
-        })
-        .await;
+        wait_until("it is missed", || async { missing().await == [pid] }).await;
     });
 }
 

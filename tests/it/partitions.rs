@@ -27,6 +27,7 @@ mod faults;
 mod grids;
 mod ids;
 mod kill_points;
+mod lanes;
 mod leftovers;
 mod likeness;
 mod locks;

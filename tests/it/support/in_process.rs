@@ -14,7 +14,7 @@ use pgtend::jobs::AnyJob;
 use pgtend::jobs::partitions::Task;
 use pgtend::pg::connect::Server;
 use pgtend::pg::schema;
-use pgtend::pg::session::{Backend, Fence, Session, SessionSpec};
+use pgtend::pg::session::{Backends, Fence, Session, SessionSpec};
 use pgtend::scheduler::claim::{Claim, Claimed, Trigger, claim, finish};
 use pgtend::scheduler::execute::Engine;
 use pgtend::scheduler::supervise::Pace;
@@ -164,7 +164,7 @@ impl InProcess {
         let spec = SessionSpec {
             name: "test",
             fence,
-            backend: Backend::default(),
+            backends: Backends::default(),
             stop: self.engine.stop.soft.clone(),
         };
         Session::open(&self.engine.server, spec).await.unwrap_or_else(|fault| panic!("{fault}"))

@@ -40,4 +40,13 @@ impl NewPartition {
             |oid| oid.to_string(),
         )
     }
+
+    /// What it locks: its own table's, or what several tables may have in common.
+    #[must_use]
+    pub fn lane(&self) -> String {
+        if self.recipe.locks_others() {
+            return "tables with foreign keys".to_owned();
+        }
+        self.parent.to_string()
+    }
 }

@@ -47,7 +47,13 @@ impl Recipe {
     /// The application may have to wait.
     #[must_use]
     pub fn is_noticed(&self) -> bool {
-        self.default.is_some() || self.locked_against_writes().next().is_some()
+        self.default.is_some() || self.locks_others()
+    }
+
+    /// It locks tables that are no partitions of the parent, by its foreign keys.
+    #[must_use]
+    pub fn locks_others(&self) -> bool {
+        self.locked_against_writes().next().is_some()
     }
 
     /// The default partition, where it must not be scanned under a strong lock.
