@@ -75,6 +75,8 @@ pub struct Database {
     pub schema: Ident,
     /// Work connections at most; the control pool adds up to 2.
     pub max_connections: u32,
+    /// How many of them no job needs for itself.
+    pub spare_connections: u32,
     /// How long a run waits for a free work connection.
     pub acquire_timeout: Duration,
     /// Idle work connections are closed after this.

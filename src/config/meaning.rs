@@ -17,7 +17,7 @@ pub(super) fn config(settings: &Settings, url: Option<UrlSource>) -> Result<Conf
     let section = |name: &str| Section::of(settings, KeyPath::of(name));
     let url = url.ok_or_else(|| Unread(KeyPath::of("database.url")))?;
     Ok(Config {
-        database: database(&section("database"), url)?,
+        database: database(&section("database"), &section("daemon"), url)?,
         daemon: daemon(&section("daemon"))?,
         log: log(&section("log"))?,
         partitions: section("partitions").if_written(partitions)?,
@@ -27,11 +27,17 @@ pub(super) fn config(settings: &Settings, url: Option<UrlSource>) -> Result<Conf
     })
 }
 
-fn database(section: &Section<'_>, url: UrlSource) -> Result<Database, Unread> {
+fn database(
+    section: &Section<'_>,
+    daemon: &Section<'_>,
+    url: UrlSource,
+) -> Result<Database, Unread> {
+    let max_connections: u32 = section.need("max_connections")?;
     Ok(Database {
         url,
         schema: section.need("schema")?,
-        max_connections: section.need("max_connections")?,
+        max_connections,
+        spare_connections: max_connections.saturating_sub(daemon.need("max_concurrent_jobs")?),
         acquire_timeout: section.need("acquire_timeout")?,
         idle_timeout: section.need("idle_timeout")?,
         max_lifetime: section.need("max_lifetime")?,

@@ -11,6 +11,7 @@ use chrono::{DateTime, Utc};
 use secrecy::ExposeSecret;
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgPoolOptions};
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Executor, PgPool};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::fault::{Fault, Kind};
 use super::probe::{self, ServerFacts};
@@ -25,10 +26,12 @@ use crate::time::clock;
 pub struct Server {
     /// Claims, leases, cancels; 2 connections at most.
     pub control: PgPool,
-    /// One connection per running job.
+    /// One connection per running job, and a few to spare.
     pub work: PgPool,
     /// What is known of it.
     pub facts: Arc<ServerFacts>,
+    /// A permit for each work connection that no job needs for itself.
+    spare: Arc<Semaphore>,
     settings: Database,
 }
 
@@ -61,6 +64,7 @@ impl Server {
             control: control_pool(settings, options.clone(), &facts),
             work: work_pool(settings, options),
             facts: Arc::new(facts),
+            spare: Arc::new(Semaphore::new(settings.spare_connections as usize)),
             settings: settings.clone(),
         })
     }
@@ -132,11 +136,9 @@ impl Server {
         self.settings.statement_timeout
     }
 
-    /// Whether a job would have a connection at once.
-    pub(super) fn has_free_connection(&self) -> bool {
-        let in_use = usize::try_from(self.work.size()).unwrap_or(usize::MAX);
-        let in_use = in_use.saturating_sub(self.work.num_idle());
-        u32::try_from(in_use).is_ok_and(|in_use| in_use < self.settings.max_connections)
+    /// A work connection that no job needs for itself, while this is held; none where all are in use.
+    pub(super) fn spare(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.spare).try_acquire_owned().ok()
     }
 
     /// The settings of a work session, as one simple query.

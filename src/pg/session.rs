@@ -6,14 +6,13 @@
 //! that is dropped instead of closed, perhaps in the middle of a statement, takes its connection
 //! with it: it is never given back to the pool.
 
-use std::collections::BTreeSet;
 use std::pin::pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
 use sqlx::pool::PoolConnection;
 use sqlx::{PgConnection, PgPool, Postgres, Row};
+use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::sync::CancellationToken;
 
 use super::beside::{self, Beside, Limits};
@@ -29,23 +28,10 @@ use super::step::{LockWait, Mode, Statement, Step};
 use crate::telemetry::{self, Event};
 use crate::time::clock;
 
+mod backends;
 mod counts;
 
-/// The backends that work for a run, so that the supervisor can cancel them from another connection.
-#[derive(Debug, Clone, Default)]
-pub struct Backends(Arc<Mutex<BTreeSet<i32>>>);
-
-impl Backends {
-    /// Their process ids on the server.
-    #[must_use]
-    pub fn pids(&self) -> Vec<i32> {
-        self.all().iter().copied().collect()
-    }
-
-    fn all(&self) -> MutexGuard<'_, BTreeSet<i32>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
+pub use backends::Backends;
 
 /// A read-only look at the server.
 pub struct Reader<'a> {
@@ -84,6 +70,8 @@ pub struct Session {
     conn: PoolConnection<Postgres>,
     server: Server,
     spec: SessionSpec,
+    /// Held where its connection is one that no job needs for itself.
+    spare: Option<OwnedSemaphorePermit>,
     /// Its process id on the server.
     pid: Option<i32>,
     /// The server's clock when the session was opened.
@@ -114,6 +102,7 @@ impl Session {
             conn,
             server: server.clone(),
             spec,
+            spare: None,
             pid: None,
             opened_at: DateTime::UNIX_EPOCH,
             is_sound: true,
@@ -125,19 +114,21 @@ impl Session {
         if let Some(row) = session.plain("SELECT pg_backend_pid(), clock_timestamp()").await?.first
         {
             session.pid = row.try_get(0).ok();
-            session.spec.backends.all().extend(session.pid);
+            session.spec.backends.add(session.pid);
             session.opened_at = row.try_get(1).unwrap_or(DateTime::UNIX_EPOCH);
         }
         Ok(session)
     }
 
-    /// Another one of the same run, under the same claim; none where no connection is free at this moment.
+    /// Another one of the same run, under the same claim; none where only connections are left that other
+    /// jobs may need.
     pub async fn another(&self) -> Option<Self> {
-        if !self.server.has_free_connection() {
-            return None;
-        }
+        let spare = self.server.spare()?;
         let opened = Self::open(&self.server, self.spec.clone()).await;
-        opened.inspect_err(|fault| tracing::debug!(%fault, "no second session")).ok()
+        let opened = opened.inspect_err(|fault| tracing::debug!(%fault, "no second session"));
+        let mut another = opened.ok()?;
+        another.spare = Some(spare);
+        Some(another)
     }
 
     /// The connection for reading, with what is known of the server.
@@ -374,7 +365,7 @@ impl Session {
 impl Drop for Session {
     fn drop(&mut self) {
         if let Some(pid) = self.pid {
-            self.spec.backends.all().remove(&pid);
+            self.spec.backends.remove(pid);
         }
         if !(self.is_closed && self.is_sound) {
             self.conn.close_on_drop();
