@@ -1,16 +1,16 @@
 //! Twelve further partitions for each set.
 //!
 //! `pg_partman` makes the twelve of a set in one transaction: 200 commits in all, which wait for the
-//! disk. We make each for itself: a table like its parent, attached, verified and committed; those of
-//! a set are compared with it. That is 2,400 commits, which do not wait for the disk: each is made durable
-//! by the next that does, at the latest by the run's row of history, which the time includes. Each
+//! disk. We make each for itself, those of two sets at a time: a table like its parent, attached, verified and
+//! committed; those of a set are compared with it. That is 2,400 commits, which do not wait for the disk: each is
+//! made durable by the next that does, at the latest by the run's row of history, which the time includes. Each
 //! round has a fresh copy of both databases, and none is dropped before the end: for a minute after
 //! files are deleted, ext4 looks through their inodes for each file that it makes, which doubled the
 //! time of a partition of either. `pg_partman`'s time is that of the CALL; ours is that of
 //! the program, started as often as it takes, because one run makes a thousand at most. Which months are
 //! asked for by the same number differs by one on some days, so both are told by the partition. What the
-//! server itself takes for a CREATE and an ATTACH in a transaction of their own is told beside them: no
-//! program that makes one after the other can be faster.
+//! server itself takes for a CREATE and an ATTACH in a transaction of their own, one after the other, is told
+//! beside them.
 
 use std::time::Duration;
 
