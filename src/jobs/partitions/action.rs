@@ -164,17 +164,8 @@ impl Action for PartitionAction {
     }
 
     fn lane(&self) -> Option<String> {
-        match self {
-            Self::Create(new) => Some(new.lane()),
-            Self::DropCheck { .. }
-            | Self::Leave(_)
-            | Self::Agree(_)
-            | Self::End(_)
-            | Self::Repair(_)
-            | Self::Carve(_)
-            | Self::GiveUp(_)
-            | Self::Adopt(_) => None,
-        }
+        let Self::Create(new) = self else { return None };
+        Some(new.lane())
     }
 
     fn is_upkeep(&self) -> bool {
