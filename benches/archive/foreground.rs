@@ -12,8 +12,8 @@ use sqlx::PgConnection;
 use tokio::process::Command;
 use tokio_util::sync::CancellationToken;
 
-use super::common::{block_on, connect, middle, promise};
-use super::support::{rows, run, send_signal};
+use super::common::{block_on, connect, middle, promise, value};
+use super::support::{run, send_signal};
 use super::world::{FINISHED, World};
 
 const JOBS: u32 = 2_000_000;
@@ -89,10 +89,12 @@ async fn played(world: &mut World, pace: Option<&str>) -> Met {
         let over = over.clone();
         clients.push(tokio::spawn(async move { work(&mut conn, number, &over).await }));
     }
+    let begun = clock::monotonic();
     match pace {
         Some(pace) => archived(world, pace).await,
         None => tokio::time::sleep(LASTS).await,
     }
+    let lasted = begun.elapsed().as_secs_f64();
     over.cancel();
     let mut took = Vec::new();
     for client in clients {
@@ -110,7 +112,8 @@ async fn played(world: &mut World, pace: Option<&str>) -> Met {
         took[rank.min(took.len() - 1)].as_secs_f64() * 1e3
     };
     let lock_wait_ms = longest_wait(world, log);
-    let rows_per_s = rate(&mut conn).await;
+    let moved = value(&mut conn, "SELECT count(*) FROM ml_jobs_archive").await;
+    let rows_per_s = moved.parse::<f64>().expect("a number") / lasted;
     println!(
         "  {:<8} p50 {:>6.2} ms, p99 {:>7.2} ms, longest {:>7.2} ms, longest wait for a lock {lock_wait_ms:>5.1} ms; {rows_per_s:>7.0} rows moved per second",
         pace.unwrap_or("nobody"),
@@ -150,7 +153,7 @@ async fn work(conn: &mut PgConnection, number: u32, over: &CancellationToken) ->
     took
 }
 
-/// Runs the program for a while.
+/// Runs the program for a while. Its start and its end count.
 async fn archived(world: &World, pace: &str) {
     let directory = tempfile::tempdir().expect("a directory");
     let file = directory.path().join("pgtend.toml");
@@ -176,16 +179,6 @@ async fn archived(world: &World, pace: &str) {
         send_signal("TERM", pid);
         program.wait().await.expect("it ends");
     }
-}
-
-/// Rows moved per second from the first batch to the last; 0 where none moved. Rows are stamped with the
-/// beginning of their batch.
-async fn rate(conn: &mut PgConnection) -> f64 {
-    let sql = "SELECT (SELECT count(*) FROM ml_jobs_archive WHERE archived_at < last) \
-                 / nullif(extract(epoch FROM last - first), 0) \
-               FROM (SELECT min(archived_at) AS first, max(archived_at) AS last FROM ml_jobs_archive) AS batch";
-    let found = rows(conn, sql).await;
-    found[0][0].as_deref().map_or(0.0, |rate| rate.parse().expect("a rate"))
 }
 
 /// The longest wait of a client, by the server's log; 0 where none was above 10 ms.

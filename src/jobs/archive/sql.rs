@@ -11,7 +11,7 @@ use super::walk::{Term, Walk};
 use crate::config::checked::RuleName;
 use crate::pg::catalog::columns::Column;
 use crate::pg::catalog::shape;
-use crate::pg::ident::{Ident, TableName};
+use crate::pg::ident::{Ident, TableName, literal};
 use crate::pg::version::Version;
 
 /// The texts. `$1` is the cut-off, unless said otherwise.
@@ -134,6 +134,16 @@ impl Texts {
             remember: REMEMBER.to_owned(),
             forget: FORGET.to_owned(),
         }
+    }
+
+    /// Holds only while there are no tables of these names.
+    #[must_use]
+    pub fn while_missing<'a>(mut self, tables: impl Iterator<Item = &'a TableName>) -> Self {
+        for table in tables {
+            let name = literal(&table.to_string());
+            let _ = write!(self.unchanged, "\n  AND to_regclass({name}) IS NULL");
+        }
+        self
     }
 }
 

@@ -79,12 +79,12 @@ fn a_run_that_is_stopped_by_force_ends_both_on_the_server() {
     });
 }
 
-/// A connection that other jobs may need is not taken.
+/// Two jobs at once may need both.
 #[test]
-fn one_connection_makes_them_one_after_the_other() {
+fn a_connection_that_another_job_may_need_is_left_to_it() {
     on_every_major(|db| async move {
-        let one = "max_connections = 1\n[daemon]\nmax_concurrent_jobs = 1\n";
-        let app = tending(&db, one).await;
+        let two = "max_connections = 2\n[daemon]\nmax_concurrent_jobs = 2\n";
+        let app = tending(&db, two).await;
         let outcome = once(&app).await;
         assert_eq!(outcome.verdict, Verdict::Succeeded, "{outcome:#?}");
         assert_eq!((made(&db, "a_slow").await, made(&db, "b_fast").await), (9, 9));

@@ -18,7 +18,7 @@ use crate::jobs::archive::sql::{Texts, due_in_range};
 use crate::jobs::archive::vacuum;
 use crate::jobs::archive::walk::Walk;
 use crate::pg::fault::{Fault, Kind};
-use crate::pg::ident::{TableName, literal};
+use crate::pg::ident::TableName;
 
 /// What is being done when something here is refused.
 const DOING: &str = "delete rows of";
@@ -246,8 +246,11 @@ impl<'a> Draft<'a> {
         let children: Vec<Child> = facts.children.iter().filter_map(leaves).collect();
         let tables = std::iter::once(*name).chain(children.iter().map(|child| &child.name));
         let tables: Vec<&TableName> = tables.collect();
-        let mut texts = Texts::of_deletion(due, walk, columns, &tables, record.as_ref());
-        texts.unchanged += &self.still_missing();
+        // The archive of a child that there was none of holds nothing that refers to these rows; one that
+        // comes meanwhile may.
+        let missing = facts.children.iter().filter(|child| child.source.is_none());
+        let texts = Texts::of_deletion(due, walk, columns, &tables, record.as_ref())
+            .while_missing(missing.map(|child| &child.name));
         let words = course.words((purge.batch_rows, purge.pace), walk, then.as_ref());
         Move {
             source: (*name).clone(),
@@ -278,16 +281,6 @@ impl<'a> Draft<'a> {
             then: then.map(Box::new),
             proof_follows: false,
         }
-    }
-
-    /// The archive of a child that there was none of holds nothing that refers to these rows; one that comes
-    /// meanwhile may.
-    fn still_missing(&self) -> String {
-        let missing = self.facts.children.iter().filter(|child| child.source.is_none());
-        let is_missing = |name: &TableName| {
-            format!("\n  AND to_regclass({}) IS NULL", literal(&name.to_string()))
-        };
-        missing.map(|child| is_missing(&child.name)).collect()
     }
 
     /// `, with what refers to them in public.job_events_archive`
