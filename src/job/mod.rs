@@ -112,4 +112,13 @@ pub trait Job: Send + Sync {
         cx: &mut Context<'_>,
         action: &Self::Action,
     ) -> impl Future<Output = Result<Applied, Fault>> + Send;
+
+    /// Looks at what was done, behind the last action: what a person should know of it. Reads only.
+    fn look_back(
+        &self,
+        _cx: &mut Context<'_>,
+        _done: &[&Self::Action],
+    ) -> impl Future<Output = Vec<String>> + Send {
+        std::future::ready(Vec::new())
+    }
 }

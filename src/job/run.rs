@@ -1,6 +1,6 @@
 //! The one function that runs any job, and the one that plans it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use chrono::{DateTime, Utc};
@@ -96,14 +96,30 @@ async fn apply_all<J: Job>(
     outcome: &mut Outcome,
 ) {
     outcome.spared = plan.spared;
-    outcome.warnings = plan.warnings;
     outcome.checklist = plan.checklist;
-    for warning in &outcome.warnings {
+    warn(job, plan.warnings, outcome);
+    outcome.actions = plan.refused.into_iter().map(refused).collect();
+    apply::all(job, cx, &plan.actions, outcome).await;
+    if outcome.error.is_none() {
+        let warnings = job.look_back(cx, &done(&plan.actions, outcome)).await;
+        warn(job, warnings, outcome);
+    }
+}
+
+fn warn<J: Job>(job: &J, warnings: Vec<String>, outcome: &mut Outcome) {
+    for warning in &warnings {
         let (job, warning) = (job.name().as_str(), warning.clone());
         telemetry::emit(Event::RunWarned { job, warning });
     }
-    outcome.actions = plan.refused.into_iter().map(refused).collect();
-    apply::all(job, cx, &plan.actions, outcome).await;
+    outcome.warnings.extend(warnings);
+}
+
+/// Those that succeeded.
+fn done<'a, A: Action>(actions: &'a [A], outcome: &Outcome) -> Vec<&'a A> {
+    let ok = outcome.actions.iter().filter(|done| done.result.is_ok());
+    let ok: BTreeSet<(&str, &str)> = ok.map(|done| (done.kind, done.object.as_str())).collect();
+    let is_done = |action: &&A| ok.contains(&(action.kind(), action.object().as_str()));
+    actions.iter().filter(is_done).collect()
 }
 
 /// A refused table counts as a check that failed, so that the exit code and the log say so.

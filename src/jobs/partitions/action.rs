@@ -59,19 +59,19 @@ impl PartitionAction {
         }
     }
 
-    /// Partitions that are compared with their parent when it is done.
+    /// A partition that is compared with its parent behind the run.
     #[must_use]
-    pub fn to_compare(&self) -> &[TableName] {
+    pub fn to_compare(&self) -> Option<&TableName> {
         match self {
-            Self::Create(new) => &new.to_compare,
-            Self::Repair(repair) => std::slice::from_ref(&repair.child),
+            Self::Create(new) => Some(&new.child),
+            Self::Repair(repair) => Some(&repair.child),
             Self::DropCheck { .. }
             | Self::Leave(_)
             | Self::Agree(_)
             | Self::End(_)
             | Self::Carve(_)
             | Self::GiveUp(_)
-            | Self::Adopt(_) => &[],
+            | Self::Adopt(_) => None,
         }
     }
 

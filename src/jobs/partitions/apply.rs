@@ -1,11 +1,11 @@
 //! Does what was planned, one action at a time.
 
-use std::fmt::Write;
-
 use super::action::PartitionAction;
-use super::{adopt, alike, carve, turn};
+use super::alike::cure;
+use super::alike::drift::TOLD_MAX;
+use super::{adopt, carve, turn};
 use crate::job::{Applied, Context};
-use crate::pg::catalog::likeness;
+use crate::pg::catalog::likeness::{self, Difference};
 use crate::pg::fault::{Fault, Kind};
 use crate::pg::ident::TableName;
 use crate::time::clock;
@@ -48,28 +48,38 @@ async fn run_steps(cx: &mut Context<'_>, action: &PartitionAction) -> Result<App
         }
         done.batches += 1;
     }
-    done.note = compared(cx, action.to_compare()).await;
     Ok(done)
 }
 
 /// What partitions that were made or repaired still lack of their parent's: it may have changed since
-/// the plan, and what the server does beside our statements is not ours to know.
-async fn compared(cx: &mut Context<'_>, partitions: &[TableName]) -> Option<String> {
+/// the plan, and what the server does beside our statements is not ours to know. All of a run in one
+/// question, which the server takes longer to plan than to answer.
+pub async fn compared(cx: &mut Context<'_>, done: &[&PartitionAction]) -> Vec<String> {
+    let partitions: Vec<TableName> =
+        done.iter().filter_map(|action| action.to_compare()).cloned().collect();
     if partitions.is_empty() {
-        return None;
+        return Vec::new();
     }
-    let found = match likeness::of_partitions(cx.session.reader().conn, partitions).await {
+    let found = match likeness::of_partitions(cx.session.reader().conn, &partitions).await {
         Ok(found) => found,
-        Err(fault) => return Some(fault.to_string()),
+        Err(fault) => return vec![fault.to_string()],
     };
-    let mut words = String::new();
-    for differences in found.chunk_by(|a, b| a.child == b.child) {
-        let between = if words.is_empty() { "" } else { "; " };
-        let (name, what) = (&differences[0].name, alike::cure::words(differences));
-        // Writing to a string cannot fail.
-        let _ = write!(words, "{between}{name} differs from its parent: {what}");
+    let words = |differences: &[Difference]| {
+        let Difference { schema, name, .. } = &differences[0];
+        let name = TableName::new(schema, name).map_or_else(|_| name.clone(), |it| it.to_string());
+        format!("{name} differs from its parent: {}", cure::words(differences))
+    };
+    let differing: Vec<&[Difference]> = found.chunk_by(|a, b| a.child == b.child).collect();
+    let mut told: Vec<String> = differing.iter().take(TOLD_MAX).map(|all| words(all)).collect();
+    if differing.len() > TOLD_MAX {
+        told.push(format!(
+            "{} of the {} partitions that were made or repaired differ from their parents; pgtend plan partitions \
+             tells which",
+            differing.len(),
+            partitions.len()
+        ));
     }
-    (!words.is_empty()).then_some(words)
+    told
 }
 
 /// Where this fails too, the next run finds what was left and removes it.

@@ -137,4 +137,8 @@ impl Job for Partitions {
     ) -> Result<Applied, Fault> {
         apply::apply(cx, action).await
     }
+
+    async fn look_back(&self, cx: &mut Context<'_>, done: &[&PartitionAction]) -> Vec<String> {
+        apply::compared(cx, done).await
+    }
 }

@@ -1,6 +1,6 @@
 //! Policy, and no questions: which partitions are to be made, and what is left alone.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use chrono::{DateTime, Utc};
 
@@ -275,7 +275,6 @@ impl Draft<'_> {
             likeness: Likeness::of(table, self.seen.version),
             recipe: Recipe::of(table.facts, self.seen.version, default),
             lock_timeout: self.seen.lock_timeout,
-            to_compare: Vec::new(),
         };
         if let Some(name) = self.free_name(table, piece) {
             new.child = name;
@@ -318,13 +317,6 @@ impl Draft<'_> {
                 "more partitions are missing than the {MADE_MAX} that one run makes; the nearest \
                  come first, the next run goes on. Is premake meant to be so long?"
             ));
-        }
-        let mut made: BTreeMap<TableName, Vec<TableName>> = BTreeMap::new();
-        for (_, new) in &self.wanted {
-            made.entry(new.parent.clone()).or_default().push(new.child.clone());
-        }
-        for (_, new) in self.wanted.iter_mut().rev() {
-            new.to_compare = made.remove(&new.parent).unwrap_or_default();
         }
         let creations = self.wanted.into_iter();
         let creations = creations.map(|(_, new)| PartitionAction::Create(Box::new(new)));

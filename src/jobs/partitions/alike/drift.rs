@@ -12,8 +12,8 @@ use crate::pg::catalog::likeness::{Aspect, Difference};
 use crate::pg::fault::{Fault, Kind};
 use crate::pg::ident::{TableName, quoted};
 
-/// Partitions of one table that a plan tells of one by one.
-const TOLD_MAX: usize = 20;
+/// Partitions of one table that a plan tells of one by one, and new ones that a run does.
+pub const TOLD_MAX: usize = 20;
 
 /// One partition's differences.
 struct Drifted<'a> {

@@ -109,7 +109,6 @@ impl Carve {
             likeness: likeness.clone(),
             recipe: Recipe::default(),
             lock_timeout: self.lock_timeout,
-            to_compare: Vec::new(),
         }
     }
 

@@ -27,8 +27,6 @@ pub struct NewPartition {
     pub recipe: Recipe,
     /// The cap on waiting for a lock.
     pub lock_timeout: Duration,
-    /// The last that a run makes for a table: all it made, to be compared with the table.
-    pub to_compare: Vec<TableName>,
 }
 
 impl NewPartition {
