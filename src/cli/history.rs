@@ -5,6 +5,7 @@ use std::path::Path;
 use super::args::{Format, HistoryArgs};
 use super::{Failure, output, setup};
 use crate::job::JobName;
+use crate::pg::wal::Wal;
 use crate::scheduler::history::{Entry, recent};
 
 pub async fn history(file: Option<&Path>, args: &HistoryArgs) -> Result<u8, Failure> {
@@ -37,7 +38,8 @@ fn as_text(entries: &[Entry]) -> String {
         return "no run yet\n".to_owned();
     }
     let mut table = output::table(&[
-        "RUN", "JOB", "SLOT", "TRIGGER", "OUTCOME", "TOOK", "DONE", "FAILED", "ROWS", "ERROR",
+        "RUN", "JOB", "SLOT", "TRIGGER", "OUTCOME", "TOOK", "DONE", "FAILED", "ROWS", "WAL",
+        "ERROR",
     ]);
     for entry in entries {
         let took = entry.finished_at.map(|end| (end - entry.started_at).num_milliseconds());
@@ -51,6 +53,7 @@ fn as_text(entries: &[Entry]) -> String {
             entry.actions_done.to_string(),
             entry.actions_failed.to_string(),
             entry.rows.to_string(),
+            entry.wal.map_or_else(String::new, Wal::in_short),
             entry.error.clone().unwrap_or_default(),
         ]);
     }

@@ -109,7 +109,7 @@ pub enum Mode {
     Transaction,
     /// The same, and its commit does not wait for the disk, so that nobody waits for its locks meanwhile.
     /// Whatever commits later and did wait has it flushed too: no row can outlive the partition it is
-    /// in. For what the next run would make again.
+    /// in. For what the next run would do again, were the server to crash before.
     Unflushed,
     /// One REPEATABLE READ transaction, under the fence: an edit meanwhile is an error, not a loss.
     RepeatableRead,

@@ -94,22 +94,48 @@ impl Wal {
             (first, _) => first,
         }
     }
+
+    /// As columns: ours, the whole server's.
+    #[must_use]
+    pub fn columns(self) -> (Option<i64>, Option<i64>) {
+        let bytes = |bytes| Some(i64::try_from(bytes).unwrap_or(i64::MAX));
+        match self {
+            Self::Ours(ours) => (bytes(ours), None),
+            Self::Servers(servers) => (None, bytes(servers)),
+        }
+    }
+
+    /// What [`Wal::columns`] wrote.
+    #[must_use]
+    pub fn of_columns(ours: Option<i64>, servers: Option<i64>) -> Option<Self> {
+        let ours = ours.map(|bytes| Self::Ours(bytes.unsigned_abs()));
+        ours.or_else(|| servers.map(|bytes| Self::Servers(bytes.unsigned_abs())))
+    }
+
+    /// `812 MiB`
+    fn size(self) -> String {
+        let (Self::Ours(bytes) | Self::Servers(bytes)) = self;
+        match bytes {
+            0..1_024 => format!("{bytes} B"),
+            1_024..1_048_576 => format!("{} KiB", bytes >> 10),
+            1_048_576..1_073_741_824 => format!("{} MiB", bytes >> 20),
+            _ => format!("{}.{} GiB", bytes >> 30, ((bytes & 0x3fff_ffff) * 10) >> 30),
+        }
+    }
+
+    /// `812 MiB`, `812 MiB, whole server`
+    #[must_use]
+    pub fn in_short(self) -> String {
+        let whose = if matches!(self, Self::Servers(_)) { ", whole server" } else { "" };
+        format!("{}{whose}", self.size())
+    }
 }
 
 /// `812 MiB of WAL`
 impl fmt::Display for Wal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (Self::Ours(bytes) | Self::Servers(bytes)) = *self;
-        match bytes {
-            0..1_024 => write!(f, "{bytes} B")?,
-            1_024..1_048_576 => write!(f, "{} KiB", bytes >> 10)?,
-            1_048_576..1_073_741_824 => write!(f, "{} MiB", bytes >> 20)?,
-            _ => write!(f, "{}.{} GiB", bytes >> 30, ((bytes & 0x3fff_ffff) * 10) >> 30)?,
-        }
-        f.write_str(match self {
-            Self::Ours(_) => " of WAL",
-            Self::Servers(_) => " of WAL by the whole server",
-        })
+        let whose = if matches!(self, Self::Servers(_)) { " by the whole server" } else { "" };
+        write!(f, "{} of WAL{whose}", self.size())
     }
 }
 

@@ -11,6 +11,7 @@ use sqlx::{PgConnection, PgPool, Row};
 use crate::job::{JobName, Outcome, Verdict};
 use crate::pg::fault::Fault;
 use crate::pg::session::Fence;
+use crate::pg::wal::Wal;
 use crate::time::clock;
 
 /// How long a claim lives without renewal: a killed process's run is free after this.
@@ -316,7 +317,8 @@ pub async fn renew(
 
 const FINISH: &str = "\
 UPDATE job_run SET status = $3, finished_at = clock_timestamp(), actions_done = $4, \
-       actions_failed = $5, spared = $6, row_count = $7, error = $8, sqlstate = $9 \
+       actions_failed = $5, spared = $6, row_count = $7, error = $8, sqlstate = $9, \
+       wal_bytes = $10, server_wal_bytes = $11 \
 WHERE run_id = $1 AND attempt = $2 AND status = 'running'";
 
 /// Writes the outcome into history and frees the job. Does nothing where the claim is lost.
@@ -326,6 +328,7 @@ WHERE run_id = $1 AND attempt = $2 AND status = 'running'";
 pub async fn finish(control: &PgPool, fence: Fence, outcome: &Outcome) -> Result<(), Fault> {
     let fault = outcome.first_fault();
     let count = |n: usize| i32::try_from(n).unwrap_or(i32::MAX);
+    let (ours, servers) = outcome.wal().map_or((None, None), Wal::columns);
     sqlx::query(FINISH)
         .bind(fence.run_id)
         .bind(fence.attempt)
@@ -336,6 +339,8 @@ pub async fn finish(control: &PgPool, fence: Fence, outcome: &Outcome) -> Result
         .bind(i64::try_from(outcome.rows()).unwrap_or(i64::MAX))
         .bind(fault.map(ToString::to_string))
         .bind(fault.and_then(|fault| fault.sqlstate.clone()))
+        .bind(ours)
+        .bind(servers)
         .execute(control)
         .await
         .map(|_| ())

@@ -5,6 +5,7 @@ use sqlx::{PgPool, Row};
 
 use crate::job::JobName;
 use crate::pg::fault::Fault;
+use crate::pg::wal::Wal;
 
 /// One row of history.
 #[derive(Debug, Clone, serde::Serialize)]
@@ -31,18 +32,21 @@ pub struct Entry {
     pub actions_failed: i32,
     /// Rows moved or touched.
     pub rows: i64,
+    /// WAL written in heavy actions, where it was measured: `wal_bytes`, or `server_wal_bytes`.
+    #[serde(flatten)]
+    pub wal: Option<Wal>,
     /// What went wrong first.
     pub error: Option<String>,
 }
 
 const RECENT: &str = "\
 SELECT run_id, job, slot, trigger, status, attempt, started_at, finished_at, actions_done, \
-       actions_failed, row_count, error \
+       actions_failed, row_count, error, wal_bytes, server_wal_bytes \
 FROM job_run WHERE $1::text IS NULL OR job = $1 ORDER BY started_at DESC, run_id DESC LIMIT $2";
 
 const LAST: &str = "\
 SELECT DISTINCT ON (job) run_id, job, slot, trigger, status, attempt, started_at, finished_at, \
-       actions_done, actions_failed, row_count, error \
+       actions_done, actions_failed, row_count, error, wal_bytes, server_wal_bytes \
 FROM job_run ORDER BY job, slot DESC";
 
 /// The newest entries first, of one job or of all.
@@ -91,6 +95,7 @@ fn read(row: &sqlx::postgres::PgRow) -> Result<Entry, sqlx::Error> {
         actions_failed: row.try_get(9)?,
         rows: row.try_get(10)?,
         error: row.try_get(11)?,
+        wal: Wal::of_columns(row.try_get(12)?, row.try_get(13)?),
     })
 }
 

@@ -1,6 +1,7 @@
 //! How much WAL a run writes, and where that is told.
 
 use pgtend::job::Verdict;
+use pgtend::pg::wal::Wal;
 use serde_json::Value;
 
 use super::hand_over::{self, YEARS};
@@ -63,6 +64,11 @@ fn what_a_move_writes_to_the_wal_is_told() {
         // A run that has nothing to do asks nothing, and tells nothing.
         let again = program.run(&["once", "archive", "--format", "json"]).await;
         assert!(!again.stdout.contains("wal_bytes"), "{again}");
+        let history = program.run(&["history", "--format", "json"]).await.json();
+        assert_eq!((history[0].get(name(&db)), bytes(&history[1], &db)), (None, told));
+        let shown = program.run(&["history"]).await.stdout;
+        let wal = if db.major() >= 18 { Wal::Ours(told) } else { Wal::Servers(told) };
+        assert!(shown.contains(&wal.in_short()), "{shown}");
     });
 }
 

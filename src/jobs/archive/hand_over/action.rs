@@ -293,5 +293,5 @@ fn drop_index(leaf: &TableName, index: &Ident) -> Step {
 
 fn step(doing: &'static str, leaf: &TableName, lock: LockWait, sql: Vec<String>) -> Step {
     let statements = sql.into_iter().map(Statement::new).collect();
-    Step { doing, object: leaf.to_string(), mode: Mode::Transaction, lock, statements }
+    Step { doing, object: leaf.to_string(), mode: Mode::Unflushed, lock, statements }
 }

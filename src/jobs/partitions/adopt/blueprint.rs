@@ -152,7 +152,7 @@ impl Blueprint<'_> {
     #[must_use]
     pub fn step(&self, doing: &'static str, lock: LockWait, statements: Vec<Statement>) -> Step {
         let object = self.table.to_string();
-        Step { doing, object, mode: Mode::Transaction, lock, statements }
+        Step { doing, object, mode: Mode::Unflushed, lock, statements }
     }
 
     /// For locks that nobody queues behind.

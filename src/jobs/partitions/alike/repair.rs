@@ -39,7 +39,7 @@ impl Repair {
         Step {
             doing: "repair",
             object: child.to_string(),
-            mode: Mode::Transaction,
+            mode: Mode::Unflushed,
             lock: LockWait::brief(*lock_timeout)
                 .looking_at(vec![Strong::new(child, LockMode::AccessExclusive)]),
             statements: std::iter::once(evidence).chain(changes).collect(),

@@ -142,7 +142,7 @@ impl Carve {
         statements.push(self.attached());
         statements.push(self.advance("captured"));
         let strong = vec![Strong::only(&self.source, LockMode::ShareRowExclusive)];
-        self.step("capture changes of", Mode::Transaction, self.brief(strong), statements)
+        self.step("capture changes of", Mode::Unflushed, self.brief(strong), statements)
     }
 
     /// A part that is like the old partition would have its CHECK too, and refuse rows.
@@ -202,7 +202,7 @@ impl Carve {
         vec![
             self.step(
                 "add a check to",
-                Mode::Transaction,
+                Mode::Unflushed,
                 self.brief(strong),
                 add.map(Statement::new).into(),
             ),
@@ -226,14 +226,14 @@ impl Carve {
             Method::Copy | Method::Whole => self.brief(strong),
         };
         let lock = lock.holding(HOLD_MAX);
-        self.step("exchange", Mode::Transaction, lock, self.exchange_statements())
+        self.step("exchange", Mode::Unflushed, lock, self.exchange_statements())
     }
 
     /// Takes back everything that was made; the partition is as it was.
     #[must_use]
     pub fn abandon(&self) -> Step {
         let strong = vec![Strong::only(&self.source, LockMode::AccessExclusive)];
-        self.step("give up", Mode::Transaction, self.brief(strong), self.abandon_statements())
+        self.step("give up", Mode::Unflushed, self.brief(strong), self.abandon_statements())
     }
 
     fn patient(&self) -> LockWait {

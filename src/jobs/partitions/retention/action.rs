@@ -333,7 +333,7 @@ impl Leaving {
         lock: LockWait,
         statements: Vec<Statement>,
     ) -> Step {
-        Step { doing, object: self.child.clone(), mode: Mode::Transaction, lock, statements }
+        Step { doing, object: self.child.clone(), mode: Mode::Unflushed, lock, statements }
     }
 }
 

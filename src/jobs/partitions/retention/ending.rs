@@ -78,6 +78,6 @@ impl Ending {
     }
 
     fn step(&self, doing: &'static str, lock: LockWait, statements: Vec<Statement>) -> Step {
-        Step { doing, object: self.name.clone(), mode: Mode::Transaction, lock, statements }
+        Step { doing, object: self.name.clone(), mode: Mode::Unflushed, lock, statements }
     }
 }
