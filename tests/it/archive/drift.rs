@@ -121,3 +121,28 @@ fn an_adoption_survives_every_kill() {
         assert!(done.iter().any(|sql| sql.contains("ADD COLUMN extra")), "{done:#?}");
     });
 }
+
+#[test]
+fn old_rows_leave_an_archive_in_the_run_behind_the_one_that_alters_it() {
+    on_every_major(|db| async move {
+        world(&db, GROWN).await;
+        db.execute(
+            "CREATE INDEX ON jobs_archive (created_at); \
+             INSERT INTO jobs_archive (id, name, created_at, archived_at) \
+               VALUES (900, 'very old', now() - interval '900 days', now())",
+        )
+        .await;
+        let mut app =
+            InProcess::new(&db, &config(&format!("{ADOPT}\narchive_retention = '800 days'"))).await;
+        app.confirm();
+        let old = "jobs_archive WHERE name = 'very old'";
+        let outcome = once(&app).await;
+        assert_eq!(outcome.verdict, Verdict::Succeeded, "{outcome:#?}");
+        let why = "this run gives public.jobs_archive what it lacks: the next one deletes";
+        assert!(outcome.spared.iter().any(|it| it.reason.contains(why)), "{outcome:#?}");
+        assert_eq!(names(&db, old).await, ["very old"]);
+        let outcome = once(&app).await;
+        assert_eq!(outcome.verdict, Verdict::Succeeded, "{outcome:#?}");
+        assert!(names(&db, old).await.is_empty(), "{outcome:#?}");
+    });
+}

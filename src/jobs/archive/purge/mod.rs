@@ -8,6 +8,7 @@
 //! that may be wrong, or if nothing younger would stay.
 
 mod agreement;
+mod before;
 mod check;
 mod children;
 mod observe;

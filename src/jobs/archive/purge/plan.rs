@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 
+use super::before::changed_before;
 use super::check::check;
 use super::children::ChildArchive;
 use super::{Agreement, Policy, PurgeFacts, due_rows, record};
@@ -147,11 +148,9 @@ impl<'a> Draft<'a> {
             plan.spare(self.rule, format!("{}, and {shut}", facts.due.rows.rows_are_due()));
             return;
         }
-        if let Some(child) = self.is_about_to_fill(plan) {
-            let why = format!(
-                "{}, and this run creates {child}, for what refers to them: the next one deletes",
-                facts.due.rows.rows_are_due()
-            );
+        if let Some(change) = changed_before(name, &facts.children, plan) {
+            let due = facts.due.rows.rows_are_due();
+            let why = format!("{due}, and this run {change}: the next one deletes");
             plan.spare(self.rule, why);
             return;
         }
@@ -165,15 +164,6 @@ impl<'a> Draft<'a> {
         let behind = vacuum::after_move((name, vacuum), source, due, plan);
         let of_children = vacuum::after_move_of_children(vacuum, source, due, children, plan);
         plan.actions.extend(behind.into_iter().chain(of_children));
-    }
-
-    /// The archive of a child that is yet to be made: what this run moves there, the plan cannot name.
-    fn is_about_to_fill(&self, plan: &Plan<ArchiveAction>) -> Option<&'a TableName> {
-        let is_made = |name: &TableName| {
-            let of_it = |action: &ArchiveAction| matches!(action, ArchiveAction::CreateTarget(it) if it.into == *name);
-            plan.actions.iter().any(of_it)
-        };
-        self.facts.children.iter().map(|child| &child.name).find(|name| is_made(name))
     }
 
     /// What was agreed to of the table, and of the archive of each of its children.

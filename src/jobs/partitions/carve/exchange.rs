@@ -50,7 +50,8 @@ impl Carve {
     }
 
     /// The parent first: whoever is on the way to a row has it locked. What is locked after it is
-    /// waited for less long.
+    /// waited for less long. The work behind the evidence is one round trip, so that the locks last no
+    /// longer over a slow network.
     pub(super) fn exchange_statements(&self) -> Vec<Statement> {
         let Self { parent, source, .. } = self;
         let mut all = vec![
@@ -61,15 +62,20 @@ impl Carve {
             self.as_made(),
         ];
         all.extend(self.last_rows());
-        all.push(Statement::new(format!("ALTER TABLE {parent} DETACH PARTITION {source}")));
-        let retired = &self.retired;
-        if self.method == Method::Copy {
-            all.extend(self.end_capture().into_iter().map(Statement::new));
-        }
-        all.push(Statement::new(format!("ALTER TABLE {source} RENAME TO {}", retired.table)));
-        all.extend(self.parts.iter().flat_map(|part| self.attach(part)).map(Statement::new));
-        all.extend(self.keep().into_iter().map(Statement::new));
+        all.push(Statement::new(self.work().join(";\n")));
         all
+    }
+
+    fn work(&self) -> Vec<String> {
+        let Self { parent, source, retired, .. } = self;
+        let mut sql = vec![format!("ALTER TABLE {parent} DETACH PARTITION {source}")];
+        if self.method == Method::Copy {
+            sql.extend(self.end_capture());
+        }
+        sql.push(format!("ALTER TABLE {source} RENAME TO {}", retired.table));
+        sql.extend(self.parts.iter().flat_map(|part| self.attach(part)));
+        sql.extend(self.keep());
+        sql
     }
 
     /// What came since the last replay.
