@@ -275,6 +275,7 @@ fn an_older_schema_knows_what_was_agreed() {
             "ALTER TABLE pgtend.archive_policy DROP COLUMN rule, ADD PRIMARY KEY (relation); \
              ALTER TABLE pgtend.archive_hold DROP COLUMN age; \
              ALTER TABLE pgtend.archive_batch DROP COLUMN rule; \
+             ALTER TABLE pgtend.job_run DROP COLUMN wal_bytes, DROP COLUMN server_wal_bytes; \
              DELETE FROM pgtend._sqlx_migrations WHERE version >= 14; \
              INSERT INTO jobs (name, created_at) VALUES ('late', now() - interval '60 days'); \
              INSERT INTO pgtend.archive_hold (source, until, held_until) \

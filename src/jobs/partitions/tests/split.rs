@@ -120,28 +120,28 @@ fn the_sql_of_the_exchange() {
     part_4 AS (INSERT INTO public.events_p2026_02 (id, ts) SELECT id, ts FROM now WHERE ts IS NOT NULL AND ts >= '2026-02-01 00:00:00+00' AND ts < '2026-03-01 00:00:00+00')
     SELECT count(*) FROM now
     DELETE FROM pgtend.carve_log_20000
-    ALTER TABLE public.events DETACH PARTITION public.events_until_2026_03_01
-    DROP FUNCTION IF EXISTS pgtend.carve_20000() CASCADE
-    DROP TABLE IF EXISTS pgtend.carve_log_20000
-    ALTER TABLE public.events_until_2026_03_01 RENAME TO events_until_2026_03_01_split
-    ALTER TABLE public.events ATTACH PARTITION public.events_until_2025_10_01 FOR VALUES FROM (MINVALUE) TO ('2025-10-01 00:00:00+00')
-    COMMENT ON TABLE public.events_until_2025_10_01 IS NULL
-    ALTER TABLE public.events_until_2025_10_01 DROP CONSTRAINT IF EXISTS pgtend_bound
-    ALTER TABLE public.events ATTACH PARTITION public.events_p2025_10 FOR VALUES FROM ('2025-10-01 00:00:00+00') TO ('2025-11-01 00:00:00+00')
-    COMMENT ON TABLE public.events_p2025_10 IS NULL
-    ALTER TABLE public.events_p2025_10 DROP CONSTRAINT IF EXISTS pgtend_bound
-    ALTER TABLE public.events ATTACH PARTITION public.events_p2025_11_01_to_2026_01_01 FOR VALUES FROM ('2025-11-01 00:00:00+00') TO ('2026-01-01 00:00:00+00')
-    COMMENT ON TABLE public.events_p2025_11_01_to_2026_01_01 IS NULL
-    ALTER TABLE public.events_p2025_11_01_to_2026_01_01 DROP CONSTRAINT IF EXISTS pgtend_bound
-    ALTER TABLE public.events ATTACH PARTITION public.events_p2026_01 FOR VALUES FROM ('2026-01-01 00:00:00+00') TO ('2026-02-01 00:00:00+00')
-    COMMENT ON TABLE public.events_p2026_01 IS NULL
-    ALTER TABLE public.events_p2026_01 DROP CONSTRAINT IF EXISTS pgtend_bound
-    ALTER TABLE public.events ATTACH PARTITION public.events_p2026_02 FOR VALUES FROM ('2026-02-01 00:00:00+00') TO ('2026-03-01 00:00:00+00')
-    COMMENT ON TABLE public.events_p2026_02 IS NULL
-    ALTER TABLE public.events_p2026_02 DROP CONSTRAINT IF EXISTS pgtend_bound
-    ALTER TABLE public.events_until_2026_03_01_split ADD CONSTRAINT pgtend_quarantine CHECK (pg_catalog.pg_trigger_depth() > 0) NOT VALID
-    CREATE TRIGGER pgtend_quarantine BEFORE DELETE OR TRUNCATE ON public.events_until_2026_03_01_split FOR EACH STATEMENT WHEN (pg_catalog.pg_trigger_depth() = 0) EXECUTE FUNCTION pg_catalog.suppress_redundant_updates_trigger()
-    COMMENT ON TABLE public.events_until_2026_03_01_split IS 'pgtend: its rows are in public.events_until_2025_10_01, public.events_p2025_10, public.events_p2025_11_01_to_2026_01_01, public.events_p2026_01, public.events_p2026_02, and it takes no writes'
+    ALTER TABLE public.events DETACH PARTITION public.events_until_2026_03_01;
+    DROP FUNCTION IF EXISTS pgtend.carve_20000() CASCADE;
+    DROP TABLE IF EXISTS pgtend.carve_log_20000;
+    ALTER TABLE public.events_until_2026_03_01 RENAME TO events_until_2026_03_01_split;
+    ALTER TABLE public.events ATTACH PARTITION public.events_until_2025_10_01 FOR VALUES FROM (MINVALUE) TO ('2025-10-01 00:00:00+00');
+    COMMENT ON TABLE public.events_until_2025_10_01 IS NULL;
+    ALTER TABLE public.events_until_2025_10_01 DROP CONSTRAINT IF EXISTS pgtend_bound;
+    ALTER TABLE public.events ATTACH PARTITION public.events_p2025_10 FOR VALUES FROM ('2025-10-01 00:00:00+00') TO ('2025-11-01 00:00:00+00');
+    COMMENT ON TABLE public.events_p2025_10 IS NULL;
+    ALTER TABLE public.events_p2025_10 DROP CONSTRAINT IF EXISTS pgtend_bound;
+    ALTER TABLE public.events ATTACH PARTITION public.events_p2025_11_01_to_2026_01_01 FOR VALUES FROM ('2025-11-01 00:00:00+00') TO ('2026-01-01 00:00:00+00');
+    COMMENT ON TABLE public.events_p2025_11_01_to_2026_01_01 IS NULL;
+    ALTER TABLE public.events_p2025_11_01_to_2026_01_01 DROP CONSTRAINT IF EXISTS pgtend_bound;
+    ALTER TABLE public.events ATTACH PARTITION public.events_p2026_01 FOR VALUES FROM ('2026-01-01 00:00:00+00') TO ('2026-02-01 00:00:00+00');
+    COMMENT ON TABLE public.events_p2026_01 IS NULL;
+    ALTER TABLE public.events_p2026_01 DROP CONSTRAINT IF EXISTS pgtend_bound;
+    ALTER TABLE public.events ATTACH PARTITION public.events_p2026_02 FOR VALUES FROM ('2026-02-01 00:00:00+00') TO ('2026-03-01 00:00:00+00');
+    COMMENT ON TABLE public.events_p2026_02 IS NULL;
+    ALTER TABLE public.events_p2026_02 DROP CONSTRAINT IF EXISTS pgtend_bound;
+    ALTER TABLE public.events_until_2026_03_01_split ADD CONSTRAINT pgtend_quarantine CHECK (pg_catalog.pg_trigger_depth() > 0) NOT VALID;
+    CREATE TRIGGER pgtend_quarantine BEFORE DELETE OR TRUNCATE ON public.events_until_2026_03_01_split FOR EACH STATEMENT WHEN (pg_catalog.pg_trigger_depth() = 0) EXECUTE FUNCTION pg_catalog.suppress_redundant_updates_trigger();
+    COMMENT ON TABLE public.events_until_2026_03_01_split IS 'pgtend: its rows are in public.events_until_2025_10_01, public.events_p2025_10, public.events_p2025_11_01_to_2026_01_01, public.events_p2026_01, public.events_p2026_02, and it takes no writes';
     UPDATE partition_carve SET stage = 'done', name = 'public.events_until_2026_03_01_split', after = NULL, done_at = clock_timestamp(), replaced_xid = pg_snapshot_xmax(pg_current_snapshot()) WHERE source = 20000
     ");
     let looked_at: Vec<_> = exchange.lock.strong.iter().map(|lock| lock.table.as_str()).collect();
