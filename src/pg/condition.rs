@@ -154,11 +154,15 @@ fn check(tokens: &[Token<'_>]) -> Result<(), ConditionError> {
     if depth == 0 { Ok(()) } else { Err(ConditionError::Open) }
 }
 
-/// The function that a name at this place calls: a parenthesis follows it. Words such as `IN` look
-/// alike; no function has their names.
+/// Key words that a parenthesis may follow, reserved: no function has their names.
+const NO_FUNCTIONS: [&str; 8] = ["all", "and", "any", "array", "in", "not", "or", "some"];
+
+/// The function that a name at this place calls: a parenthesis follows it. Further words look alike, as `EXISTS`;
+/// no function is found by their names.
 fn called(tokens: &[Token<'_>], at: usize) -> Option<FunctionName> {
     let name = true_name(tokens[at])?;
-    if tokens.get(at + 1) != Some(&Token::Other("(")) {
+    let is_key_word = matches!(tokens[at], Token::Word(_)) && NO_FUNCTIONS.contains(&name.as_str());
+    if is_key_word || tokens.get(at + 1) != Some(&Token::Other("(")) {
         return None;
     }
     let schema = match at.checked_sub(2).map(|start| &tokens[start..at]) {
@@ -223,6 +227,6 @@ mod tests {
                 .unwrap();
         let names: Vec<_> =
             condition.functions().iter().map(|f| (f.schema.as_deref(), f.name.as_str())).collect();
-        assert_eq!(names, [(None, "in"), (None, "lower"), (Some("app"), "Is \"Done\"")]);
+        assert_eq!(names, [(None, "lower"), (Some("app"), "Is \"Done\"")]);
     }
 }

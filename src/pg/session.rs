@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
 use sqlx::pool::PoolConnection;
-use sqlx::{PgConnection, PgPool, Postgres, Row};
+use sqlx::{PgPool, Postgres, Row};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::sync::CancellationToken;
 
@@ -30,18 +30,10 @@ use crate::time::clock;
 
 mod backends;
 mod counts;
+mod reader;
 
 pub use backends::Backends;
-
-/// A read-only look at the server.
-pub struct Reader<'a> {
-    /// For catalog queries; the session refuses writes.
-    pub conn: &'a mut PgConnection,
-    /// Version, database, own schema.
-    pub server: &'a ServerFacts,
-    /// The run's `now`, or what `plan --now` says: what is counted is counted as of then.
-    pub now: DateTime<Utc>,
-}
+pub use reader::Reader;
 
 /// A look at a session from beside it.
 #[derive(Debug, Clone)]

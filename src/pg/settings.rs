@@ -26,12 +26,19 @@ pub(super) fn control(facts: &ServerFacts) -> String {
 pub(super) fn work(facts: &ServerFacts, settings: &Database, name: &str) -> String {
     format!(
         "{}; SET statement_timeout = {}; SET lock_timeout = {}; SET row_security = off; \
-         SET client_min_messages = warning; SET default_transaction_read_only = on; {PLAIN}; {UNTRACKED}",
+         SET client_min_messages = warning; SET default_transaction_read_only = on; {PLAIN}; {PLANS_EACH_TIME}; {UNTRACKED}",
         common(facts, name),
         settings.statement_timeout.as_millis(),
         settings.lock_timeout.as_millis(),
     )
 }
+
+/// Whether a prepared statement is planned once, without a look at its values, instead of each time.
+pub(super) fn plans_once(once: bool) -> &'static str {
+    if once { "SET plan_cache_mode = force_generic_plan" } else { PLANS_EACH_TIME }
+}
+
+const PLANS_EACH_TIME: &str = "SET plan_cache_mode = auto";
 
 /// Maintenance takes one process and no more, and reads a table from its beginning: ranges of the
 /// archive's sweep are in that order. Compiling a batch's expressions takes longer than the batch.

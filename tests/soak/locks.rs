@@ -11,7 +11,8 @@ use crate::support::{Crowd, Db, Met, on_own_server, pgtend, run};
 const SERVER: [(&str, &str); 2] = [("max_connections", "100"), ("wal_init_zero", "off")];
 /// Nobody waits for this long for premake: the shortest wait that is logged is below.
 const PREMAKE_MAX_MS: f64 = 50.0;
-/// The cap on every other wait, and what the machine adds: a wait ends when its process has its turn.
+/// The cap on every other wait, and a little more, as a wait ends when its process has its turn. Where
+/// the machine was seen to keep a process waiting meanwhile, that comes on top.
 const CAP_MS: f64 = 100.0 + 25.0;
 /// How long the clients are measured without pgtend.
 const BEFORE: Duration = Duration::from_secs(5);
@@ -29,6 +30,7 @@ fn locks() {
             }
             for (when, met) in met {
                 let most = if scene.gets_through { PREMAKE_MAX_MS } else { CAP_MS };
+                let most = most + stall_ms(met);
                 assert!(
                     met.longest_wait() <= most,
                     "{}, {when}: waits of {:?} ms",
@@ -60,11 +62,16 @@ async fn added(db: &Db, scene: &Scene, beside: &Met) {
     );
 }
 
+fn stall_ms(met: &Met) -> f64 {
+    met.stall.as_secs_f64() * 1e3
+}
+
 fn shown(met: &Met) -> String {
     format!(
-        "longest wait for a lock {:.0} ms of {} above 10 ms; statements {}: half within {:?}, 999 of 1,000 within {:?}, all within {:?}",
+        "longest wait for a lock {:.0} ms of {} above 10 ms, stall of the machine {:.0} ms; statements {}: half within {:?}, 999 of 1,000 within {:?}, all within {:?}",
         met.longest_wait(),
         met.waits.len(),
+        stall_ms(met),
         met.took.len(),
         met.within(500),
         met.within(999),
@@ -104,6 +111,6 @@ fn a_long_search_is_ended() {
             ran.code == Some(1) && ran.stdout.contains("in a quiet hour: ALTER TABLE"),
             "{ran}"
         );
-        assert!(met.longest_wait() <= CAP_MS + 50.0, "waits of {:?} ms", met.waits);
+        assert!(met.longest_wait() <= CAP_MS + stall_ms(&met), "waits of {:?} ms", met.waits);
     });
 }

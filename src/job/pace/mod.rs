@@ -50,7 +50,7 @@ const GENTLE_BATCH: Duration = Duration::from_millis(25);
 const GENTLE_DUTY: f64 = 0.6;
 /// Gentle: the rows of the first batch. Each batch costs the server some 2.5 ms whatever it holds, so a
 /// day's few rows are better moved in few.
-const GENTLE_ROWS_FIRST: u64 = 400;
+const GENTLE_ROWS_FIRST: u64 = 1_000;
 /// Full: whoever waits for a row of a batch waits for this long at most, more or less.
 const FULL_BATCH: Duration = Duration::from_millis(250);
 /// A batch writes twice this to the WAL, which must go to disk before it is committed.

@@ -168,24 +168,10 @@ pub async fn table(
 ) -> Result<Facts, Fault> {
     let name = &rule.table;
     let version = reader.server.version;
-    let mut source = source(reader.conn, name, version).await?;
-    let target = target(reader.conn, &policy.into).await?;
-    let owner = source.as_ref().map(|source| &source.relation.owner);
-    let target_schema = match owner {
-        Some(owner) => privileges::in_schema_of(reader.conn, &policy.into, owner).await?,
-        None => None,
-    };
-    let relation = source.as_ref().map(|source| &source.relation);
-    let children = children::observe(reader.conn, relation, policy, version).await?;
-    let of = |source: &Option<Source>, target: &Option<Target>| {
-        let oids =
-            [source.as_ref().map(|s| s.relation.oid), target.as_ref().map(|t| t.relation.oid)];
-        oids.into_iter().flatten()
-    };
-    let children_oids = children.iter().flat_map(|child| of(&child.source, &child.target));
-    let tables: Vec<Oid> = of(&source, &target).chain(children_oids).collect();
-    let shape = shape::of(reader.conn, &tables).await?;
-    let source_shape = shape::of(reader.conn, &of(&source, &None).collect::<Vec<_>>()).await?;
+    reader.plan_once(true).await?;
+    let looked = by_catalog(reader.conn, name, policy, version).await;
+    reader.plan_once(false).await?;
+    let ByCatalog { mut source, target, target_schema, children, shape, source_shape } = looked?;
     let volatile = volatile(reader.conn, &policy.age, policy.condition.as_ref()).await?;
     express(reader.conn, name, &policy.age, &volatile, source.as_mut()).await?;
     let readable = source.as_ref().filter(|source| source.is_readable() && volatile.is_empty());
@@ -224,6 +210,42 @@ pub async fn table(
         partitions,
         sight,
     })
+}
+
+/// The part that asks for no row.
+struct ByCatalog {
+    source: Option<Source>,
+    target: Option<Target>,
+    target_schema: Option<SchemaRights>,
+    children: Vec<ChildFacts>,
+    shape: String,
+    source_shape: String,
+}
+
+async fn by_catalog(
+    conn: &mut PgConnection,
+    name: &TableName,
+    policy: &ArchiveTable,
+    version: Version,
+) -> Result<ByCatalog, Fault> {
+    let source = source(conn, name, version).await?;
+    let target = target(conn, &policy.into).await?;
+    let relation = source.as_ref().map(|source| &source.relation);
+    let target_schema = match relation {
+        Some(relation) => privileges::in_schema_of(conn, &policy.into, &relation.owner).await?,
+        None => None,
+    };
+    let children = children::observe(conn, relation, policy, version).await?;
+    let of = |source: &Option<Source>, target: &Option<Target>| {
+        let oids =
+            [source.as_ref().map(|s| s.relation.oid), target.as_ref().map(|t| t.relation.oid)];
+        oids.into_iter().flatten()
+    };
+    let children_oids = children.iter().flat_map(|child| of(&child.source, &child.target));
+    let tables: Vec<Oid> = of(&source, &target).chain(children_oids).collect();
+    let shape = shape::of(conn, &tables).await?;
+    let source_shape = shape::of(conn, &of(&source, &None).collect::<Vec<_>>()).await?;
+    Ok(ByCatalog { source, target, target_schema, children, shape, source_shape })
 }
 
 /// What tells which rows are due, if the age column can.

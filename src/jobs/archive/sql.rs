@@ -220,22 +220,28 @@ FROM generate_series(($2::point)[0]::bigint, ($3::point)[0]::bigint) AS block,
 
 /// One row: the first row's values as text, then the last's, then the number of rows and their bytes.
 /// The first is what the sub-query gives first; were it another, rows would wait for the next pass.
-/// Names are qualified, or ORDER BY would mean the texts.
+///
+/// The last row is found before its values are made texts, or those of all rows were made before the
+/// sort: a third of the time.
 ///
 /// A sweep reads in the order of places by itself; to ask for that order would sort the whole table.
 pub(super) fn edges(source: &TableName, condition: &str, walk: &Walk, width: &str) -> String {
     let each =
         |form: fn(&Term) -> String| walk.columns.iter().map(form).collect::<Vec<_>>().join(", ");
     let selected = each(Term::selected);
-    let text = each(|term| format!("due.{}::text", term.name));
-    let down = each(|term| format!("due.{} DESC", term.name));
+    let text = |row: &str| {
+        let value = |term: &Term| format!("{row}.{}::text", term.name);
+        walk.columns.iter().map(value).collect::<Vec<_>>().join(", ")
+    };
+    let (first, last) = (text("due"), text("last"));
+    let down = each(|term| format!("{} DESC", term.name));
     let up = each(|term| term.sql.clone());
     let order = if walk.blocks.is_some() { String::new() } else { format!("ORDER BY {up} ") };
     format!(
         "WITH due AS MATERIALIZED (\nSELECT {selected},\n  {width} AS pgtend_width\nFROM {source}\nWHERE {condition}\n\
          {order}LIMIT $2::bigint)\n\
-         SELECT * FROM (SELECT {text} FROM due LIMIT 1) AS lowest,\n\
-         (SELECT {text} FROM due ORDER BY {down} LIMIT 1) AS highest,\n\
+         SELECT * FROM (SELECT {first} FROM due LIMIT 1) AS lowest,\n\
+         (SELECT {last} FROM (SELECT * FROM due ORDER BY {down} LIMIT 1) AS last) AS highest,\n\
          (SELECT count(*), sum(pgtend_width)::bigint FROM due) AS measured"
     )
 }

@@ -43,6 +43,9 @@ async fn among(
     functions: &[FunctionName],
     volatilities: &[&str],
 ) -> Result<Vec<String>, Fault> {
+    if functions.is_empty() {
+        return Ok(Vec::new());
+    }
     let schemas: Vec<Option<&str>> = functions.iter().map(|f| f.schema.as_deref()).collect();
     let names: Vec<&str> = functions.iter().map(|f| f.name.as_str()).collect();
     let asked = sqlx::query_scalar(AMONG).bind(schemas).bind(names).bind(volatilities);

@@ -12,14 +12,14 @@ use crate::pg::ident::{TableName, literal};
 #[must_use]
 pub fn sql(tables: &[&TableName]) -> String {
     let table = |name: &&TableName| format!("{}::regclass", literal(&name.to_string()));
-    expression(&tables.iter().map(table).collect::<Vec<_>>().join(", "))
+    expression(&format!("ARRAY[{}]", tables.iter().map(table).collect::<Vec<_>>().join(", ")))
 }
 
-fn expression(list: &str) -> String {
+fn expression(tables: &str) -> String {
     format!(
         "\
 (SELECT hashtextextended(string_agg(fact, ' ' ORDER BY fact COLLATE \"C\"), 0)::text
-FROM unnest(ARRAY[{list}]) AS t (id), LATERAL (
+FROM unnest({tables}) AS t (id), LATERAL (
   SELECT concat_ws(' ', 'table', oid, relkind, relrowsecurity) FROM pg_class WHERE oid = t.id
   UNION ALL
   SELECT concat_ws(' ', 'column', t.id::oid, attname, atttypid, atttypmod, attgenerated, attidentity)
@@ -41,8 +41,8 @@ pub async fn of(conn: &mut PgConnection, tables: &[Oid]) -> Result<String, Fault
     if tables.is_empty() {
         return Ok(String::new());
     }
-    let list: Vec<String> = tables.iter().map(|table| format!("{}::regclass", table.0)).collect();
-    sqlx::query_scalar(AssertSqlSafe(format!("SELECT {}", expression(&list.join(", ")))))
+    sqlx::query_scalar(AssertSqlSafe(format!("SELECT {}", expression("$1::oid[]"))))
+        .bind(tables)
         .fetch_one(conn)
         .await
         .map_err(failed)

@@ -10,6 +10,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::db::{Db, LogMark, run};
+use super::stalls::Stalls;
 
 /// How many.
 const CLIENTS: usize = 8;
@@ -27,6 +28,7 @@ pub struct Crowd {
     over: CancellationToken,
     took: Arc<Mutex<Vec<Duration>>>,
     tasks: Vec<JoinHandle<()>>,
+    stalls: Stalls,
 }
 
 /// What they met.
@@ -36,6 +38,8 @@ pub struct Met {
     pub waits: Vec<f64>,
     /// How long their statements took, shortest first.
     pub took: Vec<Duration>,
+    /// The longest that the machine kept a process waiting for its turn meanwhile.
+    pub stall: Duration,
 }
 
 impl Met {
@@ -67,7 +71,7 @@ impl Crowd {
             let (sql, over, took) = ((*statement).to_owned(), over.clone(), Arc::clone(&took));
             tasks.push(tokio::spawn(async move { work(&mut conn, &sql, &over, &took).await }));
         }
-        Self { db: db.clone(), mark, over, took, tasks }
+        Self { db: db.clone(), mark, over, took, tasks, stalls: Stalls::watch() }
     }
 
     /// Ends them.
@@ -80,7 +84,7 @@ impl Crowd {
         waits.sort_by(|a, b| b.total_cmp(a));
         let mut took = std::mem::take(&mut *self.took.lock().expect("not poisoned"));
         took.sort_unstable();
-        Met { waits, took }
+        Met { waits, took, stall: self.stalls.longest() }
     }
 }
 

@@ -25,6 +25,7 @@ mod program;
 mod proxy;
 pub mod scenes;
 mod servers;
+mod stalls;
 mod standby;
 mod steps;
 mod terminal;
