@@ -1,7 +1,8 @@
 //! pgtend and the server are killed again and again while rows are archived: in the end every row is in
 //! exactly one of both tables, with the content it was last given.
 //!
-//! `PGTEND_ARCHIVE_KILLS` (default 500) says how often in all: half of it pgtend, half the server.
+//! `PGTEND_ARCHIVE_KILLS` (default 500) says how often in all: half of it pgtend, half the server. Beside that, a
+//! fifth of these once more with rows that refer to those that move.
 
 use std::time::Duration;
 
@@ -108,37 +109,92 @@ fn archive_kills_of_pgtend() {
     });
 }
 
+/// What must be the same before and after: a table, and the columns that its archive has of it.
+struct Kept {
+    table: &'static str,
+    columns: &'static str,
+}
+
+const EVENTS: Kept = Kept { table: "events", columns: "id, v, ts, note" };
+const DETAILS: Kept = Kept { table: "details", columns: "id, event_id, note" };
+
+/// Rows that refer to events, and leave with them.
+const CHILDREN: &str = "
+CREATE TABLE details (id bigint PRIMARY KEY, event_id bigint NOT NULL REFERENCES events, note text NOT NULL);
+CREATE INDEX ON details (event_id);
+CREATE TABLE details_archive (LIKE details, archived_at timestamptz NOT NULL DEFAULT now(), PRIMARY KEY (id));
+INSERT INTO details SELECT 2 * e.id + g, e.id, md5(e.id::text) FROM events e, generate_series(0, e.id % 3) g;";
+
+impl Kept {
+    async fn keep(&self, db: &Db) {
+        let Self { table, columns } = self;
+        db.execute(&format!("CREATE TABLE kept_{table} AS SELECT {columns} FROM {table}")).await;
+    }
+
+    async fn holds(&self, db: &Db) {
+        let Self { table, columns } = self;
+        let kept = format!("SELECT {columns} FROM kept_{table}");
+        let both = format!(
+            "(SELECT {columns} FROM {table} UNION ALL SELECT {columns} FROM {table}_archive)"
+        );
+        for (one, other, what) in [(&kept, &both, "lost"), (&both, &kept, "doubled or changed")] {
+            let found = format!("SELECT count(*) FROM ({one} EXCEPT ALL {other}) AS x");
+            assert_eq!(db.value(&found).await, "0", "{table}: {what}");
+        }
+        let archived = db.value(&format!("SELECT count(*) FROM {table}_archive")).await;
+        eprintln!("  {table}: {archived} rows archived, none lost, doubled or changed");
+    }
+}
+
 #[test]
 fn archive_kills_of_the_server() {
     on_own_server(&[("max_connections", "60")], |db, server| async move {
         db.execute(TABLES).await;
         fill(&db, 200_000, 0).await;
-        db.execute("CREATE TABLE kept AS SELECT id, v, ts, note FROM events").await;
-        let (first, second) = (pgtend(&db, CONFIG), pgtend(&db, CONFIG));
-        assert_eq!(first.run(&["migrate"]).await.code, Some(0));
-        for _ in 0..kills() {
-            let (one, other) = under_way(&first, &second).await;
-            crash(&server).await;
-            one.kill9().await;
-            other.kill9().await;
-            set_free(&db).await;
-        }
-        let archived = db.value("SELECT count(*) FROM events_archive").await;
-        let batches = db.value("SELECT count(*) FROM pgtend.archive_batch").await;
-        eprintln!(
-            "PostgreSQL {}: {} kills of the server; {archived} rows archived in {batches} batches",
-            db.major(),
-            kills()
-        );
-        let (kept, both) = (
-            "SELECT id, v, ts, note FROM kept",
-            "(SELECT id, v, ts, note FROM events UNION ALL SELECT id, v, ts, note FROM events_archive)",
-        );
-        let lost = db.value(&format!("SELECT count(*) FROM ({kept} EXCEPT ALL {both}) AS x")).await;
-        let more = db.value(&format!("SELECT count(*) FROM ({both} EXCEPT ALL {kept}) AS x")).await;
-        assert_eq!((lost.as_str(), more.as_str()), ("0", "0"), "lost, doubled or changed");
-        as_recorded(&first).await;
+        killed(&db, &server, CONFIG, &[EVENTS], |_| true).await;
     });
+}
+
+/// A fifth as often: pgtend and the server in turn.
+#[test]
+fn archive_kills_with_children() {
+    on_own_server(&[("max_connections", "60")], |db, server| async move {
+        db.execute(TABLES).await;
+        fill(&db, 50_000, 0).await;
+        db.execute(CHILDREN).await;
+        let config = format!("{CONFIG}children = [\"public.details\"]\n");
+        killed(&db, &server, &config, &[EVENTS, DETAILS], |turn| turn.is_multiple_of(2)).await;
+    });
+}
+
+async fn killed(
+    db: &Db,
+    server: &OwnServer,
+    config: &str,
+    tables: &[Kept],
+    is_servers_turn: fn(usize) -> bool,
+) {
+    for table in tables {
+        table.keep(db).await;
+    }
+    let (first, second) = (pgtend(db, config), pgtend(db, config));
+    assert_eq!(first.run(&["migrate"]).await.code, Some(0));
+    let turns = if tables.len() > 1 { kills().div_ceil(5) } else { kills() };
+    for turn in 0..turns {
+        let (one, other) = under_way(&first, &second).await;
+        if is_servers_turn(turn) {
+            crash(server).await;
+        }
+        one.kill9().await;
+        other.kill9().await;
+        set_free(db).await;
+    }
+    let batches = db.value("SELECT count(*) FROM pgtend.archive_batch").await;
+    eprintln!("PostgreSQL {}: {turns} kills, {batches} batches", db.major());
+    for table in tables {
+        table.holds(db).await;
+    }
+    as_recorded(&first).await;
 }
 
 /// SIGKILL to the postmaster, and a start that recovers.

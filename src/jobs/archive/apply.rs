@@ -160,7 +160,6 @@ impl Batches for Walker<'_> {
                 return Ok(Some(moved));
             }
             if !self.leaves_the_rest()
-                && !self.moved_what_was_counted()
                 && let Some(Found { range, rows, bytes }) =
                     self.next_range(session, portion).await?
             {
