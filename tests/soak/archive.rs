@@ -123,7 +123,7 @@ const CHILDREN: &str = "
 CREATE TABLE details (id bigint PRIMARY KEY, event_id bigint NOT NULL REFERENCES events, note text NOT NULL);
 CREATE INDEX ON details (event_id);
 CREATE TABLE details_archive (LIKE details, archived_at timestamptz NOT NULL DEFAULT now(), PRIMARY KEY (id));
-INSERT INTO details SELECT 2 * e.id + g, e.id, md5(e.id::text) FROM events e, generate_series(0, e.id % 3) g;";
+INSERT INTO details SELECT 3 * e.id + g, e.id, md5(e.id::text) FROM events e, generate_series(0, e.id % 3) g;";
 
 impl Kept {
     async fn keep(&self, db: &Db) {
