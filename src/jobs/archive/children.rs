@@ -162,9 +162,12 @@ impl ChildFacts {
 }
 
 impl Child {
-    /// What is done to its rows, in this order.
-    pub fn shown(&self) -> impl Iterator<Item = &String> {
-        self.insert.iter().chain(&self.gone).chain([&self.delete])
+    /// What is done to its rows, in this order, by a batch that records them itself or leaves that to another
+    /// connection.
+    pub fn shown(&self, records: bool) -> impl Iterator<Item = &String> {
+        let entry = self.entry.as_ref().filter(|_| records);
+        let delete = entry.map_or(&self.delete, |entry| &entry.deleting);
+        self.insert.iter().chain(&self.gone).chain([delete])
     }
 }
 

@@ -188,7 +188,7 @@ fn what_is_shown_is_what_is_run() {
         once(&app).await;
         let log = db.server_log_since(mark).replace("\n\t", "\n");
         let shown: Vec<&String> = plan.actions.iter().flat_map(|action| &action.sql).collect();
-        assert_eq!(shown.len(), 15);
+        assert_eq!(shown.len(), 14);
         let is_run = |sql: &str| !sql.starts_with("-- ") || sql.starts_with("-- counted");
         for sql in shown.iter().filter(|sql| is_run(sql)) {
             assert!(log.contains(*sql), "not run:\n{sql}\nthe log:\n{log}");

@@ -60,8 +60,9 @@ pub struct Entry {
     pub question: String,
     /// Records the answer; `$1`: first row, `$2`: last row, then what `question` returns.
     pub answered: String,
-    /// Records the same rows before they are deleted, in the batch's own connection.
-    pub within: String,
+    /// Deletes the same rows, and records them by what that returns, in the batch's own connection. Returns how
+    /// many.
+    pub deleting: String,
 }
 
 const INSERT: &str = "\
@@ -127,19 +128,22 @@ impl Record {
         Entry {
             question: self.question(source, condition),
             answered: self.answered(),
-            within: self.within(source, condition, columns),
+            deleting: self.deleting(source, condition, columns),
         }
     }
 
-    /// Records the rows that this WHERE finds, before they are deleted. Returns how many rows.
-    fn within(&self, source: &TableName, condition: &str, columns: usize) -> String {
+    /// Deletes the rows that this WHERE finds, and records them. Returns how many rows.
+    fn deleting(&self, source: &TableName, condition: &str, columns: usize) -> String {
         format!(
-            "-- counted and recorded by the batch itself\n{}\nRETURNING row_count",
-            self.of(source, condition, columns)
+            "-- counted and recorded by the batch itself\n\
+             WITH gone AS (\nDELETE FROM {source}\nWHERE {condition}\nRETURNING {})\n{}\nRETURNING row_count",
+            self.returning(),
+            self.insert("gone", columns)
         )
     }
 
-    /// The same of rows that may have come by several batches: they are told by their stamps.
+    /// Records the rows that this WHERE finds, which may have come by several batches: they are told by their
+    /// stamps.
     #[must_use]
     pub fn of(&self, source: &TableName, condition: &str, columns: usize) -> String {
         format!(

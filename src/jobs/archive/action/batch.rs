@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use super::super::account::Entry;
-use super::super::children::Child;
 use super::{ALTERED, Batch, How, Move, Range, TABLE_LOCK};
 use crate::pg::step::{Expect, LockWait, Mode, Statement, Step};
 
@@ -44,14 +43,14 @@ impl Move {
                 statements.extend(doubles.map(|doubles| self.over(&doubles.drop, range)));
                 statements.extend(child.gone.iter().map(|text| self.over(text, range)));
                 let left = statements.len();
-                let mut delete = self.over(&child.delete, range);
-                if let Some(insert) = &child.insert {
-                    statements.push(self.over(insert, range));
-                    let entry = child.entry.as_ref().filter(|_| records_within);
-                    statements.extend(entry.map(|entry| self.record_within(entry, range, left)));
-                    delete = delete.expect(Expect::RowsOf(left, SWALLOWED));
-                }
-                statements.push(delete);
+                let delete = self.over(&child.delete, range);
+                let Some(insert) = &child.insert else {
+                    statements.push(delete);
+                    return left;
+                };
+                statements.push(self.over(insert, range));
+                let entry = child.entry.as_ref().filter(|_| records_within);
+                statements.push(self.delete_all(delete, entry, range, left));
                 left
             })
             .collect();
@@ -69,9 +68,8 @@ impl Move {
             statements.push(bounded(self.over(insert, range), range).repeated());
             statements.extend(self.unchanged());
             let entry = self.texts.entry.as_ref().filter(|_| records_within);
-            statements.extend(entry.map(|entry| self.record_within(entry, range, moved)));
             let delete = self.over(&self.texts.delete, range).repeated();
-            statements.push(delete.expect(Expect::RowsOf(moved, SWALLOWED)));
+            statements.push(self.delete_all(delete, entry, range, moved));
             if !records_within {
                 let counted = std::iter::once(moved).chain(children.iter().copied());
                 let records = self.entries().zip(counted);
@@ -125,23 +123,24 @@ impl Move {
         let doubles = self.doubles.iter().chain(of_children);
         let step_over = self.children.is_empty().then_some([&texts.step_over, &texts.left]);
         let compares = self.doubles.is_some() || self.children.iter().any(|c| c.doubles.is_some());
-        let within = || self.entries().map(|entry| &entry.within);
         let beside = self.entries().flat_map(|entry| [&entry.question, &entry.answered]);
+        let by_itself = self.entries().map(|entry| &entry.deleting);
+        let entry = texts.entry.as_ref().filter(|_| self.is_alone());
+        let delete = entry.map_or(&texts.delete, |entry| &entry.deleting);
         let mut shown: Vec<String> = settled
             .into_iter()
             .chain(start)
             .chain([&texts.next_range, &texts.lock])
-            .chain(self.children.iter().flat_map(Child::shown))
+            .chain(self.children.iter().flat_map(|child| child.shown(self.is_alone())))
             .chain(&texts.insert)
             .chain([&texts.unchanged])
             .chain(&texts.gone)
-            .chain(within().filter(|_| self.is_alone()))
-            .chain([&texts.delete])
+            .chain([delete])
             .chain(beside.filter(|_| !self.is_alone()))
             .chain([&texts.remember])
             .chain(step_over.into_iter().flatten())
             .chain(doubles.flat_map(|d| [&d.drop].into_iter().chain(&d.differing)))
-            .chain(within().filter(|_| compares && !self.is_alone()))
+            .chain(by_itself.filter(|_| compares && !self.is_alone()))
             .chain([&texts.forget])
             .cloned()
             .collect();
@@ -182,10 +181,22 @@ impl Move {
             .repeated()
     }
 
-    /// The same in the batch's own connection; of doubles another could not see what the batch itself
-    /// has deleted already.
-    fn record_within(&self, entry: &Entry, range: &Range, moved: usize) -> Statement {
-        self.over(&entry.within, range).expect(Expect::CountOf(moved, MISCOUNTED)).repeated()
+    /// Deletes what was copied, no more and no less. It records that too, by this entry, where that is the
+    /// batch's own business: of doubles a second connection could not see what the batch has deleted already.
+    fn delete_all(
+        &self,
+        delete: Statement,
+        entry: Option<&Entry>,
+        range: &Range,
+        copied: usize,
+    ) -> Statement {
+        match entry {
+            Some(entry) => self
+                .over(&entry.deleting, range)
+                .expect(Expect::CountOf(copied, SWALLOWED))
+                .repeated(),
+            None => delete.expect(Expect::RowsOf(copied, SWALLOWED)),
+        }
     }
 
     fn remember(&self, range: &Range) -> Statement {
