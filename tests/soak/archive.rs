@@ -191,6 +191,7 @@ async fn killed(
     }
     let batches = db.value("SELECT count(*) FROM pgtend.archive_batch").await;
     eprintln!("PostgreSQL {}: {turns} kills, {batches} batches", db.major());
+    assert_ne!(batches, "0", "every kill came before the first batch: nothing was tested");
     for table in tables {
         table.holds(db).await;
     }

@@ -11,8 +11,8 @@ use crate::support::{Crowd, Db, Met, on_own_server, pgtend, run};
 const SERVER: [(&str, &str); 2] = [("max_connections", "100"), ("wal_init_zero", "off")];
 /// Nobody waits for this long for premake: the shortest wait that is logged is below.
 const PREMAKE_MAX_MS: f64 = 50.0;
-/// The cap on every other wait, and a little more, as a wait ends when its process has its turn. Where
-/// the machine was seen to keep a process waiting meanwhile, that comes on top.
+/// The cap on every other wait, and what the machine adds: a wait ends when its process has its turn. How
+/// long it kept one waiting is shown beside; a run in which that is much says nothing and is to be made again.
 const CAP_MS: f64 = 100.0 + 25.0;
 /// How long the clients are measured without pgtend.
 const BEFORE: Duration = Duration::from_secs(5);
@@ -30,12 +30,12 @@ fn locks() {
             }
             for (when, met) in met {
                 let most = if scene.gets_through { PREMAKE_MAX_MS } else { CAP_MS };
-                let most = most + stall_ms(met);
                 assert!(
                     met.longest_wait() <= most,
-                    "{}, {when}: waits of {:?} ms",
+                    "{}, {when}: waits of {:?} ms, stall of the machine {:.0} ms",
                     scene.name,
-                    met.waits
+                    met.waits,
+                    stall_ms(met)
                 );
             }
             if scene.gets_through {
@@ -111,6 +111,6 @@ fn a_long_search_is_ended() {
             ran.code == Some(1) && ran.stdout.contains("in a quiet hour: ALTER TABLE"),
             "{ran}"
         );
-        assert!(met.longest_wait() <= CAP_MS + stall_ms(&met), "waits of {:?} ms", met.waits);
+        assert!(met.longest_wait() <= CAP_MS + 50.0, "waits of {:?} ms", met.waits);
     });
 }

@@ -95,8 +95,9 @@ pub async fn table(
     let version = reader.server.version;
     reader.plan_once(true).await?;
     let looked = by_catalog(reader.conn, name, policy, version).await;
-    reader.plan_once(false).await?;
+    let ended = reader.plan_once(false).await;
     let ByCatalog { mut source, target, target_schema, children, shape, source_shape } = looked?;
+    ended?;
     let volatile = volatile(reader.conn, &policy.age, policy.condition.as_ref()).await?;
     express(reader.conn, name, &policy.age, &volatile, source.as_mut()).await?;
     let readable = source.as_ref().filter(|source| source.is_readable() && volatile.is_empty());
