@@ -11,9 +11,12 @@ use crate::support::{Crowd, Db, Met, on_own_server, pgtend, run};
 const SERVER: [(&str, &str); 2] = [("max_connections", "100"), ("wal_init_zero", "off")];
 /// Nobody waits for this long for premake: the shortest wait that is logged is below.
 const PREMAKE_MAX_MS: f64 = 50.0;
-/// The cap on every other wait, and what the machine adds: a wait ends when its process has its turn. How
-/// long it kept one waiting is shown beside; a run in which that is much says nothing and is to be made again.
-const CAP_MS: f64 = 100.0 + 25.0;
+/// The cap on every other wait.
+const CAP_MS: f64 = 100.0;
+/// A wait ends when its process has its turn. Where the machine kept an idle one waiting for longer than
+/// this, a wait that is too long says nothing: the scene is played again, so often at most.
+const STALL_MAX: Duration = Duration::from_millis(20);
+const PLAYED_MAX: usize = 5;
 /// How long the clients are measured without pgtend.
 const BEFORE: Duration = Duration::from_secs(5);
 /// And their longest statement beside premake is longer by this at most.
@@ -23,30 +26,44 @@ const ADDED_MAX: Duration = Duration::from_millis(50);
 fn locks() {
     on_own_server(&SERVER, |db, _server| async move {
         for scene in scenes() {
-            let played = scene.play(&db).await;
-            let met = [("held up", &played.held_up), ("free", &played.free)];
-            for (when, met) in met {
-                eprintln!("{} | {} | {when} | {}", db.major(), scene.name, shown(met));
+            let mut played = 1;
+            while let Err(too_long) = keeps(&db, &scene).await {
+                assert!(too_long.may_be_the_machine && played < PLAYED_MAX, "{}", too_long.says);
+                eprintln!("played again: {}", too_long.says);
+                played += 1;
+                empty(&db).await;
             }
-            for (when, met) in met {
-                let most = if scene.gets_through { PREMAKE_MAX_MS } else { CAP_MS };
-                assert!(
-                    met.longest_wait() <= most,
-                    "{}, {when}: waits of {:?} ms, stall of the machine {:.0} ms",
-                    scene.name,
-                    met.waits,
-                    stall_ms(met)
-                );
-            }
-            if scene.gets_through {
-                added(&db, &scene, &played.held_up).await;
-            }
-            db.execute(
-                "DROP SCHEMA pgtend CASCADE; DROP SCHEMA public CASCADE; CREATE SCHEMA public",
-            )
-            .await;
+            empty(&db).await;
         }
     });
+}
+
+/// A wait that is longer than its bound.
+struct TooLong {
+    says: String,
+    may_be_the_machine: bool,
+}
+
+async fn keeps(db: &Db, scene: &Scene) -> Result<(), TooLong> {
+    let played = scene.play(db).await;
+    let most = if scene.gets_through { PREMAKE_MAX_MS } else { CAP_MS };
+    let mut kept = Ok(());
+    for (when, met) in [("held up", &played.held_up), ("free", &played.free)] {
+        eprintln!("{} | {} | {when} | {}", db.major(), scene.name, shown(met));
+        if met.longest_wait() > most {
+            let says = format!("{}, {when}: waits of {:?} ms", scene.name, met.waits);
+            kept = kept.and(Err(TooLong { says, may_be_the_machine: met.stall > STALL_MAX }));
+        }
+    }
+    if scene.gets_through {
+        added(db, scene, &played.held_up).await;
+    }
+    kept
+}
+
+async fn empty(db: &Db) {
+    db.execute("DROP SCHEMA pgtend CASCADE; DROP SCHEMA public CASCADE; CREATE SCHEMA public")
+        .await;
 }
 
 /// The same clients without pgtend.
@@ -62,16 +79,12 @@ async fn added(db: &Db, scene: &Scene, beside: &Met) {
     );
 }
 
-fn stall_ms(met: &Met) -> f64 {
-    met.stall.as_secs_f64() * 1e3
-}
-
 fn shown(met: &Met) -> String {
     format!(
         "longest wait for a lock {:.0} ms of {} above 10 ms, stall of the machine {:.0} ms; statements {}: half within {:?}, 999 of 1,000 within {:?}, all within {:?}",
         met.longest_wait(),
         met.waits.len(),
-        stall_ms(met),
+        met.stall.as_secs_f64() * 1e3,
         met.took.len(),
         met.within(500),
         met.within(999),

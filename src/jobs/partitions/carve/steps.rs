@@ -10,7 +10,7 @@ use crate::jobs::partitions::premake::recipe::Recipe;
 use crate::pg::catalog::carve::PartRecord;
 use crate::pg::catalog::quarantine::BOUND_CHECK;
 use crate::pg::ident::{literal, quoted};
-use crate::pg::step::{BRIEF_MAX, Expect, LockMode, LockWait, Mode, Statement, Step, Strong};
+use crate::pg::step::{Expect, LockMode, LockWait, Mode, Statement, Step, Strong, longest_try};
 
 /// Every row is looked up by its key. Left to itself, the server scans all of a partition that it has
 /// no statistics of for a few hundred changed keys: 0.7 s instead of some milliseconds.
@@ -248,7 +248,7 @@ impl Carve {
     fn brief(&self, strong: Vec<Strong>) -> LockWait {
         let mut lock = LockWait::brief(self.lock_timeout).looking_at(strong);
         // Much was done until here, and would be kept waiting until the next run.
-        lock.tries.extend([BRIEF_MAX.min(self.lock_timeout); 12]);
+        lock.tries.extend([longest_try(self.lock_timeout); 12]);
         lock.pause = Duration::from_millis(250);
         lock
     }

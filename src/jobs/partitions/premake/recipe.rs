@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::jobs::partitions::facts::Facts;
 use crate::pg::fault::Blocker;
 use crate::pg::ident::{Ident, TableName};
-use crate::pg::step::{BRIEF_MAX, LockMode, LockWait, Strong};
+use crate::pg::step::{BRIEF_MAX, LockMode, LockWait, Strong, longest_try};
 use crate::pg::version::Version;
 
 /// A default partition, as far as attaching a sibling depends on it.
@@ -119,7 +119,12 @@ impl fmt::Display for Recipe {
                 list(&self.referencing)
             ));
         }
-        write!(f, "{}; each try waits {} ms at most", parts.join("; "), BRIEF_MAX.as_millis())
+        write!(
+            f,
+            "{}; each try waits {} ms at most",
+            parts.join("; "),
+            longest_try(BRIEF_MAX).as_millis()
+        )
     }
 }
 

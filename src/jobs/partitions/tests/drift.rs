@@ -87,10 +87,10 @@ fn the_recipe_is_said_with_its_reason() {
             .to_owned()
     };
     insta::assert_snapshot!(recipe(plain(), 180_004), @"attached under a lock that no reader or writer waits for: neither a default partition nor a foreign key asks for more");
-    insta::assert_snapshot!(recipe(with_keys(), 180_004), @"its foreign keys lock public.users against writes for a moment; foreign keys that point at it lock public.notes against writes for a moment; each try waits 100 ms at most");
-    insta::assert_snapshot!(recipe(with_keys(), 140_018), @"its foreign keys lock public.users against writes for a moment; each try waits 100 ms at most");
-    insta::assert_snapshot!(recipe(plain().default(Some(look(month, false))), 180_004), @"attaching locks the default partition public.dflt for a moment and scans it; it is small; each try waits 100 ms at most");
-    insta::assert_snapshot!(recipe(plain().default(Some(look(month, true))), 180_004), @"a CHECK on the default partition public.dflt is validated first, so that attaching locks public.dflt for a moment and does not scan it; each try waits 100 ms at most");
+    insta::assert_snapshot!(recipe(with_keys(), 180_004), @"its foreign keys lock public.users against writes for a moment; foreign keys that point at it lock public.notes against writes for a moment; each try waits 80 ms at most");
+    insta::assert_snapshot!(recipe(with_keys(), 140_018), @"its foreign keys lock public.users against writes for a moment; each try waits 80 ms at most");
+    insta::assert_snapshot!(recipe(plain().default(Some(look(month, false))), 180_004), @"attaching locks the default partition public.dflt for a moment and scans it; it is small; each try waits 80 ms at most");
+    insta::assert_snapshot!(recipe(plain().default(Some(look(month, true))), 180_004), @"a CHECK on the default partition public.dflt is validated first, so that attaching locks public.dflt for a moment and does not scan it; each try waits 80 ms at most");
 }
 
 #[test]

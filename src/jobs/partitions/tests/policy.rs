@@ -184,11 +184,11 @@ fn rows_in_the_default_partition_block_their_range_only() {
 fn a_large_default_partition_is_scanned_under_a_check() {
     let plan = world([table("public.events").premake("1 day").default(None)]).plan(NOW);
     insta::assert_snapshot!(sql(&plan), @r"
-    -- add a check to public.dflt, lock_timeout [20, 20, 50, 50, 100, 100, 100, 100] ms
+    -- add a check to public.dflt, lock_timeout [20, 20, 50, 50, 80, 80, 80, 80] ms
     ALTER TABLE public.dflt ADD CONSTRAINT pgtend_hole CHECK (ts < '2026-01-01 00:00:00+00' OR ts >= '2026-02-01 00:00:00+00') NOT VALID
     -- validate the check of public.dflt, lock_timeout [2000, 2000, 2000] ms
     ALTER TABLE public.dflt VALIDATE CONSTRAINT pgtend_hole
-    -- make public.events_p2026_01, lock_timeout [20, 20, 50, 50, 100, 100, 100, 100] ms
+    -- make public.events_p2026_01, lock_timeout [20, 20, 50, 50, 80, 80, 80, 80] ms
     CREATE TABLE public.events_p2026_01 (LIKE public.events INCLUDING DEFAULTS INCLUDING GENERATED INCLUDING CONSTRAINTS INCLUDING STORAGE INCLUDING COMPRESSION INCLUDING COMMENTS INCLUDING STATISTICS);
     ALTER TABLE public.events ATTACH PARTITION public.events_p2026_01 FOR VALUES FROM ('2026-01-01 00:00:00+00') TO ('2026-02-01 00:00:00+00');
     ALTER TABLE public.dflt DROP CONSTRAINT IF EXISTS pgtend_hole
@@ -322,7 +322,7 @@ fn the_sql_is_like_the_parent() {
             vec![grant(Some("Writer"), "INSERT, SELECT", true), grant(None, "SELECT", false)];
     });
     insta::assert_snapshot!(sql(&world([events]).plan(NOW)), @r#"
-    -- make "Odd.Schema"."Order_p2026_01", lock_timeout [20, 20, 50, 50, 100, 100, 100, 100] ms
+    -- make "Odd.Schema"."Order_p2026_01", lock_timeout [20, 20, 50, 50, 80, 80, 80, 80] ms
     CREATE TABLE "Odd.Schema"."Order_p2026_01" (LIKE "Odd.Schema"."Order" INCLUDING DEFAULTS INCLUDING GENERATED INCLUDING CONSTRAINTS INCLUDING STORAGE INCLUDING COMPRESSION INCLUDING COMMENTS INCLUDING STATISTICS) USING heap TABLESPACE "fast disk";
     REVOKE ALL ON TABLE "Odd.Schema"."Order_p2026_01" FROM reader, PUBLIC;
     ALTER TABLE "Odd.Schema"."Order_p2026_01" OWNER TO "app owner";
