@@ -29,7 +29,7 @@ const OF_RUNS: &str = "AND query ~ 'job_run|job_control|job_known|_sqlx_migratio
                        AND query !~ 'archive_batch|^SELECT \\S+ FROM job_run WHERE run_id'";
 
 /// The dearest statements of the run.
-const DEAREST: u32 = 12;
+const DEAREST: u32 = 60;
 
 const WITH_PLANNING: &str = "total_exec_time + total_plan_time";
 
@@ -98,10 +98,10 @@ async fn spent(world: &mut World, what: &str, of: &str) -> f64 {
 async fn dearest(conn: &mut PgConnection) {
     let sql = format!(
         "SELECT round((total_exec_time + total_plan_time)::numeric, 1), round(total_plan_time::numeric, 1), \
-         calls, left(regexp_replace(query, '\\s+', ' ', 'g'), 100) FROM pg_stat_statements \
+         plans, calls, left(regexp_replace(query, '\\s+', ' ', 'g'), 100) FROM pg_stat_statements \
          WHERE dbid = (SELECT oid FROM pg_database WHERE datname = 'bench') ORDER BY 1 DESC LIMIT {DEAREST}"
     );
-    println!("    ms, planning, calls of the dearest statements");
+    println!("    ms, planning, plans, calls of the dearest statements");
     for row in rows(conn, &sql).await {
         let cells: Vec<&str> = row.iter().filter_map(Option::as_deref).collect();
         println!("    {}", cells.join("  "));

@@ -81,6 +81,7 @@ pub(super) fn relation(oid: u32) -> Relation {
         row_security: false,
         has_heirs: false,
         has_foreign_parts: false,
+        may_fire: false,
         owner: ident("app"),
         tree: vec![Oid(oid)],
         ancestors: Vec::new(),

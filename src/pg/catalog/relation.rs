@@ -48,6 +48,8 @@ pub struct Relation {
     pub has_heirs: bool,
     /// A partitioned table, some of whose partitions are foreign tables.
     pub has_foreign_parts: bool,
+    /// It has triggers or rules, or had some before the last VACUUM. Of itself alone.
+    pub may_fire: bool,
     /// Its owner.
     pub owner: Ident,
     /// Itself and its partitions, at any depth.
@@ -79,14 +81,22 @@ WHERE c.oid = $1 AND c.relkind = 'r'";
 
 const RELATION: &str = "\
 SELECT c.oid, c.relkind::text, c.relpersistence::text, c.relrowsecurity, \
-       c.relkind = 'r' AND EXISTS (SELECT FROM pg_inherits WHERE inhparent = c.oid), \
-       EXISTS (SELECT FROM pg_partition_tree(c.oid) AS p JOIN pg_class AS f ON f.oid = p.relid \
-               WHERE f.relkind = 'f'), \
-       pg_get_userbyid(c.relowner)::text, \
-       ARRAY(SELECT c.oid UNION SELECT relid::oid FROM pg_partition_tree(c.oid)), \
-       ARRAY(SELECT relid::oid FROM pg_partition_ancestors(c.oid) WHERE relid <> c.oid) \
+       pg_get_userbyid(c.relowner)::text, c.relhastriggers OR c.relhasrules, \
+       c.relhassubclass OR c.relispartition \
 FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace \
 WHERE n.nspname = $1 AND c.relname = $2";
+
+/// Asked where there may be something to tell: its planning takes longer than the rest of the look.
+const FAMILY: &str = "\
+SELECT c.relkind = 'r' AND EXISTS (SELECT FROM pg_inherits WHERE inhparent = c.oid), \
+       EXISTS (SELECT FROM pg_partition_tree(c.oid) AS p JOIN pg_class AS f ON f.oid = p.relid \
+               WHERE f.relkind = 'f'), \
+       ARRAY(SELECT c.oid UNION SELECT relid::oid FROM pg_partition_tree(c.oid)), \
+       ARRAY(SELECT relid::oid FROM pg_partition_ancestors(c.oid) WHERE relid <> c.oid) \
+FROM pg_class AS c WHERE c.oid = $1";
+
+/// Whether it has heirs, and foreign parts; its tree, and its ancestors.
+type Family = (bool, bool, Vec<Oid>, Vec<Oid>);
 
 /// The relation of that name.
 ///
@@ -96,14 +106,22 @@ pub async fn find(conn: &mut PgConnection, name: &TableName) -> Result<Option<Re
     let row = sqlx::query(RELATION)
         .bind(name.schema.as_str())
         .bind(name.table.as_str())
-        .fetch_optional(conn)
+        .fetch_optional(&mut *conn)
         .await
         .map_err(failed)?;
     let Some(row) = row else { return Ok(None) };
+    let oid = row.try_get(0).map_err(failed)?;
+    let family: Option<Family> = if row.try_get(6).map_err(failed)? {
+        sqlx::query_as(FAMILY).bind(oid).fetch_optional(conn).await.map_err(failed)?
+    } else {
+        None
+    };
+    let (has_heirs, has_foreign_parts, tree, ancestors) =
+        family.unwrap_or((false, false, vec![oid], Vec::new()));
     let kind: String = row.try_get(1).map_err(failed)?;
     let persistence: String = row.try_get(2).map_err(failed)?;
     Ok(Some(Relation {
-        oid: row.try_get(0).map_err(failed)?,
+        oid,
         kind: match kind.as_str() {
             "r" => Kind::Table,
             "p" => Kind::Partitioned,
@@ -117,11 +135,12 @@ pub async fn find(conn: &mut PgConnection, name: &TableName) -> Result<Option<Re
             _ => Persistence::Permanent,
         },
         row_security: row.try_get(3).map_err(failed)?,
-        has_heirs: row.try_get(4).map_err(failed)?,
-        has_foreign_parts: row.try_get(5).map_err(failed)?,
-        owner: ident(&row, 6)?,
-        tree: row.try_get(7).map_err(failed)?,
-        ancestors: row.try_get(8).map_err(failed)?,
+        has_heirs,
+        has_foreign_parts,
+        may_fire: row.try_get(5).map_err(failed)?,
+        owner: ident(&row, 4)?,
+        tree,
+        ancestors,
     }))
 }
 

@@ -1,8 +1,8 @@
 //! What happens besides when rows are inserted or deleted: triggers and rules.
 
-use sqlx::postgres::types::Oid;
 use sqlx::{PgConnection, Row};
 
+use super::relation::Relation;
 use super::{failed, ident, table_name};
 use crate::pg::fault::Fault;
 use crate::pg::ident::{Ident, TableName};
@@ -57,15 +57,18 @@ ORDER BY nspname, relname, name";
 /// Where the server does not answer.
 pub async fn of(
     conn: &mut PgConnection,
-    table: Oid,
-    tree: &[Oid],
+    relation: &Relation,
     fires: Fires,
 ) -> Result<Vec<Hook>, Fault> {
+    let Relation { oid, tree, .. } = relation;
+    if !relation.may_fire && tree == &[*oid] {
+        return Ok(Vec::new());
+    }
     let bit = match fires {
         Fires::OnInsert => INSERT,
         Fires::OnDelete => DELETE,
     };
-    let rows = sqlx::query(HOOKS).bind(tree).bind(bit).bind(table).fetch_all(conn).await;
+    let rows = sqlx::query(HOOKS).bind(tree).bind(bit).bind(oid).fetch_all(conn).await;
     rows.map_err(failed)?
         .iter()
         .map(|row| {
