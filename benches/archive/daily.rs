@@ -29,7 +29,7 @@ const OF_RUNS: &str = "AND query ~ 'job_run|job_control|job_known|_sqlx_migratio
                        AND query !~ 'archive_batch|^SELECT \\S+ FROM job_run WHERE run_id'";
 
 /// The dearest statements of the run.
-const DEAREST: u32 = 60;
+const DEAREST: u32 = 12;
 
 const WITH_PLANNING: &str = "total_exec_time + total_plan_time";
 
