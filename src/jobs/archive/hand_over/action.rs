@@ -108,7 +108,8 @@ pub struct Tidy {
     pub indexes: Vec<Ident>,
 }
 
-/// A try for the hot table's lock. Behind it waits the application, and behind that the partition's.
+/// What a try for the hot table's lock may cost the application, which waits behind it. The partition's comes
+/// behind that.
 const TABLE_LOCK: Duration = Duration::from_millis(40);
 /// Once the hot table is locked, everyone waits for us: further locks are had at once or not at all.
 const HURRY: &str = "SET LOCAL lock_timeout = '30ms'";
