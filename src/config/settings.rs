@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use ::config::Value;
 
 use super::file;
-use super::keys::{Holds, Key, Otherwise, SECTIONS, Section, keys_of};
+use super::keys::{Holds, Key, Otherwise, SECTIONS, Section, Values, keys_of};
 use super::layer::{Layer, Leaf};
 use super::path::KeyPath;
 use super::problem::Place;
@@ -89,12 +89,7 @@ impl Settings {
 
     /// A value, if it is set, right, or has a default.
     pub(super) fn get<T: Read>(&self, path: &KeyPath) -> Option<T> {
-        self.leaves.get(path).and_then(|setting| T::read(&setting.value).ok())
-    }
-
-    /// A value as it is.
-    pub(super) fn text(&self, path: &str) -> Option<ValueKind> {
-        self.leaves.get(&KeyPath::of(path)).map(|setting| setting.value.clone())
+        (self as &dyn Values).get(path)
     }
 
     /// A setting.
@@ -120,6 +115,12 @@ impl Settings {
             .filter(|path| value(self, path) != value(before, path))
             .map(ToString::to_string)
             .collect()
+    }
+}
+
+impl Values for Settings {
+    fn value(&self, path: &KeyPath) -> Option<&ValueKind> {
+        self.leaves.get(path).map(|setting| &setting.value)
     }
 }
 

@@ -6,7 +6,7 @@
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
-use super::apply::Line;
+use super::line::Line;
 use super::outcome::{ActionOutcome, Outcome, Verdict};
 use super::plan::Action;
 use super::{Context, Job};

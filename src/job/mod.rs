@@ -20,6 +20,7 @@ pub mod clocks;
 pub mod consent;
 pub mod end;
 mod lanes;
+mod line;
 pub mod outcome;
 pub mod pace;
 pub mod plan;

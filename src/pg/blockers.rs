@@ -5,7 +5,6 @@ use std::time::Duration;
 use sqlx::{PgConnection, PgPool, Row};
 
 use super::fault::{Blocker, Fault, Kind};
-use super::session::Watch;
 use super::step::{Step, Strong};
 
 /// A transaction that has been open for as long will be there for a ladder's two seconds too. What
@@ -18,6 +17,15 @@ SELECT a.pid, coalesce(a.application_name, ''), coalesce(a.usename::text, ''), \
        coalesce(extract(epoch FROM clock_timestamp() - a.xact_start), 0)::bigint \
 FROM unnest(pg_blocking_pids($1)) AS b(pid) JOIN pg_stat_activity AS a USING (pid) \
 ORDER BY a.xact_start NULLS LAST LIMIT 5";
+
+/// A look at a session from beside it.
+#[derive(Debug, Clone)]
+pub struct Watch {
+    /// The connections to look by.
+    pub control: PgPool,
+    /// Its process id on the server.
+    pub pid: Option<i32>,
+}
 
 /// The sessions that block this backend now, oldest transaction first, five at most. Empty where
 /// nobody does or the look itself fails: it only adds to a message.

@@ -11,12 +11,12 @@ use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
 use sqlx::pool::PoolConnection;
-use sqlx::{PgPool, Postgres, Row};
+use sqlx::{Postgres, Row};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::sync::CancellationToken;
 
 use super::beside::{self, Beside, Limits};
-use super::blockers::{blockers_of, look_first};
+use super::blockers::{Watch, blockers_of, look_first};
 use super::connect::Server;
 pub use super::execute::Done;
 use super::execute::{check, execute};
@@ -34,15 +34,6 @@ mod reader;
 
 pub use backends::Backends;
 pub use reader::Reader;
-
-/// A look at a session from beside it.
-#[derive(Debug, Clone)]
-pub struct Watch {
-    /// The connections to look by.
-    pub control: PgPool,
-    /// Its process id on the server.
-    pub pid: Option<i32>,
-}
 
 /// What a session is opened with.
 #[derive(Debug, Clone)]

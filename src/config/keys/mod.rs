@@ -14,8 +14,7 @@ pub(super) use list::{KEYS, SECTIONS};
 pub(super) use words::KeyWord;
 
 use super::path::KeyPath;
-use super::settings::Settings;
-use super::value::ValueKind;
+use super::value::{Read, ValueKind};
 
 /// One key.
 #[derive(Debug, Clone, Copy)]
@@ -39,9 +38,27 @@ pub(super) enum Otherwise {
     Default(&'static str),
     /// A value that follows from other settings: the rule in words, and as a function of all
     /// settings and the section in question.
-    Derived(&'static str, fn(&Settings, &KeyPath) -> Option<ValueKind>),
+    Derived(&'static str, fn(&dyn Values, &KeyPath) -> Option<ValueKind>),
     /// Nothing; an example of what may be written, and what absence means.
     Absent(&'static str, &'static str),
+}
+
+/// The settings that a value may follow from.
+pub(super) trait Values {
+    /// The value at this path, if it is set, right, or has a default.
+    fn value(&self, path: &KeyPath) -> Option<&ValueKind>;
+}
+
+impl dyn Values + '_ {
+    /// The same, read.
+    pub(super) fn get<T: Read>(&self, path: &KeyPath) -> Option<T> {
+        self.value(path).and_then(|value| T::read(value).ok())
+    }
+
+    /// The same, as it is written.
+    pub(super) fn text(&self, path: &str) -> Option<ValueKind> {
+        self.value(&KeyPath::of(path)).cloned()
+    }
 }
 
 /// A section: a table of keys.

@@ -11,7 +11,7 @@ use super::account::{self, Entry, Record};
 use super::columns;
 use super::doubles::{self, Doubles};
 use super::due::DueRows;
-use super::observe::{self, Source, Target};
+use super::side::{self, Source, Target};
 use super::walk::Walk;
 use super::{sql, walk};
 use crate::config::checked::{ArchiveTable, RuleName};
@@ -71,13 +71,13 @@ pub async fn observe(
     let mut found = Vec::with_capacity(policy.children.len());
     for name in &policy.children {
         let into = archive_of(name)?;
-        let source = observe::source(conn, name, version).await?;
+        let source = side::source(conn, name, version).await?;
         let (mut keys, mut target_schema) = (Vec::new(), None);
         if let (Some(source), Some(parent)) = (&source, parent) {
             keys = foreign_keys::between(conn, source.relation.oid, &parent.tree).await?;
             target_schema = privileges::in_schema_of(conn, &into, &source.relation.owner).await?;
         }
-        let target = observe::target(conn, &into).await?;
+        let target = side::target(conn, &into).await?;
         found.push(ChildFacts { name: name.clone(), into, source, target, target_schema, keys });
     }
     Ok(found)
@@ -162,6 +162,11 @@ impl ChildFacts {
 }
 
 impl Child {
+    /// Those that must stay as they are.
+    pub fn tables(&self) -> impl Iterator<Item = &TableName> {
+        std::iter::once(&self.name).chain(&self.into)
+    }
+
     /// What is done to its rows, in this order, by a batch that records them itself or leaves that to another
     /// connection.
     pub fn shown(&self, records: bool) -> impl Iterator<Item = &String> {

@@ -30,6 +30,8 @@ mod purge;
 mod recipe;
 mod refusal;
 pub mod restore;
+mod seen;
+mod side;
 mod sql;
 mod sweep;
 #[cfg(test)]
@@ -39,7 +41,7 @@ pub mod verify;
 mod walk;
 
 pub use action::ArchiveAction;
-pub use observe::Seen;
+pub use seen::Seen;
 
 /// The job.
 pub struct Archive {

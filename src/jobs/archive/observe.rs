@@ -7,10 +7,11 @@ use super::account::part::{self, Unread};
 use super::children::{self, ChildFacts};
 use super::count::{Counted, Due, count};
 use super::due::{ANY_AGE, AgeType, DueRows};
-use super::hand_over::look::{Looked, look};
+use super::hand_over::facts::Looked;
+use super::hand_over::look::look;
 use super::hand_over::plan::within;
-use super::purge::PurgeFacts;
 use super::restore::{Hold, hold};
+use super::side::{Source, Target, source, target};
 use super::walk::{self, Expressed};
 use crate::config::checked::{Age, ArchiveTable, Rule};
 use crate::pg::catalog::functions;
@@ -24,19 +25,6 @@ use crate::pg::fault::{Fault, Kind};
 use crate::pg::ident::{Ident, TableName};
 use crate::pg::session::Reader;
 use crate::pg::version::Version;
-
-mod side;
-
-pub use side::{SOURCE_PRIVILEGES, Source, Target, source, target};
-
-/// The facts of every configured table, in the configuration's order.
-#[derive(Debug, Default)]
-pub struct Seen {
-    /// Those whose rows move.
-    pub tables: Vec<(Rule, Result<Facts, Fault>)>,
-    /// Those whose rows are deleted.
-    pub purges: Vec<(Rule, Result<PurgeFacts, Fault>)>,
-}
 
 /// What concerns one hot table.
 #[derive(Debug, Clone)]

@@ -4,7 +4,6 @@ use std::fmt::Write as _;
 
 use super::account::layout::layout_of;
 use super::account::{Entry, Kind, Record};
-use super::children::Child;
 use super::columns::{self, ARCHIVED_AT, Mapping};
 use super::due::DueRows;
 use super::walk::{Term, Walk};
@@ -62,7 +61,7 @@ const LATER: &str = "SET LOCAL synchronous_commit = off";
 const FORGET: &str = "DELETE FROM archive_position WHERE source = $1";
 
 impl Texts {
-    /// Writes them.
+    /// Writes them. The tables beside must stay as they are, too.
     #[must_use]
     pub fn new(
         due: &DueRows,
@@ -70,15 +69,12 @@ impl Texts {
         walk: &Walk,
         map: &Mapping,
         source_columns: &[Column],
-        children: &[Child],
+        beside: &[&TableName],
         rule: Option<&RuleName>,
     ) -> Self {
         let source = &due.source;
         let condition = due_in_range(due, walk);
-        let mut tables = vec![source, into];
-        tables.extend(
-            children.iter().flat_map(|child| std::iter::once(&child.name).chain(&child.into)),
-        );
+        let tables = [&[source, into], beside].concat();
         let record = Record {
             kind: Kind::Move,
             source: source.clone(),

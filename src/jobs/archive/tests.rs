@@ -7,8 +7,10 @@ use sqlx::postgres::types::Oid;
 
 use super::count::{Counted, Due};
 use super::due::AgeType;
-use super::observe::{Facts, Position, Seen, Source, Target};
+use super::observe::{Facts, Position};
 use super::plan::plan;
+use super::seen::Seen;
+use super::side::{Source, Target};
 use super::walk::Expressed;
 use crate::config::checked::{
     Age, Allowance, Archive, ArchiveTable, Catchup, Limits, Order, Pace, Rule, RuleName, Schedule,

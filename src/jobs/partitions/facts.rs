@@ -7,7 +7,7 @@ use crate::job::clocks::Clocks;
 use crate::jobs::partitions::grid::bounds::Span;
 use crate::jobs::partitions::grid::coverage::Piece;
 use crate::jobs::partitions::grid::key::Point;
-use crate::jobs::partitions::tended::Laid;
+use crate::jobs::partitions::laid::Laid;
 use crate::pg::catalog::carve::{Begun, Source};
 use crate::pg::catalog::foreign_keys::Reference;
 use crate::pg::catalog::leftover::Leftover;

@@ -1,6 +1,7 @@
 //! Whether a table can be tended, and everything about it that does not depend on the time.
 
 use super::facts::{Facts, Seen};
+use super::laid::{Laid, within};
 use super::refusal::{DOING, configured, missing, refused};
 use crate::config::checked::{PartitionTable, Partitions};
 use crate::jobs::partitions::grid::axis::Axis;
@@ -8,7 +9,6 @@ use crate::jobs::partitions::grid::bounds::{Span, parse_bound};
 use crate::jobs::partitions::grid::continued::{Continued, Sibling, continued};
 use crate::jobs::partitions::grid::coverage::Existing;
 use crate::jobs::partitions::grid::kind;
-use crate::jobs::partitions::premake::aim::within;
 use crate::pg::catalog::partition::Relation;
 use crate::pg::fault::{Fault, Kind};
 use crate::pg::ident::{Ident, TableName, quoted};
@@ -37,19 +37,6 @@ pub struct Tended<'a> {
     pub existing: Vec<Existing>,
     /// What it may hold itself, being a partition by the same key.
     pub within: Span,
-}
-
-/// What follows from a table's facts and its section alone. A run asks for it several times, and to read
-/// the bounds and names of all partitions is most of its own work: so it is worked out once.
-#[derive(Debug, Clone)]
-pub struct Laid {
-    axis: Axis,
-    key: Ident,
-    other_owner: Option<Ident>,
-    template: Template,
-    differs: Option<String>,
-    existing: Vec<Existing>,
-    within: Span,
 }
 
 /// Works it out for every table that can be tended.

@@ -102,16 +102,7 @@ pub struct Difference {
 /// `WHICH` pairs are compared, and `$2` rows read at most.
 const DIFFERENCES: &str = include_str!("likeness.sql");
 
-/// The first look, as far as `pg_class` goes: `c` is a partition of `p`, and they are not plainly alike.
-/// With the same letter for it, the index that is the replica identity may still be another.
-pub(super) const STANDS_OUT: &str = "\
-(p.relowner <> c.relowner OR p.relacl IS DISTINCT FROM c.relacl \
- OR p.relrowsecurity <> c.relrowsecurity OR p.relforcerowsecurity <> c.relforcerowsecurity \
- OR p.relreplident <> c.relreplident OR p.relreplident = 'i' \
- OR (p.relam <> 0 AND p.relam <> c.relam) \
- OR (p.reltablespace <> 0 AND p.reltablespace <> c.reltablespace))";
-
-/// The first look beyond it: relations with anything that has rows of its own. Since 17, a column
+/// The first look beyond what `pg_class` says: relations with anything that has rows of its own. Since 17, a column
 /// without a target has none; before, it has -1. LIMIT makes the server look up these relations'
 /// columns by the index; else it reads those of the whole database where they are many.
 const ADORNED: &str = "\

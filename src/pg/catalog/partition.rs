@@ -7,7 +7,6 @@
 use sqlx::postgres::types::Oid;
 use sqlx::{AssertSqlSafe, FromRow, PgConnection};
 
-use super::likeness::STANDS_OUT;
 use crate::pg::fault::Fault;
 use crate::pg::ident::{Ident, TableName};
 use crate::pg::version::Version;
@@ -161,6 +160,15 @@ pub async fn by_name(conn: &mut PgConnection, names: &[TableName]) -> Result<Vec
         .await
         .map_err(failed("read new partitions"))
 }
+
+/// The first look, as far as `pg_class` goes: `c` is a partition of `p`, and they are not plainly alike.
+/// With the same letter for it, the index that is the replica identity may still be another.
+const STANDS_OUT: &str = "\
+(p.relowner <> c.relowner OR p.relacl IS DISTINCT FROM c.relacl \
+ OR p.relrowsecurity <> c.relrowsecurity OR p.relforcerowsecurity <> c.relforcerowsecurity \
+ OR p.relreplident <> c.relreplident OR p.relreplident = 'i' \
+ OR (p.relam <> 0 AND p.relam <> c.relam) \
+ OR (p.reltablespace <> 0 AND p.reltablespace <> c.reltablespace))";
 
 fn children_sql(pending: &str, which: &str) -> String {
     format!(

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use super::CHECK;
-use super::plan::check_sql;
 use crate::config::checked::{Allowance, Rule};
 use crate::jobs::archive::account::Part;
 use crate::pg::catalog::hand_over::Grant;
@@ -295,4 +294,12 @@ fn drop_index(leaf: &TableName, index: &Ident) -> Step {
 fn step(doing: &'static str, leaf: &TableName, lock: LockWait, sql: Vec<String>) -> Step {
     let statements = sql.into_iter().map(Statement::new).collect();
     Step { doing, object: leaf.to_string(), mode: Mode::Unflushed, lock, statements }
+}
+
+/// The CHECK's condition: what the bound says, and that there is a key.
+fn check_sql(leaf: &TableName, key: &Ident, range: &Range) -> String {
+    format!(
+        "ALTER TABLE {leaf} ADD CONSTRAINT {CHECK} CHECK ({key} IS NOT NULL AND {}) NOT VALID",
+        range.holds(key)
+    )
 }

@@ -1,17 +1,16 @@
 //! What is asked about partitions that might be handed over. Questions, no policy.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use sqlx::{AssertSqlSafe, Executor, PgConnection, Row};
 
+use super::facts::{Contents, Looked, fits};
 use super::obstacles::speaks_against;
-use super::plan::fits;
 use super::{CHECK, INDEX_PREFIX, LEFT_MAX, Left, PARTITIONS_MAX};
 use crate::config::checked::ArchiveTable;
 use crate::jobs::archive::due::AgeType;
-use crate::jobs::archive::observe::{Source, Target};
-use crate::pg::catalog::hand_over::{self, Asked, Grant, Leaf, Pair};
+use crate::jobs::archive::side::{Source, Target};
+use crate::pg::catalog::hand_over::{self, Asked, Leaf, Pair};
 use crate::pg::catalog::partition::{self, Relation};
 use crate::pg::catalog::relation::Kind;
 use crate::pg::catalog::{functions, setting};
@@ -19,50 +18,8 @@ use crate::pg::fault::{self, Fault};
 use crate::pg::ident::{TableName, quoted};
 use crate::pg::session::Reader;
 
-/// What concerns two tables of which one at least is partitioned.
-#[derive(Debug, Clone)]
-pub struct Looked {
-    /// The hot table.
-    pub from: Relation,
-    /// The archive table.
-    pub into: Relation,
-    /// In what they differ; read where both are partitioned by the age.
-    pub pair: Pair,
-    /// Old partitions of the hot table, and the one that begins before the cut-off.
-    pub leaves: Vec<Leaf>,
-    /// What those hold that nothing else speaks against, by oid.
-    pub contents: BTreeMap<i64, Contents>,
-    /// The hot table's default partition.
-    pub default: Option<TableName>,
-    /// The archive's default partition, and whether it is empty.
-    pub into_default: Option<(TableName, bool)>,
-    /// What others may do with the archive table.
-    pub grants: Vec<Grant>,
-    /// Functions of the condition that are not IMMUTABLE.
-    pub unsteady: Vec<String>,
-    /// What the session waits for a lock at most.
-    pub lock_timeout: Duration,
-}
-
-/// What a partition holds.
-#[derive(Debug, Clone)]
-pub struct Contents {
-    /// No row.
-    pub is_empty: bool,
-    /// Rows that are not due.
-    pub left: Left,
-}
-
 /// Catalog rows are cheap; nobody has more partitions.
 const LEAVES_MAX: i64 = 10_000;
-impl Contents {
-    /// It has rows, and all of them are due.
-    #[must_use]
-    pub fn is_all_due(&self) -> bool {
-        !self.is_empty && matches!(self.left, Left::Rows(0))
-    }
-}
-
 /// How long the question about one partition's rows may take.
 const QUESTION_MS: u32 = 10_000;
 

@@ -23,6 +23,7 @@ use crate::pg::fault::Fault;
 
 pub mod action;
 pub mod apply;
+pub mod facts;
 pub mod look;
 mod obstacles;
 pub mod plan;

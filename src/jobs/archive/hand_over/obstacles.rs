@@ -3,11 +3,11 @@
 
 use std::fmt;
 
-use super::look::Looked;
+use super::facts::Looked;
 use super::{SCANNED_MAX, provable};
 use crate::config::checked::ArchiveTable;
 use crate::jobs::archive::columns;
-use crate::jobs::archive::observe::{Source, Target};
+use crate::jobs::archive::side::{Source, Target};
 use crate::pg::catalog::columns::Column;
 use crate::pg::catalog::hand_over::Leaf;
 use crate::pg::ident::{TableName, quoted};

@@ -1,17 +1,16 @@
 //! Which partitions are handed over, which move row by row, and which wait. Policy, no questions.
 
 use super::action::{Build, HandOver, Proof, Tidy};
-use super::look::{Contents, Looked};
+use super::facts::{Contents, Looked, fits};
 use super::obstacles::{Against, added, is_small, own_columns, speaks_against, tables};
-use super::{CHECK, LEFT_MAX, Left, PARTITIONS_MAX, provable};
+use super::{LEFT_MAX, Left, PARTITIONS_MAX, provable};
 use crate::config::checked::{Age, ArchiveTable, Rule};
 use crate::jobs::archive::account::Part;
 use crate::jobs::archive::account::layout::layout_of;
 use crate::jobs::archive::columns;
 use crate::jobs::archive::due::AgeType;
-use crate::jobs::archive::observe::{Source, Target};
+use crate::jobs::archive::side::{Source, Target};
 use crate::pg::catalog::hand_over::Leaf;
-use crate::pg::catalog::partition::Relation;
 use crate::pg::ident::{Ident, TableName};
 use crate::pg::partition_name::beside;
 use crate::pg::range::Range;
@@ -43,22 +42,6 @@ pub struct Asked<'a> {
     pub shape: &'a str,
     /// Before it a row is old.
     pub cutoff: &'a str,
-}
-
-/// A table partitioned by RANGE of the age column alone.
-#[must_use]
-pub fn fits(relation: &Relation, age: &Ident, age_type: AgeType) -> bool {
-    // As `pg_type` numbers them: no domain.
-    let type_oid = match age_type {
-        AgeType::Day => 1082,
-        AgeType::WallClock => 1114,
-        AgeType::Instant => 1184,
-    };
-    relation.strategy.as_deref() == Some("r")
-        && relation.key_parts == Some(1)
-        && relation.key_column.as_deref() == Some(age.as_str())
-        && relation.key_type_oid == Some(type_oid)
-        && relation.key_order_usual == Some(true)
 }
 
 /// The rows that may move one by one, as a condition; `None`: all. Left out is the range of each
@@ -282,13 +265,4 @@ fn proof(policy: &ArchiveTable, leaf: &Leaf) -> Proof {
 
 fn idents<'a>(names: impl IntoIterator<Item = &'a String>) -> Vec<Ident> {
     names.into_iter().filter_map(|name| Ident::new(name).ok()).collect()
-}
-
-/// The CHECK's condition: what the bound says, and that there is a key.
-#[must_use]
-pub fn check_sql(leaf: &TableName, key: &Ident, range: &Range) -> String {
-    format!(
-        "ALTER TABLE {leaf} ADD CONSTRAINT {CHECK} CHECK ({key} IS NOT NULL AND {}) NOT VALID",
-        range.holds(key)
-    )
 }

@@ -11,7 +11,8 @@ use crate::jobs::archive::columns;
 use crate::jobs::archive::course::{Course, Terms};
 use crate::jobs::archive::doubles::{self, Doubles};
 use crate::jobs::archive::hand_over;
-use crate::jobs::archive::observe::{Facts, Source, due_rows};
+use crate::jobs::archive::observe::{Facts, due_rows};
+use crate::jobs::archive::side::Source;
 use crate::jobs::archive::sql::{self, Texts};
 use crate::jobs::archive::walk::Walk;
 use crate::pg::ident::{Ident, TableName};
@@ -167,7 +168,8 @@ impl<'a> Work<'a> {
         let moves = |child: &ChildFacts| child.moves(due, walk, &due_in_range, rule);
         let children: Vec<Child> = facts.children.iter().filter_map(moves).collect();
         let columns = &self.source.columns;
-        let texts = Texts::new(due, &policy.into, walk, &map, columns, &children, rule);
+        let beside: Vec<&TableName> = children.iter().flat_map(Child::tables).collect();
+        let texts = Texts::new(due, &policy.into, walk, &map, columns, &beside, rule);
         let unique = self.lookups(&map);
         let tables = (*name, &policy.into);
         // Rows are named by their keys, whichever way they are met.

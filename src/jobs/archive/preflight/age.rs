@@ -3,7 +3,7 @@
 use super::findings::Findings;
 use crate::config::checked::{Age, Order};
 use crate::jobs::archive::due::AgeType;
-use crate::jobs::archive::observe::Source;
+use crate::jobs::archive::side::Source;
 use crate::jobs::archive::walk::{self, Expressed};
 use crate::pg::condition::Expression;
 use crate::pg::ident::Ident;

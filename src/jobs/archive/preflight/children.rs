@@ -4,7 +4,7 @@ use super::findings::{Findings, grant};
 use super::source::{kind, source_side};
 use super::target::{missing_target, target_side};
 use crate::jobs::archive::children::{ChildFacts, has_index};
-use crate::jobs::archive::observe::Source;
+use crate::jobs::archive::side::Source;
 
 use crate::config::checked::ArchiveTable;
 use crate::jobs::archive::sql::list;

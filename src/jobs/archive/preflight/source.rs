@@ -1,7 +1,7 @@
 //! What is asked of a table that rows leave.
 
 use super::findings::{Findings, grant};
-use crate::jobs::archive::observe::Source;
+use crate::jobs::archive::side::Source;
 use crate::jobs::archive::sql::list;
 use crate::pg::catalog::foreign_keys::Referrer;
 use crate::pg::catalog::publications::Narrowed;

@@ -4,11 +4,11 @@ use super::PurgeFacts;
 use super::children::ChildArchive;
 use crate::config::checked::Purge;
 use crate::jobs::archive::children::has_index;
-use crate::jobs::archive::observe::Source;
 use crate::jobs::archive::preflight::{
     Findings, age_and_key, kind, order, referrers, source_side, volatile,
 };
 use crate::jobs::archive::refusal::Refusal;
+use crate::jobs::archive::side::Source;
 use crate::jobs::archive::sql::list;
 use crate::pg::catalog::columns::Column;
 use crate::pg::catalog::foreign_keys::{ForeignKey, Referrer};

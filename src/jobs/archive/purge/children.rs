@@ -9,7 +9,7 @@ use super::{Policy, record};
 use crate::config::checked::Purge;
 use crate::jobs::archive::children::{Child, age, archive_of, referring};
 use crate::jobs::archive::due::DueRows;
-use crate::jobs::archive::observe::{self as archive, SOURCE_PRIVILEGES, Source};
+use crate::jobs::archive::side::{self, SOURCE_PRIVILEGES, Source};
 use crate::jobs::archive::walk::Walk;
 use crate::pg::catalog::columns::{self, Column};
 use crate::pg::catalog::foreign_keys::{self, ForeignKey, Referrer};
@@ -50,7 +50,7 @@ pub async fn observe(
     let mut found = Vec::with_capacity(purge.children.len());
     for child in &purge.children {
         let name = archive_of(child)?;
-        let mut source = archive::source(conn, &name, version).await?;
+        let mut source = side::source(conn, &name, version).await?;
         let (mut hot_columns, mut keys, mut own_keys) = (Vec::new(), Vec::new(), Vec::new());
         if let Some(hot) = relation::find(conn, child).await? {
             hot_columns = columns::of(conn, hot.oid).await?;

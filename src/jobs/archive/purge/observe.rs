@@ -9,8 +9,9 @@ use crate::config::checked::{Purge, Rule};
 use crate::job::clocks::Clocks;
 use crate::jobs::archive::count::{Counted, Due, count};
 use crate::jobs::archive::due::DueRows;
-use crate::jobs::archive::observe::{self as archive, Position, Source, old_rows};
+use crate::jobs::archive::observe::{self as archive, Position, old_rows};
 use crate::jobs::archive::restore::{Hold, hold};
+use crate::jobs::archive::side::{self, Source};
 use crate::pg::catalog::columns::{self, Column};
 use crate::pg::catalog::pressure::{self, Sight};
 use crate::pg::catalog::{partition, relation, shape};
@@ -65,7 +66,7 @@ pub async fn observe(
 ) -> Result<PurgeFacts, Fault> {
     let name = &rule.table;
     let version = reader.server.version;
-    let mut source = archive::source(reader.conn, name, version).await?;
+    let mut source = side::source(reader.conn, name, version).await?;
     let relation = source.as_ref().map(|source| &source.relation);
     let hot = match &purge.archive_of {
         Some(hot) => relation::find(reader.conn, hot).await?,

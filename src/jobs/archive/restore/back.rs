@@ -6,7 +6,7 @@ use super::super::account::layout::layout_of;
 use super::super::account::{self, Record};
 use super::super::children::ChildFacts;
 use super::super::columns::{self, ARCHIVED_AT, Mapping};
-use super::super::observe::{Source, Target};
+use super::super::side::{Source, Target};
 use super::super::sql::list;
 use super::super::walk::Walk;
 use crate::config::checked::Age;

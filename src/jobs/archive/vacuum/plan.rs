@@ -5,7 +5,7 @@ use crate::config::checked::{Allowance, Pace};
 use crate::job::Plan;
 use crate::jobs::archive::action::ArchiveAction;
 use crate::jobs::archive::count::Due;
-use crate::jobs::archive::observe::Source;
+use crate::jobs::archive::side::Source;
 use crate::pg::ident::TableName;
 
 /// Fewer dead rows than this are no trouble in any table …

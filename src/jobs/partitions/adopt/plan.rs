@@ -3,8 +3,8 @@
 use chrono::{DateTime, Utc};
 
 use super::super::action::PartitionAction;
+use super::super::draft::missing;
 use super::super::facts::Seen;
-use super::super::plan::missing;
 use super::super::premake::new::NewPartition;
 use super::super::refusal::configured;
 use super::super::tended::tended;

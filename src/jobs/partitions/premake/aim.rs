@@ -2,7 +2,6 @@
 
 use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 
-use crate::jobs::partitions::grid::bounds::{Edge, Span, parse_bound};
 use crate::jobs::partitions::grid::coverage::{Aim, Piece};
 use crate::jobs::partitions::grid::key::{IntType, KeyType, Point};
 use crate::jobs::partitions::refusal::DOING;
@@ -113,11 +112,4 @@ impl Tended<'_> {
             "check key = … in [partitions.tables]; if it is right, the table needs a wider key",
         )
     }
-}
-
-/// What a table may hold by its own bound, as a partition by the same key.
-pub fn within(own_bound: Option<&str>) -> Span {
-    own_bound
-        .and_then(|bound| parse_bound(bound).ok().flatten())
-        .unwrap_or(Span { from: Edge::Start, to: Edge::End })
 }

@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::jobs::archive::action::{ArchiveAction, CreateTarget};
-use crate::jobs::archive::observe::Source;
 use crate::jobs::archive::purge::children::ChildArchive;
+use crate::jobs::archive::side::Source;
 use crate::jobs::archive::tests::{column, ident, index, primary};
 use crate::pg::catalog::foreign_keys::{ForeignKey, Referrer};
 
