@@ -118,7 +118,7 @@ pub enum Mode {
     Alone,
 }
 
-/// The longest that the application may queue behind a lock of ours, whatever is configured.
+/// The longest that a wait for a lock of ours may cost the application, whatever is configured.
 pub const BRIEF_MAX: Duration = Duration::from_millis(100);
 
 /// The longest try for a lock where the application may wait for so long, [`BRIEF_MAX`] at most: four

@@ -147,7 +147,7 @@ pub struct Batch {
 
 /// Said when a table has another shape.
 pub const ALTERED: &str = "the table or its archive was altered since it was looked at";
-/// The most one try waits for a lock on the whole table.
+/// The most that a try for a lock on the whole table costs those behind it.
 const TABLE_LOCK: Duration = Duration::from_millis(100);
 
 impl CreateTarget {

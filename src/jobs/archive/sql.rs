@@ -27,7 +27,7 @@ pub struct Texts {
     pub lock: String,
     /// Copies a range: `$2`, … its first row, then its last. Absent: rows go nowhere.
     pub insert: Option<String>,
-    /// Whether both tables still look as they did: what is asked, then `= $1`, which is their shape.
+    /// Whether both tables still look as they did; `$1`: their shape.
     pub unchanged: String,
     /// Whether the source still looks as it did, and how both tables look now; `$1`: its shape.
     pub settled: String,

@@ -48,7 +48,7 @@ pub struct Relation {
     pub has_heirs: bool,
     /// A partitioned table, some of whose partitions are foreign tables.
     pub has_foreign_parts: bool,
-    /// It has triggers or rules, or had some before the last VACUUM. Of itself alone.
+    /// It has triggers or rules, or had some since the last VACUUM. Of itself alone.
     pub may_fire: bool,
     /// Its owner.
     pub owner: Ident,
@@ -114,10 +114,10 @@ pub async fn find(conn: &mut PgConnection, name: &TableName) -> Result<Option<Re
     let family: Option<Family> = if row.try_get(6).map_err(failed)? {
         sqlx::query_as(FAMILY).bind(oid).fetch_optional(conn).await.map_err(failed)?
     } else {
-        None
+        Some((false, false, vec![oid], Vec::new()))
     };
-    let (has_heirs, has_foreign_parts, tree, ancestors) =
-        family.unwrap_or((false, false, vec![oid], Vec::new()));
+    // It was dropped just now.
+    let Some((has_heirs, has_foreign_parts, tree, ancestors)) = family else { return Ok(None) };
     let kind: String = row.try_get(1).map_err(failed)?;
     let persistence: String = row.try_get(2).map_err(failed)?;
     Ok(Some(Relation {

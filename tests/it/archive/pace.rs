@@ -191,7 +191,7 @@ fn gentle_batches_begin_small_and_grow() {
         let config = config_for("jobs", "created_at", "");
         once(&InProcess::new(&db, &config).await).await;
         let sizes = sizes(&db).await;
-        assert_eq!(sizes[0], 1_500, "{sizes:?}");
+        assert_eq!(sizes[0], 3_000, "{sizes:?}");
         assert_eq!(sizes.iter().sum::<u64>(), 6_000);
     });
 }

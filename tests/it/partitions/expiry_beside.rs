@@ -8,8 +8,8 @@ use pgtend::pg::fault::Kind;
 use pgtend::time::clock;
 
 use super::expiry::{COLUMNS, DROP, POLICY, confirmed, days_later, kinds, months, quarantined};
-use super::{once, plan, succeeded, tending};
-use crate::support::{Db, on_every_major, run, wait_until};
+use super::{config, once, plan, succeeded, tending};
+use crate::support::{Db, InProcess, on_every_major, run, wait_until};
 
 /// Reads the whole table and writes to it, as an application does meanwhile.
 async fn works(db: &Db) -> Duration {
@@ -71,7 +71,10 @@ fn with_a_default_partition_the_strong_lock_is_asked_for_briefly() {
     on_every_major(|db| async move {
         months(&db, "events", COLUMNS).await;
         db.execute("CREATE TABLE events_default PARTITION OF events DEFAULT; INSERT INTO events VALUES (5, '1999-01-01')").await;
-        let app = confirmed(&db, &[("events", POLICY)]).await;
+        // A patient wait would be longer than anybody here has patience for.
+        let patient = format!("lock_timeout = \"60s\"\n{}", config(&[("events", POLICY)]));
+        let mut app = InProcess::new(&db, &patient).await;
+        app.ask(&Task::Tend { confirm: true });
         let shown = plan(&app).await.to_string();
         assert!(!shown.contains("CONCURRENTLY") && shown.contains("pgtend_bound"), "{shown}");
         let mut reader = db.connect().await;

@@ -40,6 +40,10 @@ pub struct Met {
     pub took: Vec<Duration>,
     /// The longest that the machine kept a process waiting for its turn meanwhile.
     pub stall: Duration,
+    /// All such waits of more than [`SHORT`] together.
+    ///
+    /// [`SHORT`]: super::stalls::SHORT
+    pub stalled: Duration,
 }
 
 impl Met {
@@ -84,7 +88,8 @@ impl Crowd {
         waits.sort_by(|a, b| b.total_cmp(a));
         let mut took = std::mem::take(&mut *self.took.lock().expect("not poisoned"));
         took.sort_unstable();
-        Met { waits, took, stall: self.stalls.longest() }
+        let (stall, stalled) = self.stalls.longest_and_all();
+        Met { waits, took, stall, stalled }
     }
 }
 

@@ -66,6 +66,9 @@ const DROP: &str =
 const AT_ONCE: &str = "premake = \"1 day\"\nretention = \"2 years\"\nexpire_max_share = 1\n\
                        on_expiry = \"drop_at_once\"\n";
 
+/// How long pgtend waits where nobody queues behind it. Who waits for as long was behind it all the same.
+pub const PATIENT_S: u32 = 3;
+
 const ONCE: &[&str] = &["once", "partitions"];
 const CONFIRM: &[&str] = &["once", "partitions", "--confirm"];
 const RESTORE: &[&str] = &["partitions", "restore", "public.events"];
@@ -170,7 +173,7 @@ impl Scene {
         let program = pgtend(
             db,
             &format!(
-                "[partitions]\nschedule = \"0 0 1 1 *\"\n[partitions.tables.\"public.events\"]\ninterval = \"1 day\"\n{}",
+                "lock_timeout = \"{PATIENT_S}s\"\n[partitions]\nschedule = \"0 0 1 1 *\"\n[partitions.tables.\"public.events\"]\ninterval = \"1 day\"\n{}",
                 self.settings
             ),
         );

@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use super::super::account::Entry;
 use super::{ALTERED, Batch, How, Move, Range, TABLE_LOCK};
-use crate::pg::ident::literal;
 use crate::pg::step::{Expect, LockWait, Mode, Statement, Step};
 
 /// What the INSERT read is what the DELETE deletes: both see one snapshot. A difference means that
@@ -117,7 +116,7 @@ impl Move {
 
     /// What it runs, that of the later passes last.
     pub(super) fn sql(&self) -> Vec<String> {
-        let (texts, unchanged) = (&self.texts, self.unchanged_sql());
+        let texts = &self.texts;
         let start = if self.after.is_none() { Some(&texts.first_range) } else { None };
         let settled = self.shape.is_none().then_some(&texts.settled);
         let of_children = self.children.iter().filter_map(|child| child.doubles.as_ref());
@@ -134,7 +133,7 @@ impl Move {
             .chain([&texts.next_range, &texts.lock])
             .chain(self.children.iter().flat_map(|child| child.shown(self.is_alone())))
             .chain(&texts.insert)
-            .chain([&unchanged])
+            .chain([&texts.unchanged])
             .chain(&texts.gone)
             .chain([delete])
             .chain(beside.filter(|_| !self.is_alone()))
@@ -162,17 +161,9 @@ impl Move {
 
     /// Under the lock that the statement before took.
     fn unchanged(&self) -> Option<Statement> {
-        self.shape.as_ref()?;
-        Some(Statement::new(self.unchanged_sql()).expect(Expect::True(ALTERED)).repeated())
-    }
-
-    /// The shape stands in its text, as far as it is known: the server plans a statement without values once
-    /// per session, and one with a value for each of the first five batches.
-    fn unchanged_sql(&self) -> String {
-        let text = &self.texts.unchanged;
-        self.shape
-            .as_ref()
-            .map_or_else(|| text.clone(), |shape| text.replacen("$1", &literal(shape), 1))
+        let shape = self.shape.clone()?;
+        let statement = Statement::new(&self.texts.unchanged).bind(vec![Some(shape)]);
+        Some(statement.expect(Expect::True(ALTERED)).repeated())
     }
 
     /// What is recorded of a batch: of the table itself, then of its children.

@@ -8,7 +8,9 @@ use super::super::block::{block, unblock};
 use crate::pg::catalog::quarantine::BOUND_CHECK;
 use crate::pg::ident::{Ident, TableName, literal};
 use crate::pg::range::Range;
-use crate::pg::step::{BRIEF_MAX, Expect, LockMode, LockWait, Mode, Statement, Step, Strong};
+use crate::pg::step::{
+    BRIEF_MAX, Expect, LockMode, LockWait, Mode, Statement, Step, Strong, longest_try,
+};
 
 /// What is done with one partition.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -187,7 +189,7 @@ impl Leaving {
         let mut lock = LockWait::brief(cap / 2);
         if !lock_first.is_empty() {
             // The server searches those for rows that refer to the partition, however many there are.
-            lock = lock.at_most(SEARCHES_MAX).holding(cap);
+            lock = lock.at_most(SEARCHES_MAX).holding(longest_try(cap));
         }
         let mut strong = vec![
             Strong::only(&self.parent, LockMode::AccessExclusive),
