@@ -209,18 +209,19 @@ impl Session {
             format!(" SET LOCAL statement_timeout = {};", at_least_1_ms(hold_max))
         });
         let begin = format!(
-            "BEGIN ISOLATION LEVEL {isolation} READ WRITE; SET LOCAL lock_timeout = {};{limit}{flush}",
+            "BEGIN ISOLATION LEVEL {isolation} READ WRITE; SET LOCAL lock_timeout = {};{flush}",
             at_least_1_ms(lock)
         );
         let early = step.statements.iter().take_while(|statement| statement.is_early).count();
         let (early, rest) = step.statements.split_at(early);
         let mut done = Vec::with_capacity(step.statements.len());
+        // The limit is for what holds locks that others queue behind; the claim's row is none.
         let held = if early.is_empty() {
-            self.plain(&format!("{begin} {}", fence.hold())).await?
+            self.plain(&format!("{begin} {};{limit}", fence.hold())).await?
         } else {
-            self.plain(&begin).await?;
+            self.plain(&format!("{begin}{limit}")).await?;
             self.statements(step, early, lock, &mut done, None).await?;
-            self.plain(&fence.hold()).await?
+            self.within(step, &fence.hold()).await?
         };
         fence.still_ours(held.first.is_some())?;
         let beside = self.ask_beside(step, lock).await?;
@@ -307,20 +308,28 @@ impl Session {
             }
         };
         result.map_err(|error| {
-            let fault = Fault::from_sqlx(step.doing, &error);
-            let mut fault = match step.lock.hold_max {
-                Some(hold_max)
-                    if fault.kind == Kind::Cancelled && started.elapsed() >= hold_max =>
-                {
-                    fault.held_too_long(hold_max)
-                }
-                _ => self.cancelled_or_timed_out(fault, started),
-            };
+            let mut fault = self.timed(step, Fault::from_sqlx(step.doing, &error), started);
             if fault.kind == Kind::LockNotHad {
                 fault.blockers = seen;
             }
             fault
         })
+    }
+
+    /// The session's own part of a step, under the same limit as its statements.
+    async fn within(&mut self, step: &Step, sql: &str) -> Result<Done, Fault> {
+        let started = clock::monotonic();
+        let done = self.plain(sql).await;
+        done.map_err(|fault| self.timed(step, fault, started))
+    }
+
+    fn timed(&self, step: &Step, fault: Fault, started: Instant) -> Fault {
+        match step.lock.hold_max {
+            Some(max) if fault.kind == Kind::Cancelled && started.elapsed() >= max => {
+                fault.held_too_long(max)
+            }
+            _ => self.cancelled_or_timed_out(fault, started),
+        }
     }
 
     /// The server has one SQLSTATE for a cancel and for its `statement_timeout`, told apart only by

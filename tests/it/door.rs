@@ -289,3 +289,24 @@ fn a_lock_is_not_held_for_long() {
         assert_untouched(&db).await;
     });
 }
+
+/// Before it holds a lock, a step may take longer: a look at the claim is no reason to give up.
+#[test]
+fn the_limit_of_a_step_is_not_that_of_the_look_at_its_claim() {
+    on_every_major(|db| async move {
+        let (_app, mut session) = claimed(&db, "").await;
+        let mut step = step(&["UPDATE public.t SET v = 7 WHERE id = 1"]);
+        step.lock = tries(&[20_000]).holding(Duration::from_millis(100));
+        let mut other = db.connect().await;
+        run(&mut other, "BEGIN; SELECT FROM pgtend.job_run FOR UPDATE").await;
+        let released = async {
+            let waits = "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() \
+                         AND wait_event_type = 'Lock' AND query_start < clock_timestamp() - interval '200 ms'";
+            wait_until("it has waited for longer", || async { !db.rows(waits).await.is_empty() })
+                .await;
+            run(&mut other, "ROLLBACK").await;
+        };
+        let (done, ()) = tokio::join!(session.run(&step), released);
+        assert_eq!(done.unwrap()[0].rows, 1);
+    });
+}
