@@ -113,7 +113,7 @@ fn status_reload_and_stop_are_told() {
 /// Half of the time allowed between two signs of life is what systemd recommends.
 #[test]
 fn the_watchdog_is_fed_in_time_also_while_the_server_is_away() {
-    const ALLOWED: Duration = Duration::from_secs(8);
+    const ALLOWED: Duration = Duration::from_secs(4);
     on_the_newest_own_server(&[], |db, server| async move {
         db.execute(TABLE).await;
         let (manager, program) = Manager::of(pgtend(&db, &config(RARELY, "")));

@@ -69,9 +69,6 @@ const AT_ONCE: &str = "premake = \"1 day\"\nretention = \"2 years\"\nexpire_max_
 /// How long pgtend waits where nobody queues behind it. Who waits for as long was behind it all the same.
 pub const PATIENT_S: u32 = 3;
 
-/// Runs until one gets through, with nobody in the way.
-const RUNS_MAX: usize = 3;
-
 const ONCE: &[&str] = &["once", "partitions"];
 const CONFIRM: &[&str] = &["once", "partitions", "--confirm"];
 const RESTORE: &[&str] = &["partitions", "restore", "public.events"];
@@ -200,13 +197,7 @@ impl Scene {
             run(&mut conn, "ROLLBACK").await;
         }
         let crowd = Crowd::start(db, self.clients).await;
-        let mut ran = program.run(self.command).await;
-        // On a busy machine tries of some milliseconds may all be too short: the next run goes on.
-        for _ in 1..RUNS_MAX {
-            if ran.code != Some(0) {
-                ran = program.run(self.command).await;
-            }
-        }
+        let ran = program.run(self.command).await;
         let free = crowd.stop().await;
         assert_eq!(ran.code, Some(0), "{}: {ran}", self.name);
         Played { held_up, free }
