@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::account::Part;
 use super::children::Child;
 use super::doubles::Doubles;
+use super::found::Found;
 use super::hand_over::action::{HandOver, Tidy};
 use super::purge::Agreement;
 use super::restore::Restore;
@@ -84,6 +85,8 @@ pub struct Move {
     /// The age at which the first pass begins, on a walk that leads with the age: below it no row was
     /// due when they were counted, and those that are old and not due need not be passed again.
     pub oldest: Option<String>,
+    /// All that was due when it was counted, where that is few.
+    pub all: Option<Found>,
     /// The shape the tables must still have; absent while the target is yet to be made or altered.
     pub shape: Option<String>,
     /// How large batches are, and how they follow each other.
@@ -110,17 +113,6 @@ pub struct Move {
     pub proof_follows: bool,
     /// Why.
     pub reason: String,
-}
-
-/// A range of the walk, both ends included; values as text.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Range {
-    /// Its first row.
-    pub first: Vec<String>,
-    /// Its last row.
-    pub last: Vec<String>,
-    /// It was guessed, and holds no more rows than that, or it is not moved.
-    pub rows_max: Option<u64>,
 }
 
 /// How a range is moved.

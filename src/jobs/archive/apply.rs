@@ -17,10 +17,11 @@
 
 use sqlx::AssertSqlSafe;
 
-use self::range::{Ahead, Found};
-use super::action::{ALTERED, Move, Range};
+use self::range::Ahead;
+use super::action::{ALTERED, Move};
 use super::due::ANY_AGE;
 use super::explain::explain;
+use super::found::{Found, Range};
 use super::sweep::Sweep;
 use crate::job::batch::{Batches, Limits, Measured, Portion, run};
 use crate::job::{Applied, Context};
@@ -58,7 +59,8 @@ pub async fn rows(cx: &mut Context<'_>, rows: &Move) -> Result<Applied, Fault> {
         is_proven: false,
         narrow: None,
         asked: None,
-        ahead: None,
+        ahead: Ahead::of_plan(rows),
+        at_end: false,
         held: 0,
         children: vec![0; rows.children.len()],
         doubles: 0,
@@ -135,6 +137,8 @@ struct Walker<'a> {
     asked: Option<u64>,
     /// The range that follows, if it is known already.
     ahead: Option<Ahead>,
+    /// Nothing was due behind the last range.
+    at_end: bool,
     /// Ranges of one row that were held, one behind the other.
     held: u32,
     /// Rows of each child that moved.
@@ -160,13 +164,15 @@ impl Batches for Walker<'_> {
                 return Ok(Some(moved));
             }
             if !self.leaves_the_rest()
-                && let Some(Found { range, rows, bytes }) =
+                && !self.at_end
+                && let Some(Found { range, rows, bytes, is_last, .. }) =
                     self.next_range(session, portion).await?
             {
                 let Some(moved) = self.pass_over_or_narrow(session, range, rows).await? else {
                     continue;
                 };
                 self.widen(asked);
+                self.at_end = is_last;
                 let bytes = Some(bytes / rows.max(1) * moved);
                 return Ok(Some(Measured { bytes, ..Measured::of(moved) }));
             }
@@ -200,6 +206,7 @@ impl Walker<'_> {
         self.rows = self.rows.then.as_deref().unwrap_or(self.rows);
         self.sweep = sweep_of(self.rows);
         self.passes += 1;
+        self.at_end = false;
         self.pass = Pass { is_whole: true, ..Pass::default() };
     }
 

@@ -4,6 +4,9 @@ use sqlx::AssertSqlSafe;
 use sqlx::postgres::{PgDatabaseError, PgErrorPosition};
 
 use super::due::{COUNT_MAX, DueRows};
+use super::few::{Few, few};
+use super::found::Found;
+use super::side::Source;
 use crate::pg::fault::{Fault, Kind};
 use crate::pg::session::Reader;
 use crate::time::period::Period;
@@ -17,6 +20,8 @@ pub struct Counted {
     pub about: Option<u64>,
     /// The age of the first of them as text, where all of them were counted.
     pub first: Option<String>,
+    /// The range of all of them, where they are few.
+    pub all: Option<Found>,
 }
 
 /// How many rows are due.
@@ -43,7 +48,7 @@ impl Counted {
 
 impl From<Due> for Counted {
     fn from(rows: Due) -> Self {
-        Self { rows, about: None, first: None }
+        Self { rows, about: None, first: None, all: None }
     }
 }
 
@@ -91,22 +96,16 @@ impl Due {
 pub async fn count(
     reader: &mut Reader<'_>,
     rows: &DueRows,
+    source: &Source,
     older_than: Period,
 ) -> Result<Counted, Fault> {
     let cutoff = rows.age_type.cutoff(older_than.before(reader.now, chrono_tz::UTC));
-    let counted: Result<(i64, Option<String>), _> = sqlx::query_as(AssertSqlSafe(rows.count()))
-        .bind(&cutoff)
-        .persistent(false)
-        .fetch_one(&mut *reader.conn)
-        .await;
-    let error = match counted.map(|(count, first)| (count.unsigned_abs(), first)) {
-        Ok((count, first)) if count <= COUNT_MAX => {
-            return Ok(Counted { first, ..Due::Rows(count).into() });
-        }
-        Ok((count, _)) => {
+    let error = match exactly(reader, rows, source, &cutoff).await {
+        Ok(Counted { rows: Due::Rows(count), .. }) if count > COUNT_MAX => {
             let about = about(reader, rows, cutoff).await?;
             return Ok(Counted { about, ..Due::Rows(count).into() });
         }
+        Ok(counted) => return Ok(counted),
         Err(error) => error,
     };
     let fault = Fault::from_sqlx("check the condition for", &error).on(&rows.source);
@@ -118,6 +117,38 @@ pub async fn count(
         kind if kind.ends_run() => Err(fault),
         _ => Ok(Due::Unasked(Some(explain(fault, &error, rows))).into()),
     }
+}
+
+/// Counts them, up to the limit; few of them by the look for the range they stand in.
+async fn exactly(
+    reader: &mut Reader<'_>,
+    rows: &DueRows,
+    source: &Source,
+    cutoff: &str,
+) -> Result<Counted, sqlx::Error> {
+    match few(reader, rows, source, cutoff).await {
+        Ok(Some(Few::None)) => return Ok(Due::Rows(0).into()),
+        Ok(Some(Few::All(found))) => {
+            let first = found.range.first.first().cloned();
+            let rows = Due::Rows(found.rows);
+            return Ok(Counted { rows, about: None, first, all: Some(found) });
+        }
+        Ok(None) => {}
+        Err(error) if is_slow(&error) => return Err(error),
+        // What is wrong with the condition, and where, the count says.
+        Err(_) => {}
+    }
+    let (count, first): (i64, Option<String>) = sqlx::query_as(AssertSqlSafe(rows.count()))
+        .bind(cutoff)
+        .persistent(false)
+        .fetch_one(&mut *reader.conn)
+        .await?;
+    Ok(Counted { first, ..Due::Rows(count.unsigned_abs()).into() })
+}
+
+/// The server took too long over it, and would again.
+fn is_slow(error: &sqlx::Error) -> bool {
+    matches!(Fault::from_sqlx("count", error).kind, Kind::TimedOut | Kind::Cancelled)
 }
 
 /// The planner's estimate; `None`: the server shows none.

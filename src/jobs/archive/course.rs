@@ -5,6 +5,7 @@ use chrono::{DateTime, Utc};
 use super::action::Move;
 use super::count::Counted;
 use super::due::{ANY_AGE, DueRows};
+use super::found::Found;
 use super::observe::Position;
 use super::recipe::{self, Sight};
 use super::side::Source;
@@ -24,7 +25,7 @@ pub struct Course<'a> {
     /// What comes before the walk, or instead of it.
     sweep: Option<Walk>,
     position: Option<&'a Position>,
-    oldest: Option<&'a String>,
+    counted: &'a Counted,
 }
 
 /// What else it is chosen by, for rows that move as for rows that are deleted.
@@ -61,18 +62,11 @@ impl<'a> Course<'a> {
                 Order::Key => Walk::by_key(columns, indexes)?,
                 _ => source.walk(&due.age)?,
             };
-            return Some(Self {
-                due,
-                cutoff,
-                walk,
-                sweep: None,
-                position,
-                oldest: counted.first.as_ref(),
-            });
+            return Some(Self { due, cutoff, walk, sweep: None, position, counted });
         }
         let Some(walk) = source.walk(&due.age) else {
             let walk = recipe::keyless(version, source.blocks?)?;
-            return Some(Self { due, cutoff, walk, sweep: None, position, oldest: None });
+            return Some(Self { due, cutoff, walk, sweep: None, position, counted });
         };
         let sweep = recipe::sweep(Sight {
             version,
@@ -85,7 +79,7 @@ impl<'a> Course<'a> {
                 .zip(position)
                 .is_some_and(|(blocks, position)| position.walk == walk::signature_of(blocks)),
         });
-        Some(Self { due, cutoff, walk, sweep, position, oldest: counted.first.as_ref() })
+        Some(Self { due, cutoff, walk, sweep, position, counted })
     }
 
     /// The ways of the passes, the first one's first. An unfinished pass goes on the way it went.
@@ -114,8 +108,15 @@ impl<'a> Course<'a> {
     /// counted.
     #[must_use]
     pub fn oldest_on(&self, walk: &Walk) -> Option<String> {
-        let oldest = self.oldest.map_or(ANY_AGE, String::as_str);
+        let oldest = self.counted.first.as_deref().unwrap_or(ANY_AGE);
         walk.leads_with(&self.due.age).then(|| oldest.to_owned())
+    }
+
+    /// All that is due, where the first look found it along this walk.
+    #[must_use]
+    pub fn all_on(&self, walk: &Walk) -> Option<Found> {
+        let all = self.counted.all.as_ref().filter(|_| walk.leads_with(&self.due.age));
+        all.cloned()
     }
 
     /// The passes, each along its walk, with the one that follows it.

@@ -22,6 +22,8 @@ mod course;
 mod doubles;
 mod due;
 mod explain;
+mod few;
+mod found;
 mod hand_over;
 mod observe;
 mod plan;

@@ -98,8 +98,9 @@ pub async fn table(
     };
     let holds = hold::of(reader.conn, name, reader.now).await?;
     let waiting = partitions.as_ref();
-    let due = match readable.and_then(|source| due_rows(name, policy, source, waiting, &holds)) {
-        Some(rows) => count(reader, &rows, policy.older_than).await?,
+    let due_rows = |source| Some((source, due_rows(name, policy, source, waiting, &holds)?));
+    let due = match readable.and_then(due_rows) {
+        Some((source, rows)) => count(reader, &rows, source, policy.older_than).await?,
         None => Due::Unasked(None).into(),
     };
     let unread = part::unread(reader.conn, name, &policy.into).await?;

@@ -105,16 +105,11 @@ impl Texts {
     ) -> Self {
         let (source, predicate) = (&due.source, predicate(due, walk));
         let condition = due_in_range(due, walk);
-        let from = if walk.leads_with(&due.age) {
-            format!("{} >= $3::{}\n  AND {predicate}", due.age, due.age_type.sql())
-        } else {
-            predicate.clone()
-        };
         let behind = format!("{}\n  AND {predicate}", above(walk, ">", 3));
         let only: Vec<String> = tables.iter().map(|table| format!("ONLY {table}")).collect();
         let width = &columns::width(source_columns);
         Self {
-            first_range: edges(source, &from, walk, width),
+            first_range: first_range(due, walk, source_columns),
             next_range: edges(source, &behind, walk, width),
             lock: format!("{LATER};\nLOCK TABLE {} IN ROW EXCLUSIVE MODE", only.join(", ")),
             insert: None,
@@ -141,6 +136,18 @@ impl Texts {
         }
         self
     }
+}
+
+/// [`Texts::first_range`].
+#[must_use]
+pub fn first_range(due: &DueRows, walk: &Walk, source_columns: &[Column]) -> String {
+    let predicate = predicate(due, walk);
+    let from = if walk.leads_with(&due.age) {
+        format!("{} >= $3::{}\n  AND {predicate}", due.age, due.age_type.sql())
+    } else {
+        predicate
+    };
+    edges(&due.source, &from, walk, &columns::width(source_columns))
 }
 
 /// Copies the rows of a condition.

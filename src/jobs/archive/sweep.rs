@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::action::Range;
+use super::found::Range;
 use crate::job::batch::Portion;
 use crate::pg::catalog::relation::Blocks;
 

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use super::super::account::Entry;
-use super::{ALTERED, Batch, How, Move, Range, TABLE_LOCK};
+use super::super::found::Range;
+use super::{ALTERED, Batch, How, Move, TABLE_LOCK};
 use crate::pg::step::{Expect, LockWait, Mode, Statement, Step};
 
 /// What the INSERT read is what the DELETE deletes: both see one snapshot. A difference means that

@@ -3,7 +3,8 @@
 use sqlx::Row;
 
 use super::Walker;
-use crate::jobs::archive::action::{Batch, How, Move, Range};
+use crate::jobs::archive::action::{Batch, How, Move};
+use crate::jobs::archive::found::Range;
 use crate::pg::fault::{Fault, Kind};
 use crate::pg::session::{Done, Session};
 

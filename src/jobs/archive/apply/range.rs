@@ -1,31 +1,41 @@
 //! The next range of a walk, looked for outside any transaction, or beside the batch before.
 
-use sqlx::Row;
 use sqlx::postgres::PgRow;
 
 use super::Walker;
 use crate::job::batch::Portion;
-use crate::jobs::archive::action::Range;
+use crate::jobs::archive::action::Move;
 use crate::jobs::archive::due::ANY_AGE;
+use crate::jobs::archive::found::{Found, Range};
 use crate::pg::fault::Fault;
 use crate::pg::session::Session;
 use crate::pg::step::Statement;
 
-/// A range, and what is in it; in what it was cut from, where it was.
-#[derive(Debug, Clone)]
-pub(super) struct Found {
-    pub(super) range: Range,
-    pub(super) rows: u64,
-    pub(super) bytes: u64,
-}
-
-/// What a batch found for the next one.
+/// What the plan, or a batch, found for the next one.
 pub(super) struct Ahead {
-    /// The row behind which it looked.
-    after: Vec<String>,
+    /// The row behind which it looked; absent: from the start.
+    after: Option<Vec<String>>,
     rows_max: u64,
     /// Nothing: nothing more is due there.
     found: Option<Found>,
+}
+
+impl Ahead {
+    /// All that is due, as the plan found it.
+    pub(super) fn of_plan(rows: &Move) -> Option<Self> {
+        let found = rows.all.clone()?;
+        Some(Self { after: None, rows_max: found.rows, found: Some(found) })
+    }
+
+    /// It is what a look behind this row would find now, of so many rows.
+    fn fits(&self, after: Option<&Vec<String>>, rows_max: u64) -> bool {
+        let is_as_large = match &self.found {
+            Some(found) if found.is_last => found.is_fresh() && found.rows <= rows_max,
+            Some(found) => found.is_fresh() && self.rows_max == rows_max,
+            None => self.rows_max == rows_max,
+        };
+        self.after.as_ref() == after && is_as_large
+    }
 }
 
 impl Walker<'_> {
@@ -42,8 +52,8 @@ impl Walker<'_> {
         rows_max: u64,
         row: Option<&PgRow>,
     ) -> Result<(), Fault> {
-        let found = row.map(|row| self.found(row)).transpose()?;
-        self.ahead = Some(Ahead { after: range.last.clone(), rows_max, found });
+        let found = row.map(|row| self.found(row, rows_max)).transpose()?;
+        self.ahead = Some(Ahead { after: Some(range.last.clone()), rows_max, found });
         Ok(())
     }
 
@@ -58,10 +68,7 @@ impl Walker<'_> {
         self.asked = Some(rows_max);
         loop {
             let ahead = self.ahead.take();
-            let fits = |ahead: &Ahead| {
-                self.after.as_ref() == Some(&ahead.after) && ahead.rows_max == rows_max
-            };
-            let found = match ahead.filter(fits) {
+            let found = match ahead.filter(|it| it.fits(self.after.as_ref(), rows_max)) {
                 Some(ahead) => ahead.found,
                 None => self.find_range(session, rows_max).await?,
             };
@@ -97,25 +104,17 @@ impl Walker<'_> {
             Some(after) => self.rows.range_behind(after, rows_max),
         };
         let row = self.ask(session, &question).await?;
-        row.as_ref().map(|row| self.found(row)).transpose()
+        row.as_ref().map(|row| self.found(row, rows_max)).transpose()
     }
 
-    /// Reads it.
-    fn found(&self, row: &PgRow) -> Result<Found, Fault> {
+    /// Reads it. Of what a sweep cuts off, nobody knows what is behind it.
+    fn found(&self, row: &PgRow, rows_max: u64) -> Result<Found, Fault> {
         let columns = self.rows.walk.columns.len();
-        let values = |from: usize| {
-            let read = |index| row.try_get::<String, _>(index).map_err(|error| self.failed(&error));
-            (from..from + columns).map(read).collect::<Result<Vec<_>, Fault>>()
-        };
-        let count = |index: usize| {
-            let count: Result<i64, _> = row.try_get(index);
-            count.map(i64::unsigned_abs).map_err(|error| self.failed(&error))
-        };
-        let range = Range { first: values(0)?, last: values(columns)?, rows_max: None };
-        let range = match &self.sweep {
-            Some(sweep) => sweep.cut(range),
-            None => range,
-        };
-        Ok(Found { range, rows: count(2 * columns)?, bytes: count(2 * columns + 1)? })
+        let mut found = Found::read(row, columns, rows_max).map_err(|error| self.failed(&error))?;
+        if let Some(sweep) = &self.sweep {
+            found.range = sweep.cut(found.range);
+            found.is_last = false;
+        }
+        Ok(found)
     }
 }

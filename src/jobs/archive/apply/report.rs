@@ -4,7 +4,8 @@ use sqlx::Row;
 
 use super::Walker;
 use crate::job::batch::{Ended, Totals};
-use crate::jobs::archive::action::{Move, Range};
+use crate::jobs::archive::action::Move;
+use crate::jobs::archive::found::Range;
 use crate::pg::fault::{Fault, Kind};
 use crate::pg::ident::TableName;
 use crate::pg::session::Session;

@@ -183,6 +183,7 @@ impl<'a> Work<'a> {
             walk: walk.clone(),
             after: self.course.after_on(walk),
             oldest: self.course.oldest_on(walk),
+            all: self.course.all_on(walk),
             pacing: Pacing::of(policy.pace, policy.batch_rows.into(), limits.clone()),
             shape: facts
                 .target

@@ -116,8 +116,8 @@ pub async fn observe(
             facts.is_ranged_by_age = partition::is_ranged_by(reader.conn, oid, age).await?;
         }
     }
-    if let Some(rows) = rows {
-        facts.due = count(reader, &rows, purge.older_than).await?;
+    if let Some((rows, source)) = rows.zip(facts.source.as_ref()) {
+        facts.due = count(reader, &rows, source, purge.older_than).await?;
         if !matches!(facts.due.rows, Due::Rows(0) | Due::Unasked(_)) {
             facts.keeps_younger = keeps_younger(reader, &rows, purge).await?;
         }

@@ -250,6 +250,7 @@ impl<'a> Draft<'a> {
             walk: walk.clone(),
             after: course.after_on(walk),
             oldest: course.oldest_on(walk),
+            all: course.all_on(walk),
             pacing: Pacing::of(purge.pace, purge.batch_rows.into(), limits.clone()),
             shape: Some(facts.shape.clone()),
             source_shape: facts.shape.clone(),

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use super::super::action::Range;
 use super::super::children::ChildFacts;
 use super::super::columns;
+use super::super::found::Range;
 use super::super::recipe;
 use super::super::side::{Source, Target};
 use super::super::sql::{above, edges, range};

@@ -2,7 +2,7 @@
 
 use sqlx::{AssertSqlSafe, Row};
 
-use super::super::action::Range;
+use super::super::found::Range;
 use super::super::sweep::Sweep;
 use super::super::walk::Walk;
 use super::action::Restore;

@@ -65,7 +65,7 @@ fn the_children_of_an_archive_are_deleted_first_and_on_record() {
 fn what_is_printed_of_children_is_what_runs() {
     let made = planned(&with_events(), Plan::default());
     let Some(ArchiveAction::Move(rows)) = made.actions.first() else { panic!("{made:?}") };
-    let range = crate::jobs::archive::action::Range {
+    let range = crate::jobs::archive::found::Range {
         first: vec!["2015-01-01".into(), "1".into()],
         last: vec!["2015-02-01".into(), "9".into()],
         rows_max: None,
