@@ -13,6 +13,7 @@ mod hand_over_kills;
 mod hooks;
 mod keyless;
 mod keys;
+mod looks;
 mod moves;
 mod orders;
 mod pace;

@@ -137,7 +137,7 @@ struct Walker<'a> {
     asked: Option<u64>,
     /// The range that follows, if it is known already.
     ahead: Option<Ahead>,
-    /// Nothing was due behind the last range.
+    /// Nothing was due behind the last range that was looked for.
     at_end: bool,
     /// Ranges of one row that were held, one behind the other.
     held: u32,
@@ -168,11 +168,14 @@ impl Batches for Walker<'_> {
                 && let Some(Found { range, rows, bytes, is_last, .. }) =
                     self.next_range(session, portion).await?
             {
-                let Some(moved) = self.pass_over_or_narrow(session, range, rows).await? else {
+                self.at_end = is_last;
+                let passed = self.pass_over_or_narrow(session, range, rows).await;
+                let Ok(Some(moved)) = passed else {
+                    self.at_end = false;
+                    passed?;
                     continue;
                 };
                 self.widen(asked);
-                self.at_end = is_last;
                 let bytes = Some(bytes / rows.max(1) * moved);
                 return Ok(Some(Measured { bytes, ..Measured::of(moved) }));
             }

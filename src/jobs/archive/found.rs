@@ -55,3 +55,17 @@ impl Found {
         clock::monotonic().saturating_duration_since(self.seen) < FRESH
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_found_long_ago_is_looked_for_again() {
+        let range = Range { first: Vec::new(), last: Vec::new(), rows_max: None };
+        let at = |seen| Found { range: range.clone(), rows: 1, bytes: 8, is_last: true, seen };
+        let now = clock::monotonic();
+        assert!(at(now).is_fresh());
+        assert!(!at(now.checked_sub(FRESH).unwrap()).is_fresh());
+    }
+}

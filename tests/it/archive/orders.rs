@@ -16,7 +16,7 @@ INSERT INTO jobs SELECT i, 'job ' || i, 'done', now() - interval '39 days' FROM 
 ANALYZE jobs;
 ";
 
-async fn world(db: &Db) {
+pub(super) async fn world(db: &Db) {
     db.execute(
         "DROP TABLE IF EXISTS jobs, jobs_archive, kept; DROP SCHEMA IF EXISTS pgtend CASCADE",
     )
@@ -47,33 +47,6 @@ fn rows_leave_in_the_order_that_is_asked_for() {
             assert_eq!(db.rows("SELECT * FROM jobs").await, NO_ROWS, "{order}");
             assert_whole(&db, "jobs", "jobs_archive").await;
         }
-    });
-}
-
-/// Who looked for a range, in turn. The logged statement names its session.
-async fn looked(db: &Db, pace: &str) -> Vec<&'static str> {
-    world(db).await;
-    let config = format!("pace = '{pace}'\norder = 'oldest'\nbatch_rows = 10");
-    let app = InProcess::new(db, &config_for("jobs", "created_at", &config)).await;
-    let mark = db.log_mark();
-    assert_eq!(once(&app).await.verdict, Verdict::Succeeded);
-    assert_eq!(db.rows("SELECT * FROM jobs").await, NO_ROWS);
-    assert_whole(db, "jobs", "jobs_archive").await;
-    let log = db.server_log_since(mark);
-    let looks = log.lines().filter(|line| line.contains("WITH due AS MATERIALIZED"));
-    looks.map(|line| if line.contains("pgtend/control") { "beside" } else { "before" }).collect()
-}
-
-/// 34 rows. Beside the last batch nothing is found any more; then the proof. Where batches rest, nobody is to have two
-/// of our connections to bear because of a look.
-#[test]
-fn without_rests_the_next_range_is_looked_for_while_a_batch_moves() {
-    on_every_major(|db| async move {
-        db.execute(&format!("ALTER DATABASE \"{}\" SET log_statement = 'all'", db.name())).await;
-        let whole = looked(&db, "full").await;
-        assert_eq!(whole, ["before", "beside", "beside", "beside", "beside", "before"]);
-        let gentle = looked(&db, "gentle").await;
-        assert!(gentle.iter().all(|who| *who == "before"), "{gentle:?}");
     });
 }
 

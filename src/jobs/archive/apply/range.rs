@@ -40,9 +40,10 @@ impl Ahead {
 
 impl Walker<'_> {
     /// How many rows a batch of that range looks for ahead, on the second connection: not where pauses
-    /// between the batches leave the server to others, nor in a sweep, which guesses.
+    /// between the batches leave the server to others, nor in a sweep, which guesses, nor at the end.
     pub(super) fn looks_ahead(&self) -> Option<u64> {
-        self.asked.filter(|_| self.rows.pacing.is_without_rest() && self.sweep.is_none())
+        let may = self.rows.pacing.is_without_rest() && self.sweep.is_none() && !self.at_end;
+        self.asked.filter(|_| may)
     }
 
     /// Keeps what a batch of this range found for the next one.

@@ -1,0 +1,60 @@
+//! Who looks for the next range, and how often.
+
+use pgtend::job::Verdict;
+
+use super::orders::world;
+use super::{assert_whole, config_for, keep, once};
+use crate::support::{Db, InProcess, NO_ROWS, on_every_major};
+
+/// Who looked for a range, in turn, or counted. The logged statement names its session.
+async fn looked(db: &Db, config: &str) -> Vec<&'static str> {
+    db.execute(&format!("ALTER DATABASE \"{}\" SET log_statement = 'all'", db.name())).await;
+    let app = InProcess::new(db, &config_for("jobs", "created_at", config)).await;
+    let mark = db.log_mark();
+    assert_eq!(once(&app).await.verdict, Verdict::Succeeded);
+    assert_eq!(db.rows("SELECT * FROM jobs").await, NO_ROWS);
+    assert_whole(db, "jobs", "jobs_archive").await;
+    let who = |line: &str| match line {
+        _ if line.contains("SELECT count(*), min(age)") => Some("counted"),
+        _ if !line.contains("WITH due AS MATERIALIZED") => None,
+        _ if line.contains("pgtend/control") => Some("beside"),
+        _ => Some("before"),
+    };
+    db.server_log_since(mark).lines().filter_map(who).collect()
+}
+
+/// 34 rows: more than a batch has, so that the plan's look does not do for the first one. Beside the third
+/// batch the last one is found; then the proof. Where batches rest, nobody is to have two of our connections
+/// to bear because of a look.
+#[test]
+fn without_rests_the_next_range_is_looked_for_while_a_batch_moves() {
+    on_every_major(|db| async move {
+        let at_pace = |pace| format!("pace = '{pace}'\norder = 'oldest'\nbatch_rows = 10");
+        world(&db).await;
+        let whole = looked(&db, &at_pace("full")).await;
+        assert_eq!(whole, ["before", "before", "beside", "beside", "beside", "before"]);
+        world(&db).await;
+        let gentle = looked(&db, &at_pace("gentle")).await;
+        assert_eq!(gentle, ["before"; 6]);
+    });
+}
+
+/// The look of the plan finds all of them, and their batch goes by it.
+#[test]
+fn a_days_rows_are_looked_for_once_and_many_are_counted() {
+    on_every_major(|db| async move {
+        for (more, looks) in
+            [(2_965, &["before"][..]), (2_966, &["before", "counted", "before", "before"])]
+        {
+            world(&db).await;
+            db.execute(&format!(
+                "INSERT INTO jobs SELECT i, 'job', 'done', now() - interval '39 days' \
+                 FROM generate_series(41, 40 + {more}) AS i; \
+                 DROP TABLE kept"
+            ))
+            .await;
+            keep(&db, "jobs").await;
+            assert_eq!(looked(&db, "order = 'oldest'").await, looks, "{more} more");
+        }
+    });
+}
