@@ -14,8 +14,9 @@ use sqlx::PgConnection;
 /// Over two years, of which the first is gone.
 const JOBS: u32 = 2_000_000;
 const SERVER_MAX_MS: f64 = 50.0;
-/// The first run finds the table on the disk, and does not count.
-const RUNS: u32 = 4;
+/// The first run finds the table on the disk, and does not count. What else the host has to do adds to
+/// single ones: the median is held against the promise, and the least of them told beside it.
+const RUNS: u32 = 8;
 
 /// What is gone before. The days to come are then without jobs that never finish, too …
 const CLEAN: &str = "created_at < now() - interval '365 days' \
@@ -52,6 +53,8 @@ async fn days(world: &mut World, gone: &str) -> f64 {
     let mut conn = world.fresh().await;
     run(&mut conn, &format!("DELETE FROM ml_jobs WHERE {gone}")).await;
     run(&mut conn, "VACUUM ANALYZE ml_jobs").await;
+    // What that wrote is not the day's.
+    run(&mut conn, "CHECKPOINT").await;
     let (mut ours, mut times) = (Vec::new(), Vec::new());
     for turn in 0..RUNS {
         let one = one_statement(world, &mut conn, 364 - 2 * turn).await;
@@ -74,8 +77,11 @@ async fn days(world: &mut World, gone: &str) -> f64 {
             dearest(&mut connect(&world.server, "postgres").await).await;
         }
     }
-    let spent = middle(&ours);
-    println!("  medians: {spent:.1} ms, {:.1} times the one statement", middle(&times));
+    let (spent, least) = (middle(&ours), ours.iter().copied().fold(f64::INFINITY, f64::min));
+    println!(
+        "  medians: {spent:.1} ms, {:.1} times the one statement; at least {least:.1} ms",
+        middle(&times)
+    );
     spent
 }
 
