@@ -168,6 +168,7 @@ impl Batches for Walker<'_> {
                 && let Some(Found { range, rows, bytes, is_last, .. }) =
                     self.next_range(session, portion).await?
             {
+                // Known before, so that the batch does not look behind it.
                 self.at_end = is_last;
                 let passed = self.pass_over_or_narrow(session, range, rows).await;
                 let Ok(Some(moved)) = passed else {

@@ -1,14 +1,16 @@
 //! How many rows are due: counted, or estimated. Questions, no policy.
 
-use sqlx::AssertSqlSafe;
 use sqlx::postgres::{PgDatabaseError, PgErrorPosition};
+use sqlx::{AssertSqlSafe, Row};
 
+use super::columns;
 use super::due::{COUNT_MAX, DueRows};
-use super::few::{Few, few};
+use super::few;
 use super::found::Found;
 use super::side::Source;
 use crate::pg::fault::{Fault, Kind};
 use crate::pg::session::Reader;
+use crate::time::clock;
 use crate::time::period::Period;
 
 /// What was found out about the rows that are due.
@@ -100,7 +102,8 @@ pub async fn count(
     older_than: Period,
 ) -> Result<Counted, Fault> {
     let cutoff = rows.age_type.cutoff(older_than.before(reader.now, chrono_tz::UTC));
-    let error = match exactly(reader, rows, source, &cutoff).await {
+    let (sql, columns) = question(rows, source);
+    let error = match exactly(reader, (&sql, columns), &cutoff).await {
         Ok(Counted { rows: Due::Rows(count), .. }) if count > COUNT_MAX => {
             let about = about(reader, rows, cutoff).await?;
             return Ok(Counted { about, ..Due::Rows(count).into() });
@@ -115,40 +118,38 @@ pub async fn count(
             Ok(Counted { about: about(reader, rows, cutoff).await?, ..Due::Uncounted.into() })
         }
         kind if kind.ends_run() => Err(fault),
-        _ => Ok(Due::Unasked(Some(explain(fault, &error, rows))).into()),
+        _ => Ok(Due::Unasked(Some(explain(fault, &error, rows, &sql))).into()),
     }
 }
 
-/// Counts them, up to the limit; few of them by the look for the range they stand in.
+/// What counts them, and how many columns has the walk by which it tells a range; 0: it tells none.
+fn question(rows: &DueRows, source: &Source) -> (String, usize) {
+    match source.walk(&rows.age).filter(|walk| walk.leads_with(&rows.age)) {
+        Some(walk) => {
+            (few::count(rows, &walk, &columns::width(&source.columns)), walk.columns.len())
+        }
+        None => (rows.count(), 0),
+    }
+}
+
+/// Counts them, up to the limit.
 async fn exactly(
     reader: &mut Reader<'_>,
-    rows: &DueRows,
-    source: &Source,
+    (sql, columns): (&str, usize),
     cutoff: &str,
 ) -> Result<Counted, sqlx::Error> {
-    match few(reader, rows, source, cutoff).await {
-        Ok(Some(Few::None)) => return Ok(Due::Rows(0).into()),
-        Ok(Some(Few::All(found))) => {
-            let first = found.range.first.first().cloned();
-            let rows = Due::Rows(found.rows);
-            return Ok(Counted { rows, about: None, first, all: Some(found) });
-        }
-        Ok(None) => {}
-        Err(error) if is_slow(&error) => return Err(error),
-        // What is wrong with the condition, and where, the count says.
-        Err(_) => {}
+    let asked = clock::monotonic();
+    let query = sqlx::query(AssertSqlSafe(sql)).bind(cutoff).persistent(false);
+    let row = query.fetch_one(&mut *reader.conn).await?;
+    if columns == 0 {
+        let rows = Due::Rows(row.try_get::<i64, _>(0)?.unsigned_abs());
+        return Ok(Counted { first: row.try_get(1)?, ..rows.into() });
     }
-    let (count, first): (i64, Option<String>) = sqlx::query_as(AssertSqlSafe(rows.count()))
-        .bind(cutoff)
-        .persistent(false)
-        .fetch_one(&mut *reader.conn)
-        .await?;
-    Ok(Counted { first, ..Due::Rows(count.unsigned_abs()).into() })
-}
-
-/// The server took too long over it, and would again.
-fn is_slow(error: &sqlx::Error) -> bool {
-    matches!(Fault::from_sqlx("count", error).kind, Kind::TimedOut | Kind::Cancelled)
+    let rows = Due::Rows(row.try_get::<i64, _>(2 * columns)?.unsigned_abs());
+    let is_told = row.try_get::<Option<String>, _>(0)?.is_some();
+    let all = is_told.then(|| Found::read(&row, columns, asked)).transpose()?;
+    let all = all.map(|all| Found { is_last: true, ..all });
+    Ok(Counted { rows, about: None, first: row.try_get(2 * columns + 2)?, all })
 }
 
 /// The planner's estimate; `None`: the server shows none.
@@ -169,13 +170,13 @@ async fn about(
 }
 
 /// Says where in the condition the server stumbled.
-fn explain(mut fault: Fault, error: &sqlx::Error, rows: &DueRows) -> Fault {
+fn explain(mut fault: Fault, error: &sqlx::Error, rows: &DueRows, sql: &str) -> Fault {
     let position = error
         .as_database_error()
         .and_then(|error| error.try_downcast_ref::<PgDatabaseError>())
         .and_then(PgDatabaseError::position);
     if let Some(PgErrorPosition::Original(place)) = position
-        && let Some(place) = rows.place_in_condition(place)
+        && let Some(place) = rows.place_in_condition(sql, place)
     {
         fault.message = format!("{}, at character {place}", fault.message);
     }

@@ -112,11 +112,10 @@ impl<'a> Course<'a> {
         walk.leads_with(&self.due.age).then(|| oldest.to_owned())
     }
 
-    /// All that is due, where the first look found it along this walk.
+    /// The range of all that is due along this walk, where the count told it.
     #[must_use]
     pub fn all_on(&self, walk: &Walk) -> Option<Found> {
-        let all = self.counted.all.as_ref().filter(|_| walk.leads_with(&self.due.age));
-        all.cloned()
+        self.counted.all.clone().filter(|_| *walk == self.walk && walk.leads_with(&self.due.age))
     }
 
     /// The passes, each along its walk, with the one that follows it.

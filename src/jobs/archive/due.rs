@@ -131,14 +131,13 @@ impl DueRows {
         format!("EXPLAIN (FORMAT JSON) SELECT FROM {source} WHERE {predicate}")
     }
 
-    /// The place in the condition that a place in [`Self::count`] stands for; both count
-    /// characters from 1.
+    /// The place in the condition that a place in this statement stands for; both count characters from
+    /// 1.
     #[must_use]
-    pub fn place_in_condition(&self, place: usize) -> Option<usize> {
+    pub fn place_in_condition(&self, sql: &str, place: usize) -> Option<usize> {
         let condition = self.condition.as_ref()?.as_str();
-        let count = self.count();
-        let start = count.rfind(&format!("(\n{condition}\n)"))? + "(\n".len();
-        let before = count[..start].chars().count();
+        let start = sql.rfind(&format!("(\n{condition}\n)"))? + "(\n".len();
+        let before = sql[..start].chars().count();
         place.checked_sub(before).filter(|at| (1..=condition.chars().count()).contains(at))
     }
 }

@@ -1,45 +1,42 @@
-//! The look for the first range of rows that are due, which tells how many they are where they are few.
+//! The count of the rows that are due, which tells the range they stand in, too, where they are few: a day's
+//! work need not be looked for again.
 
-use sqlx::AssertSqlSafe;
+use super::due::{COUNT_MAX, DueRows};
+use super::walk::{Term, Walk};
 
-use super::due::{ANY_AGE, DueRows};
-use super::found::Found;
-use super::side::Source;
-use super::sql::first_range;
-use crate::pg::session::Reader;
-
-/// How many rows the look asks for: more are counted.
+/// How many rows are few: what a batch begins with, so that it may go by their range.
 const FEW: u64 = 3_000;
 
-/// What the look found.
-pub enum Few {
-    /// Nothing is due.
-    None,
-    /// All that is due.
-    All(Found),
-}
-
-/// Looks: a day's work need not be counted and looked for again. `None`: there are more rows, or no index leads
-/// with the age.
+/// Counts as [`DueRows::count`] does, along a walk that leads with the age; of each row its width is needed.
 ///
-/// # Errors
-/// Where the server does not answer, or refuses the condition.
-pub async fn few(
-    reader: &mut Reader<'_>,
-    due: &DueRows,
-    source: &Source,
-    cutoff: &str,
-) -> Result<Option<Few>, sqlx::Error> {
-    let walk = source.walk(&due.age).filter(|walk| due.by_index && walk.leads_with(&due.age));
-    let Some(walk) = walk else { return Ok(None) };
-    let row = sqlx::query(AssertSqlSafe(first_range(due, &walk, &source.columns)))
-        .bind(cutoff)
-        .bind(FEW.to_string())
-        .bind(ANY_AGE)
-        .persistent(false)
-        .fetch_optional(&mut *reader.conn)
-        .await?;
-    let Some(row) = row else { return Ok(Some(Few::None)) };
-    let found = Found::read(&row, walk.columns.len(), FEW)?;
-    Ok(found.is_last.then_some(Few::All(found)))
+/// One row: where they are few, the first row's values as text, then the last's; their number, their bytes;
+/// the lowest age. Which rows those are is found as the planner likes best, as when they are counted: the order is
+/// made behind that.
+#[must_use]
+pub fn count(due: &DueRows, walk: &Walk, width: &str) -> String {
+    let each = |form: &dyn Fn(&Term) -> String| {
+        walk.columns.iter().map(form).collect::<Vec<_>>().join(", ")
+    };
+    let selected = each(&Term::selected);
+    let texts = |row: &str| each(&|term| format!("{row}.{}::text", term.name));
+    let edge = |row: &str, direction: &str| {
+        let order = each(&|term| format!("{}{direction}", term.name));
+        format!(
+            "LEFT JOIN LATERAL (SELECT * FROM counted WHERE total.rows <= {FEW} ORDER BY {order} LIMIT 1) AS {row} ON true"
+        )
+    };
+    let leading = walk.columns.first().map_or_else(String::new, |term| term.name.to_string());
+    format!(
+        "WITH counted AS MATERIALIZED (\nSELECT {selected},\n  {width} AS pgtend_width\nFROM {}\nWHERE {}\nLIMIT {})\n\
+         SELECT {}, {}, total.rows, total.bytes, total.first\n\
+         FROM (SELECT count(*) AS rows, sum(pgtend_width)::bigint AS bytes, min({leading})::text AS first FROM counted) AS total\n\
+         {}\n{}",
+        due.source,
+        due.predicate(),
+        COUNT_MAX + 1,
+        texts("lowest"),
+        texts("highest"),
+        edge("lowest", ""),
+        edge("highest", " DESC"),
+    )
 }

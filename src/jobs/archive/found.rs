@@ -19,7 +19,7 @@ pub struct Range {
 }
 
 /// A range, and what is in it; in what it was cut from, where it was.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Found {
     /// It.
     pub range: Range,
@@ -29,30 +29,32 @@ pub struct Found {
     pub bytes: u64,
     /// Nothing behind it was due.
     pub is_last: bool,
-    seen: Instant,
+    /// When it was asked for.
+    pub asked: Instant,
 }
 
-/// Later, more rows of the range may have become due than a batch may have.
-const FRESH: Duration = Duration::from_secs(10);
+/// Later, more rows of the range may have become due than a batch may have. To look again costs some
+/// milliseconds.
+const FRESH: Duration = Duration::from_secs(2);
 
 impl Found {
-    /// Reads what [`super::sql::Texts::first_range`] returns, of a walk by so many columns, asked for so many rows.
+    /// Reads what [`super::sql::Texts::first_range`] returns, of a walk by so many columns.
     ///
     /// # Errors
     /// Where the row is another one.
-    pub fn read(row: &PgRow, columns: usize, rows_max: u64) -> Result<Self, sqlx::Error> {
+    pub fn read(row: &PgRow, columns: usize, asked: Instant) -> Result<Self, sqlx::Error> {
         let value = |index: usize| row.try_get::<String, _>(index);
         let values = |from: usize| (from..from + columns).map(value).collect::<Result<_, _>>();
         let count = |index| row.try_get::<i64, _>(index).map(i64::unsigned_abs);
         let range = Range { first: values(0)?, last: values(columns)?, rows_max: None };
         let (rows, bytes) = (count(2 * columns)?, count(2 * columns + 1)?);
-        Ok(Self { range, rows, bytes, is_last: rows < rows_max, seen: clock::monotonic() })
+        Ok(Self { range, rows, bytes, is_last: false, asked })
     }
 
-    /// It was found a moment ago.
+    /// It was asked for a moment ago.
     #[must_use]
     pub fn is_fresh(&self) -> bool {
-        clock::monotonic().saturating_duration_since(self.seen) < FRESH
+        clock::monotonic().saturating_duration_since(self.asked) < FRESH
     }
 }
 
@@ -63,7 +65,7 @@ mod tests {
     #[test]
     fn what_was_found_long_ago_is_looked_for_again() {
         let range = Range { first: Vec::new(), last: Vec::new(), rows_max: None };
-        let at = |seen| Found { range: range.clone(), rows: 1, bytes: 8, is_last: true, seen };
+        let at = |asked| Found { range: range.clone(), rows: 1, bytes: 8, is_last: true, asked };
         let now = clock::monotonic();
         assert!(at(now).is_fresh());
         assert!(!at(now.checked_sub(FRESH).unwrap()).is_fresh());

@@ -54,6 +54,9 @@ VALUES ($1, $2, $3::jsonb, now())
 ON CONFLICT (source) DO UPDATE
 SET walk = excluded.walk, after = excluded.after, updated_at = excluded.updated_at";
 
+const FIRST: &str = "-- the first range, where the count does not tell it";
+const NEXT: &str = "-- the next range, behind one that was full";
+
 /// A crash takes a batch back whole, whose rows are then in the hot table again, as is the position.
 /// The record of the run is committed after all of them, waits for the disk, and so for them.
 const LATER: &str = "SET LOCAL synchronous_commit = off";
@@ -110,7 +113,7 @@ impl Texts {
         let width = &columns::width(source_columns);
         Self {
             first_range: first_range(due, walk, source_columns),
-            next_range: edges(source, &behind, walk, width),
+            next_range: format!("{NEXT}\n{}", edges(source, &behind, walk, width)),
             lock: format!("{LATER};\nLOCK TABLE {} IN ROW EXCLUSIVE MODE", only.join(", ")),
             insert: None,
             unchanged: format!("SELECT {} = $1", shape::sql(tables)),
@@ -140,14 +143,14 @@ impl Texts {
 
 /// [`Texts::first_range`].
 #[must_use]
-pub fn first_range(due: &DueRows, walk: &Walk, source_columns: &[Column]) -> String {
+fn first_range(due: &DueRows, walk: &Walk, source_columns: &[Column]) -> String {
     let predicate = predicate(due, walk);
     let from = if walk.leads_with(&due.age) {
         format!("{} >= $3::{}\n  AND {predicate}", due.age, due.age_type.sql())
     } else {
         predicate
     };
-    edges(&due.source, &from, walk, &columns::width(source_columns))
+    format!("{FIRST}\n{}", edges(&due.source, &from, walk, &columns::width(source_columns)))
 }
 
 /// Copies the rows of a condition.

@@ -7,6 +7,7 @@ use crate::jobs::archive::action::{Batch, How, Move};
 use crate::jobs::archive::found::Range;
 use crate::pg::fault::{Fault, Kind};
 use crate::pg::session::{Done, Session};
+use crate::time::clock;
 
 impl Walker<'_> {
     /// Moves a range: as it is, stepping over rows that stay locked or are edited again and again, and
@@ -24,11 +25,12 @@ impl Walker<'_> {
             // A second connection sees the snapshot of a REPEATABLE READ batch only.
             let ahead = self.looks_ahead().filter(|_| !how.steps_over);
             let batch = self.rows.batch(range, how, ahead);
+            let asked = clock::monotonic();
             let fault = match session.run(&batch.step).await {
                 Ok(done) => {
                     if let Some(rows_max) = ahead {
                         let answer = done.last().and_then(|done| done.first.as_ref());
-                        self.keep_ahead(range, rows_max, answer)?;
+                        self.keep_ahead(range, rows_max, (answer, asked))?;
                     }
                     return self.moved(session, range, how, &batch, &done).await;
                 }

@@ -1,4 +1,7 @@
-//! The next range of a walk, looked for outside any transaction, or beside the batch before.
+//! The next range of a walk: told by the plan's count, looked for outside any transaction, or beside the batch
+//! before.
+
+use std::time::Instant;
 
 use sqlx::postgres::PgRow;
 
@@ -10,6 +13,7 @@ use crate::jobs::archive::found::{Found, Range};
 use crate::pg::fault::Fault;
 use crate::pg::session::Session;
 use crate::pg::step::Statement;
+use crate::time::clock;
 
 /// What the plan, or a batch, found for the next one.
 pub(super) struct Ahead {
@@ -21,7 +25,7 @@ pub(super) struct Ahead {
 }
 
 impl Ahead {
-    /// All that is due, as the plan found it.
+    /// All that is due, as the plan's count told it.
     pub(super) fn of_plan(rows: &Move) -> Option<Self> {
         let found = rows.all.clone()?;
         Some(Self { after: None, rows_max: found.rows, found: Some(found) })
@@ -29,12 +33,12 @@ impl Ahead {
 
     /// It is what a look behind this row would find now, of so many rows.
     fn fits(&self, after: Option<&Vec<String>>, rows_max: u64) -> bool {
-        let is_as_large = match &self.found {
+        let is_same = match &self.found {
             Some(found) if found.is_last => found.is_fresh() && found.rows <= rows_max,
             Some(found) => found.is_fresh() && self.rows_max == rows_max,
-            None => self.rows_max == rows_max,
+            None => true,
         };
-        self.after.as_ref() == after && is_as_large
+        self.after.as_ref() == after && is_same
     }
 }
 
@@ -51,9 +55,9 @@ impl Walker<'_> {
         &mut self,
         range: &Range,
         rows_max: u64,
-        row: Option<&PgRow>,
+        (row, asked): (Option<&PgRow>, Instant),
     ) -> Result<(), Fault> {
-        let found = row.map(|row| self.found(row, rows_max)).transpose()?;
+        let found = row.map(|row| self.found(row, rows_max, asked)).transpose()?;
         self.ahead = Some(Ahead { after: Some(range.last.clone()), rows_max, found });
         Ok(())
     }
@@ -104,18 +108,18 @@ impl Walker<'_> {
             }
             Some(after) => self.rows.range_behind(after, rows_max),
         };
+        let asked = clock::monotonic();
         let row = self.ask(session, &question).await?;
-        row.as_ref().map(|row| self.found(row, rows_max)).transpose()
+        row.as_ref().map(|row| self.found(row, rows_max, asked)).transpose()
     }
 
-    /// Reads it. Of what a sweep cuts off, nobody knows what is behind it.
-    fn found(&self, row: &PgRow, rows_max: u64) -> Result<Found, Fault> {
+    /// Reads it. Fewer rows than were asked for are the last ones; not so in a sweep, which may cut some off.
+    fn found(&self, row: &PgRow, rows_max: u64, asked: Instant) -> Result<Found, Fault> {
         let columns = self.rows.walk.columns.len();
-        let mut found = Found::read(row, columns, rows_max).map_err(|error| self.failed(&error))?;
-        if let Some(sweep) = &self.sweep {
-            found.range = sweep.cut(found.range);
-            found.is_last = false;
-        }
-        Ok(found)
+        let found = Found::read(row, columns, asked).map_err(|error| self.failed(&error))?;
+        Ok(match &self.sweep {
+            Some(sweep) => Found { range: sweep.cut(found.range.clone()), ..found },
+            None => Found { is_last: found.rows < rows_max, ..found },
+        })
     }
 }

@@ -153,7 +153,7 @@ impl<'a> Work<'a> {
         let rest = rest.map(|mut rest| {
             let (along, why) = (rest.walk.words(), &rest.walk.reason);
             rest.reason = format!("what the sweep left is looked for along {along}, {why}");
-            rest.due = None;
+            (rest.due, rest.all) = (None, None);
             ArchiveAction::Rest(rest)
         });
         (Some(ArchiveAction::Move(Box::new(rows))), rest)
