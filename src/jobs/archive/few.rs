@@ -4,7 +4,7 @@
 use super::due::{COUNT_MAX, DueRows};
 use super::walk::{Term, Walk};
 
-/// How many rows are few: what a batch begins with, so that it may go by their range.
+/// How many rows are few: as many as a gentle batch begins with, so that it may go by their range.
 const FEW: u64 = 3_000;
 
 /// Counts as [`DueRows::count`] does, along a walk that leads with the age; of each row its width is needed.

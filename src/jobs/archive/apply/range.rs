@@ -123,3 +123,37 @@ impl Walker<'_> {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ahead(is_last: bool, after: Option<&str>) -> Ahead {
+        let range = Range { first: Vec::new(), last: Vec::new(), rows_max: None };
+        let found = Found { range, rows: 10, bytes: 80, is_last, asked: clock::monotonic() };
+        let after = after.map(|row| vec![row.to_owned()]);
+        Ahead { after, rows_max: 10, found: Some(found) }
+    }
+
+    #[test]
+    fn what_was_found_ahead_serves_only_where_a_look_would_find_the_same() {
+        let row = vec!["7".to_owned()];
+        let (full, last) = (ahead(false, Some("7")), ahead(true, Some("7")));
+        assert!(full.fits(Some(&row), 10) && last.fits(Some(&row), 10));
+        assert!(!full.fits(Some(&row), 11) && last.fits(Some(&row), 11), "the last ones are all");
+        assert!(
+            !full.fits(Some(&row), 9) && !last.fits(Some(&row), 9),
+            "more than a batch may have"
+        );
+        assert!(!last.fits(None, 10) && !ahead(true, None).fits(Some(&row), 10), "elsewhere");
+        let asked = clock::monotonic().checked_sub(std::time::Duration::from_mins(1)).unwrap();
+        let stale = |of: &Ahead| Ahead {
+            found: of.found.clone().map(|found| Found { asked, ..found }),
+            after: of.after.clone(),
+            ..*of
+        };
+        assert!(!stale(&full).fits(Some(&row), 10) && !stale(&last).fits(Some(&row), 10));
+        let nothing = Ahead { found: None, ..full };
+        assert!(nothing.fits(Some(&row), 9), "nothing is nothing, however much is asked for");
+    }
+}
