@@ -51,7 +51,7 @@ const GENTLE_DUTY: f64 = 0.7;
 /// Gentle: the rows of the first batch. Each batch costs the server some 2.5 ms whatever it holds, so the
 /// rows of one day out of a million are better moved in one: it takes no longer than two or three of the
 /// time that is aimed at.
-const GENTLE_ROWS_FIRST: u64 = 3_000;
+pub const GENTLE_ROWS_FIRST: u64 = 3_000;
 /// Full: whoever waits for a row of a batch waits for this long at most, more or less.
 const FULL_BATCH: Duration = Duration::from_millis(250);
 /// A batch writes twice this to the WAL, which must go to disk before it is committed.

@@ -102,8 +102,7 @@ pub async fn count(
     older_than: Period,
 ) -> Result<Counted, Fault> {
     let cutoff = rows.age_type.cutoff(older_than.before(reader.now, chrono_tz::UTC));
-    let (sql, columns) = question(rows, source);
-    let error = match exactly(reader, (&sql, columns), &cutoff).await {
+    let (sql, error) = match exactly(reader, rows, source, &cutoff).await {
         Ok(Counted { rows: Due::Rows(count), .. }) if count > COUNT_MAX => {
             let about = about(reader, rows, cutoff).await?;
             return Ok(Counted { about, ..Due::Rows(count).into() });
@@ -122,34 +121,55 @@ pub async fn count(
     }
 }
 
-/// What counts them, and how many columns has the walk by which it tells a range; 0: it tells none.
-fn question(rows: &DueRows, source: &Source) -> (String, usize) {
-    match source.walk(&rows.age).filter(|walk| walk.leads_with(&rows.age)) {
-        Some(walk) => {
-            (few::count(rows, &walk, &columns::width(&source.columns)), walk.columns.len())
+/// Counts them, up to the limit.
+///
+/// # Errors
+/// With the statement that failed.
+async fn exactly(
+    reader: &mut Reader<'_>,
+    rows: &DueRows,
+    source: &Source,
+    cutoff: &str,
+) -> Result<Counted, (String, sqlx::Error)> {
+    if let Some(walk) = source.walk(&rows.age).filter(|walk| walk.leads_with(&rows.age)) {
+        let sql = few::count(rows, &walk, &columns::width(&source.columns));
+        match are_few(reader, &sql, walk.columns.len(), cutoff).await {
+            Ok(Some(counted)) => return Ok(counted),
+            Ok(None) => {}
+            Err(error) => return Err((sql, error)),
         }
-        None => (rows.count(), 0),
+    }
+    let sql = rows.count();
+    let query = sqlx::query_as(AssertSqlSafe(sql.as_str())).bind(cutoff).persistent(false);
+    let counted: Result<(i64, Option<String>), _> = query.fetch_one(&mut *reader.conn).await;
+    match counted {
+        Ok((count, first)) => Ok(Counted { first, ..Due::Rows(count.unsigned_abs()).into() }),
+        Err(error) => Err((sql, error)),
     }
 }
 
-/// Counts them, up to the limit.
-async fn exactly(
+/// `None`: they are more. The walk has so many columns.
+async fn are_few(
     reader: &mut Reader<'_>,
-    (sql, columns): (&str, usize),
+    sql: &str,
+    columns: usize,
     cutoff: &str,
-) -> Result<Counted, sqlx::Error> {
+) -> Result<Option<Counted>, sqlx::Error> {
     let asked = clock::monotonic();
     let query = sqlx::query(AssertSqlSafe(sql)).bind(cutoff).persistent(false);
     let row = query.fetch_one(&mut *reader.conn).await?;
-    if columns == 0 {
-        let rows = Due::Rows(row.try_get::<i64, _>(0)?.unsigned_abs());
-        return Ok(Counted { first: row.try_get(1)?, ..rows.into() });
+    let count = row.try_get::<i64, _>(2 * columns)?.unsigned_abs();
+    if count > few::FEW {
+        return Ok(None);
     }
-    let rows = Due::Rows(row.try_get::<i64, _>(2 * columns)?.unsigned_abs());
-    let is_told = row.try_get::<Option<String>, _>(0)?.is_some();
+    let mut is_told = true;
+    for edge in 0..2 * columns {
+        is_told &= row.try_get::<Option<&str>, _>(edge)?.is_some();
+    }
     let all = is_told.then(|| Found::read(&row, columns, asked)).transpose()?;
     let all = all.map(|all| Found { is_last: true, ..all });
-    Ok(Counted { rows, about: None, first: row.try_get(2 * columns + 2)?, all })
+    let (rows, first) = (Due::Rows(count), row.try_get(2 * columns + 2)?);
+    Ok(Some(Counted { rows, about: None, first, all }))
 }
 
 /// The planner's estimate; `None`: the server shows none.

@@ -1,13 +1,14 @@
 //! The count of the rows that are due, which tells the range they stand in, too, where they are few: a day's
 //! work need not be looked for again.
 
-use super::due::{COUNT_MAX, DueRows};
+use super::due::DueRows;
 use super::walk::{Term, Walk};
+use crate::job::pace::GENTLE_ROWS_FIRST;
 
 /// How many rows are few: as many as a gentle batch begins with, so that it may go by their range.
-const FEW: u64 = 3_000;
+pub const FEW: u64 = GENTLE_ROWS_FIRST;
 
-/// Counts as [`DueRows::count`] does, along a walk that leads with the age; of each row its width is needed.
+/// Counts them up to one more than [`FEW`], along a walk that leads with the age; of each row its width is needed.
 ///
 /// One row: where they are few, the first row's values as text, then the last's; their number, their bytes;
 /// the lowest age. Which rows those are is found as the planner likes best, as when they are counted: the order is
@@ -33,7 +34,7 @@ pub fn count(due: &DueRows, walk: &Walk, width: &str) -> String {
          {}\n{}",
         due.source,
         due.predicate(),
-        COUNT_MAX + 1,
+        FEW + 1,
         texts("lowest"),
         texts("highest"),
         edge("lowest", ""),

@@ -54,8 +54,8 @@ VALUES ($1, $2, $3::jsonb, now())
 ON CONFLICT (source) DO UPDATE
 SET walk = excluded.walk, after = excluded.after, updated_at = excluded.updated_at";
 
-const FIRST: &str = "-- the first range, where the count does not tell it";
-const NEXT: &str = "-- the next range, behind one that was full";
+const FIRST: &str = "-- the first range, where it is not known";
+const NEXT: &str = "-- the next range, where there may be one";
 
 /// A crash takes a batch back whole, whose rows are then in the hot table again, as is the position.
 /// The record of the run is committed after all of them, waits for the disk, and so for them.

@@ -143,6 +143,23 @@ fn a_job_whose_child_is_held_stays_and_the_others_go() {
     });
 }
 
+/// All of them are one range, the last one, and it is looked for again in halves.
+#[test]
+fn where_the_youngest_is_held_all_others_go() {
+    on_every_major(|db| async move {
+        let bulk = "INSERT INTO jobs (name, created_at) SELECT 'bulk ' || i, now() - interval '40 days' \
+                    FROM generate_series(1, 200) AS i";
+        let app = world(&db, &format!("{bulk}; {}", events("CASCADE")), CHILDREN).await;
+        let mut other = db.connect().await;
+        let last = "(SELECT id FROM jobs WHERE name = 'bulk 200')";
+        run(&mut other, &format!("BEGIN; SELECT FROM events WHERE job_id = {last} FOR UPDATE"))
+            .await;
+        assert_eq!(moved(&app).await.rows, Some(210));
+        assert_eq!(names(&db, "jobs WHERE name LIKE 'bulk %'").await, ["bulk 200"]);
+        assert_events_whole(&db).await;
+    });
+}
+
 /// From 14 on by blocks, before along the index; and in guesses too large for what is held.
 #[test]
 fn a_backlog_with_children_moves_around_what_is_held() {

@@ -1,6 +1,9 @@
 //! Who looks for the next range, and how often.
 
+use std::time::Duration;
+
 use pgtend::job::Verdict;
+use pgtend::time::clock;
 
 use super::orders::world;
 use super::{assert_whole, config_for, keep, once};
@@ -16,6 +19,7 @@ async fn looked(db: &Db, config: &str) -> Vec<&'static str> {
     assert_whole(db, "jobs", "jobs_archive").await;
     let who = |line: &str| match line {
         _ if line.contains("WITH counted AS MATERIALIZED") => Some("counted"),
+        _ if line.contains("SELECT count(*), min(age)") => Some("counted"),
         _ if !["-- the first range", "-- the next range"].iter().any(|it| line.contains(it)) => {
             None
         }
@@ -41,21 +45,37 @@ fn without_rests_the_next_range_is_looked_for_while_a_batch_moves() {
     });
 }
 
+/// How long the plan's range is good for.
+const FRESH: Duration = Duration::from_secs(2);
+/// How often a machine may take longer than that.
+const TRIES: u32 = 5;
+
 /// The count tells where all of them are, and their batch goes by it.
 #[test]
 fn a_days_rows_are_read_once_before_they_move() {
     on_every_major(|db| async move {
-        for (more, looks) in [(2_966, &["counted"][..]), (2_967, &["counted", "before", "before"])]
+        for (more, looks) in
+            [(2_966, &["counted"][..]), (2_967, &["counted", "counted", "before", "before"])]
         {
-            world(&db).await;
-            db.execute(&format!(
-                "INSERT INTO jobs SELECT i, 'job', 'done', now() - interval '39 days' \
-                 FROM generate_series(41, 40 + {more}) AS i; \
-                 DROP TABLE kept"
-            ))
-            .await;
-            keep(&db, "jobs").await;
-            assert_eq!(looked(&db, "order = 'oldest'").await, looks, "{more} more");
+            let mut is_quick = false;
+            for _ in 0..TRIES {
+                world(&db).await;
+                db.execute(&format!(
+                    "INSERT INTO jobs SELECT i, 'job', 'done', now() - interval '39 days' \
+                     FROM generate_series(41, 40 + {more}) AS i; \
+                     DROP TABLE kept"
+                ))
+                .await;
+                keep(&db, "jobs").await;
+                let begun = clock::monotonic();
+                let looked = looked(&db, "order = 'oldest'").await;
+                is_quick = begun.elapsed() < FRESH;
+                if is_quick {
+                    assert_eq!(looked, looks, "{more} more");
+                    break;
+                }
+            }
+            assert!(is_quick, "no run took less than {FRESH:?}");
         }
     });
 }
